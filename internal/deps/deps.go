@@ -1,0 +1,33 @@
+// Package deps keeps requirements while the tree is being laid out.
+package deps
+
+import (
+	_ "github.com/alibabacloud-go/darabonba-openapi/v2/client"
+	_ "github.com/alibabacloud-go/tea-utils/v2/service"
+	_ "github.com/alibabacloud-go/tea/tea"
+	_ "github.com/aliyun/alibaba-cloud-sdk-go/sdk"
+	_ "github.com/aliyun/alibaba-cloud-sdk-go/services/ecs"
+	_ "github.com/aliyun/alibaba-cloud-sdk-go/services/vpc"
+	_ "github.com/aliyun/credentials-go/credentials"
+	_ "github.com/cockroachdb/datadriven"
+	_ "github.com/go-logr/logr"
+	_ "github.com/google/go-cmp/cmp"
+	_ "github.com/prometheus/client_golang/prometheus"
+	_ "github.com/smallstep/pkcs7"
+	_ "github.com/spf13/cobra"
+	_ "go.etcd.io/bbolt"
+	_ "golang.org/x/sync/errgroup"
+	_ "golang.org/x/sys/unix"
+	_ "golang.org/x/term"
+	_ "golang.org/x/time/rate"
+	_ "k8s.io/api/core/v1"
+	_ "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	_ "k8s.io/client-go/kubernetes"
+	_ "k8s.io/kubectl/pkg/drain"
+	_ "mvdan.cc/sh/v3/interp"
+	_ "pgregory.net/rapid"
+	_ "sigs.k8s.io/controller-runtime"
+	_ "sigs.k8s.io/controller-runtime/pkg/envtest"
+	_ "sigs.k8s.io/yaml"
+	_ "github.com/cockroachdb/datadriven"
+)
