@@ -1,0 +1,43 @@
+package v1alpha1
+
+// Condition types of NodePool and ScalingGroup.
+const (
+	// ConditionAtExpectedNumber is true when the instances number as expected.
+	ConditionAtExpectedNumber = "AtExpectedNumber"
+	// ConditionNodesJoined is true when every expected node is Ready.
+	ConditionNodesJoined = "NodesJoined"
+	// ConditionValid is false where the cloud has not what the spec names.
+	ConditionValid = "Valid"
+	// ConditionHeld is true while the same cause is only tried now and then.
+	ConditionHeld = "Held"
+	// ConditionFrozen is true while nothing is released or replaced.
+	ConditionFrozen = "Frozen"
+	// ConditionDeletionBlocked is true where a deletion is held.
+	ConditionDeletionBlocked = "DeletionBlocked"
+	// ConditionUnknownInstances is true while instances carry our tags that
+	// no decision of ours explains.
+	ConditionUnknownInstances = "UnknownInstances"
+	// ConditionAccountMatches is false while the credentials are of another
+	// account than the group's.
+	ConditionAccountMatches = "AccountMatches"
+)
+
+// Reasons of conditions.
+const (
+	ReasonAsExpected        = "AsExpected"
+	ReasonScalingOut        = "ScalingOut"
+	ReasonScalingIn         = "ScalingIn"
+	ReasonWaiting           = "Waiting"
+	ReasonHeld              = "Held"
+	ReasonOnlyKept          = "OnlyKeptInstances"
+	ReasonJoining           = "Joining"
+	ReasonJoinFailed        = "JoinFailed"
+	ReasonNotReady          = "NotReady"
+	ReasonNotFound          = "NotFound"
+	ReasonChecked           = "Checked"
+	ReasonProtected         = "DeletionProtection"
+	ReasonDefinitionDeleted = "DefinitionDeleted"
+	ReasonMassDisappearance = "MassDisappearance"
+	ReasonOtherAccount      = "OtherAccount"
+	ReasonOtherCluster      = "OtherCluster"
+)

@@ -1,0 +1,54 @@
+// Package v1alpha1 holds the five kinds of the API group poolkeeper.io: what
+// people wish (NodePool), what the engine decides (ScalingGroup,
+// ScalingActivity), what exists (Instance) and what people read about their
+// requests (ClusterTask). It takes no decision and reads nothing; the rules
+// that the API server upholds stand beside the fields as CEL lines.
+//
+// +kubebuilder:object:generate=true
+// +groupName=poolkeeper.io
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// GroupVersion is the group and version of every kind here.
+var GroupVersion = schema.GroupVersion{Group: "poolkeeper.io", Version: "v1alpha1"}
+
+// Finalizer holds an object of ours until its controller has settled what the
+// object stands for in the cloud.
+const Finalizer = "poolkeeper.io/settle"
+
+// Labels on objects of ours, for selection by people and by one list per group.
+const (
+	// LabelPool names the node pool that an object belongs to.
+	LabelPool = "poolkeeper.io/pool"
+	// LabelGroup names the scaling group that an object belongs to.
+	LabelGroup = "poolkeeper.io/group"
+	// LabelActivity names the scaling activity that made an object.
+	LabelActivity = "poolkeeper.io/activity"
+)
+
+// AnnotationAskedBy and AnnotationAskedAt are stamped by the admission policy
+// on NodePools and ClusterTasks where spec changes: who asked, and the
+// generation of the object before the change (0 on creation). Nobody else can
+// write them.
+const (
+	AnnotationAskedBy = "poolkeeper.io/asked-by"
+	AnnotationAskedAt = "poolkeeper.io/asked-at-generation"
+)
+
+// AddToScheme registers the kinds of this package.
+func AddToScheme(s *runtime.Scheme) error {
+	s.AddKnownTypes(GroupVersion,
+		&NodePool{}, &NodePoolList{},
+		&ScalingGroup{}, &ScalingGroupList{},
+		&ScalingActivity{}, &ScalingActivityList{},
+		&Instance{}, &InstanceList{},
+		&ClusterTask{}, &ClusterTaskList{},
+	)
+	metav1.AddToGroupVersion(s, GroupVersion)
+	return nil
+}

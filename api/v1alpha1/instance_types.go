@@ -1,0 +1,279 @@
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// Instance is one instance of the cloud that a group has. Its name is its
+// cloud ID, which is also the name of its Node.
+// +kubebuilder:object:root=true
+// +kubebuilder:resource:scope=Cluster,shortName=pki,categories=poolkeeper
+// +kubebuilder:subresource:status
+// +kubebuilder:printcolumn:name="Pool",type=string,JSONPath=`.spec.pool`
+// +kubebuilder:printcolumn:name="State",type=string,JSONPath=`.status.lifecycleState`
+// +kubebuilder:printcolumn:name="Node",type=string,JSONPath=`.status.nodeState`
+// +kubebuilder:printcolumn:name="Zone",type=string,JSONPath=`.spec.placement.zone`
+// +kubebuilder:printcolumn:name="Type",type=string,JSONPath=`.spec.placement.instanceType`
+// +kubebuilder:printcolumn:name="Billing",type=string,JSONPath=`.status.chargeType`,priority=1
+// +kubebuilder:printcolumn:name="Address",type=string,JSONPath=`.status.privateIP`,priority=1
+// +kubebuilder:printcolumn:name="Summary",type=string,JSONPath=`.status.summary`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+type Instance struct {
+	metav1.TypeMeta `json:",inline"`
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+	// spec is what was decided about it.
+	Spec InstanceSpec `json:"spec"`
+	// status is what is so.
+	// +optional
+	Status InstanceStatus `json:"status,omitempty"`
+}
+
+// CreationType says how an instance came to its group.
+// +kubebuilder:validation:Enum=AutoCreated;Attached;Unknown
+type CreationType string
+
+// The creation types.
+const (
+	// CreatedByUs was created by an activity of the group.
+	CreatedByUs CreationType = "AutoCreated"
+	// CreatedAttached was brought in by hand.
+	CreatedAttached CreationType = "Attached"
+	// CreatedUnknown carries our tags, and nobody knows why: it is kept and
+	// not counted until a person decides.
+	CreatedUnknown CreationType = "Unknown"
+)
+
+// InstanceSpec is what was decided about an instance.
+// +kubebuilder:validation:XValidation:rule="self.placement == oldSelf.placement",message="placement tells where the instance was created and cannot be changed"
+// +kubebuilder:validation:XValidation:rule="!has(oldSelf.joinKey) || !has(self.joinKey) || self.joinKey == oldSelf.joinKey",message="another key for an instance needs a person's word: poolkeeper node rejoin"
+type InstanceSpec struct {
+	// pool and group that it belongs to; groupUID is the group's.
+	// +kubebuilder:validation:MaxLength=40
+	Pool string `json:"pool"`
+	// +kubebuilder:validation:MaxLength=64
+	Group string `json:"group"`
+	// +kubebuilder:validation:MaxLength=64
+	GroupUID string `json:"groupUID"`
+	// activity and its UID, and the index of the piece that created it.
+	// +optional
+	// +kubebuilder:validation:MaxLength=128
+	Activity string `json:"activity,omitempty"`
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	ActivityUID string `json:"activityUID,omitempty"`
+	// +optional
+	Piece int32 `json:"piece,omitempty"`
+	// creationType says how it came.
+	CreationType CreationType `json:"creationType"`
+	// placement is where and as what it was created.
+	Placement Placement `json:"placement"`
+	// joinDeadlineSeconds is how long it may take to join.
+	// +optional
+	JoinDeadlineSeconds int32 `json:"joinDeadlineSeconds,omitempty"`
+	// protected keeps it from scaling in.
+	// +optional
+	Protected bool `json:"protected,omitempty"`
+	// standby takes it out of service; it stays counted and is kept.
+	// +optional
+	Standby bool `json:"standby,omitempty"`
+	// releaseFirst makes it the first choice of scaling in.
+	// +optional
+	ReleaseFirst bool `json:"releaseFirst,omitempty"`
+	// disown takes our tags off an instance of unknown origin.
+	// +optional
+	Disown bool `json:"disown,omitempty"`
+	// release is the decision that it goes. Absent: it stays.
+	// +optional
+	Release *ReleaseMark `json:"release,omitempty"`
+	// joinKey is the SHA-256 of the public key that it joined with, in
+	// hexadecimal.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	JoinKey string `json:"joinKey,omitempty"`
+	// heldBy is the UID of the task that holds it.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	HeldBy string `json:"heldBy,omitempty"`
+	// rejoinTime is when a person last let it join again: its join deadline
+	// counts from there.
+	// +optional
+	RejoinTime *metav1.Time `json:"rejoinTime,omitempty"`
+}
+
+// Placement is where and as what an instance was created.
+type Placement struct {
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	VSwitch string `json:"vSwitch,omitempty"`
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	Zone string `json:"zone,omitempty"`
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	InstanceType string `json:"instanceType,omitempty"`
+	// chargeType that it was created with; status.chargeType is today's.
+	// +optional
+	ChargeType ChargeType `json:"chargeType,omitempty"`
+	// pricePerHour when it was created, a decimal number, and its currency.
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	PricePerHour string `json:"pricePerHour,omitempty"`
+	// +optional
+	// +kubebuilder:validation:MaxLength=8
+	Currency string `json:"currency,omitempty"`
+}
+
+// ReleaseMark is the decision that an instance goes.
+type ReleaseMark struct {
+	// activity that decided.
+	// +kubebuilder:validation:MaxLength=128
+	Activity string `json:"activity"`
+	// time of the mark.
+	Time metav1.MicroTime `json:"time"`
+	// reason says why this one.
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	Reason string `json:"reason,omitempty"`
+	// takeOut leaves it running: it is only taken out of the group.
+	// +optional
+	TakeOut bool `json:"takeOut,omitempty"`
+	// task that named it, if one did.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	Task string `json:"task,omitempty"`
+	// drain mode and limit. Unit of the limit: seconds.
+	// +optional
+	Drain DrainMode `json:"drain,omitempty"`
+	// +optional
+	DrainLimitSeconds int32 `json:"drainLimitSeconds,omitempty"`
+	// notBeforeTime puts the release off.
+	// +optional
+	NotBeforeTime *metav1.Time `json:"notBeforeTime,omitempty"`
+}
+
+// LifecycleState is the state of an instance in its group.
+type LifecycleState string
+
+// The lifecycle states.
+const (
+	InstancePending      LifecycleState = "Pending"
+	InstancePendingWait  LifecycleState = "PendingWait"
+	InstanceInService    LifecycleState = "InService"
+	InstanceProtected    LifecycleState = "Protected"
+	InstanceStandby      LifecycleState = "Standby"
+	InstanceStopped      LifecycleState = "Stopped"
+	InstanceRemoving     LifecycleState = "Removing"
+	InstanceRemovingWait LifecycleState = "RemovingWait"
+	InstanceRemoved      LifecycleState = "Removed"
+)
+
+// NodeState is the state of an instance's Node.
+type NodeState string
+
+// The node states.
+const (
+	NodeJoining  NodeState = "Joining"
+	NodeReady    NodeState = "Ready"
+	NodeNotReady NodeState = "NotReady"
+	NodeUnknown  NodeState = "Unknown"
+	NodeFailed   NodeState = "Failed"
+)
+
+// InstanceStatus is what is so.
+type InstanceStatus struct {
+	// lifecycleState in the group.
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	LifecycleState LifecycleState `json:"lifecycleState,omitempty"`
+	// nodeState of its Node.
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	NodeState NodeState `json:"nodeState,omitempty"`
+	// summary is one sentence about it.
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	Summary string `json:"summary,omitempty"`
+	// cloudStatus as the cloud says it: Pending, Starting, Running, Stopping,
+	// Stopped.
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	CloudStatus string `json:"cloudStatus,omitempty"`
+	// privateIP is its address in the vSwitch.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	PrivateIP string `json:"privateIP,omitempty"`
+	// chargeType today.
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	ChargeType ChargeType `json:"chargeType,omitempty"`
+	// expiryTime of a subscription.
+	// +optional
+	ExpiryTime *metav1.Time `json:"expiryTime,omitempty"`
+	// releaseProtected in the cloud.
+	// +optional
+	ReleaseProtected bool `json:"releaseProtected,omitempty"`
+	// seenTime is when a look by id first showed it with our tags. Written
+	// once.
+	// +optional
+	SeenTime *metav1.MicroTime `json:"seenTime,omitempty"`
+	// tagsSure is true once no untag call of an earlier leaving can still
+	// land.
+	// +optional
+	TagsSure bool `json:"tagsSure,omitempty"`
+	// runningTime is when it was first seen running.
+	// +optional
+	RunningTime *metav1.Time `json:"runningTime,omitempty"`
+	// joinedTime is when its Node was first Ready.
+	// +optional
+	JoinedTime *metav1.Time `json:"joinedTime,omitempty"`
+	// failedTime is when it was given up to join.
+	// +optional
+	FailedTime *metav1.Time `json:"failedTime,omitempty"`
+	// code, message, step and log of its failure to join.
+	// +optional
+	// +kubebuilder:validation:MaxLength=128
+	Code string `json:"code,omitempty"`
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Message string `json:"message,omitempty"`
+	// step of the join that it is at, or stopped at.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	Step string `json:"step,omitempty"`
+	// log is the end of its join log, redacted, at most 4096 characters.
+	// +optional
+	// +kubebuilder:validation:MaxLength=8192
+	Log string `json:"log,omitempty"`
+	// drainStartTime is when its drain began.
+	// +optional
+	DrainStartTime *metav1.Time `json:"drainStartTime,omitempty"`
+	// drainEndTime is when its drain ended.
+	// +optional
+	DrainEndTime *metav1.Time `json:"drainEndTime,omitempty"`
+	// podsLeft to evict, and what blocks.
+	// +optional
+	PodsLeft int32 `json:"podsLeft,omitempty"`
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	DrainBlocked string `json:"drainBlocked,omitempty"`
+	// releaseSentTime is written before the release call; from there on the
+	// mark stands.
+	// +optional
+	ReleaseSentTime *metav1.MicroTime `json:"releaseSentTime,omitempty"`
+	// untagSentTime is written before our tags are taken off.
+	// +optional
+	UntagSentTime *metav1.MicroTime `json:"untagSentTime,omitempty"`
+	// conditions of this instance.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=16
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// InstanceList is a list of Instances.
+// +kubebuilder:object:root=true
+type InstanceList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []Instance `json:"items"`
+}

@@ -1,0 +1,265 @@
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// NodePool keeps a number of nodes.
+// +kubebuilder:object:root=true
+// +kubebuilder:resource:scope=Cluster,shortName=pkp,categories=poolkeeper
+// +kubebuilder:subresource:status
+// +kubebuilder:subresource:scale:specpath=.spec.expectedNodes,statuspath=.status.nodes,selectorpath=.status.selector
+// +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.word`
+// +kubebuilder:printcolumn:name="Expected",type=integer,JSONPath=`.spec.expectedNodes`
+// +kubebuilder:printcolumn:name="In Service",type=integer,JSONPath=`.status.counts.inService`
+// +kubebuilder:printcolumn:name="Joining",type=integer,JSONPath=`.status.counts.joining`
+// +kubebuilder:printcolumn:name="Failed",type=integer,JSONPath=`.status.counts.failed`
+// +kubebuilder:printcolumn:name="Policy",type=string,JSONPath=`.spec.scalingPolicy.type`,priority=1
+// +kubebuilder:printcolumn:name="Strength",type=string,JSONPath=`.status.strength`
+// +kubebuilder:printcolumn:name="Summary",type=string,JSONPath=`.status.summary`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 40 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="the name of a node pool is a DNS label of at most 40 characters: lower-case letters, digits and dashes, starting and ending with a letter or digit"
+type NodePool struct {
+	metav1.TypeMeta `json:",inline"`
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+	// spec is what people wish.
+	Spec NodePoolSpec `json:"spec"`
+	// status is what is so.
+	// +optional
+	Status NodePoolStatus `json:"status,omitempty"`
+}
+
+// NodePoolSpec is the wish: how many nodes, and how each is made.
+// +kubebuilder:validation:XValidation:rule="self.minNodes <= self.maxNodes",message="minNodes is above maxNodes: lower minNodes or raise maxNodes"
+// +kubebuilder:validation:XValidation:rule="self.expectedNodes <= self.maxNodes",message="expectedNodes is above maxNodes: ask for fewer nodes, or raise maxNodes with it"
+// +kubebuilder:validation:XValidation:rule="self.expectedNodes >= self.minNodes",message="expectedNodes is below minNodes: ask for more nodes, or lower minNodes with it"
+type NodePoolSpec struct {
+	// expectedNodes is how many instances the pool keeps. Required; 0 is
+	// written out. Unit: nodes, 0 to 10000, within minNodes and maxNodes.
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=10000
+	ExpectedNodes int32 `json:"expectedNodes"`
+	// minNodes is the least that expectedNodes may be. Default 0.
+	// +optional
+	// +kubebuilder:default=0
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=10000
+	MinNodes int32 `json:"minNodes"`
+	// maxNodes is the most that expectedNodes may be. Default 2000.
+	// +optional
+	// +kubebuilder:default=2000
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=10000
+	MaxNodes int32 `json:"maxNodes"`
+	// scalingPolicy chooses resource pools. Default Priority.
+	// +optional
+	// +kubebuilder:default={type: Priority}
+	ScalingPolicy ScalingPolicy `json:"scalingPolicy,omitempty"`
+
+	LaunchSettings `json:",inline"`
+
+	// drain says how nodes are drained before scaling in releases them.
+	// Default bestEffort within 30 minutes.
+	// +optional
+	// +kubebuilder:default={mode: bestEffort}
+	Drain Drain `json:"drain,omitempty"`
+	// healthCheck: None (default) leaves instances that are not running alone
+	// and shows them; ECS replaces them.
+	// +optional
+	// +kubebuilder:default=None
+	HealthCheck HealthCheck `json:"healthCheck,omitempty"`
+	// deletionProtection refuses to delete a pool that has instances.
+	// Default true.
+	// +optional
+	// +kubebuilder:default=true
+	DeletionProtection *bool `json:"deletionProtection,omitempty"`
+	// joinDeadlineSeconds is how long a machine may take from running to Node
+	// Ready. Unit: seconds, 1 to 4500. Default 900, GPU bare metal 2400.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=4500
+	JoinDeadlineSeconds *int32 `json:"joinDeadlineSeconds,omitempty"`
+	// taskDeadlineSeconds ends a scale task, not the wish. Unit: seconds.
+	// Default 3600.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=604800
+	TaskDeadlineSeconds *int32 `json:"taskDeadlineSeconds,omitempty"`
+	// keepFailed is how many machines that failed to join are kept for four
+	// hours to look at. Unit: instances, 0 to 20. Default 1.
+	// +optional
+	// +kubebuilder:default=1
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=20
+	KeepFailed *int32 `json:"keepFailed,omitempty"`
+	// manageAttached lets scaling in pick instances that were brought in by
+	// hand. Default false.
+	// +optional
+	ManageAttached bool `json:"manageAttached,omitempty"`
+	// transfers are instances on their way out or in by name. Written by
+	// tasks, together with expectedNodes. At most 500.
+	// +optional
+	// +listType=map
+	// +listMapKey=instance
+	// +kubebuilder:validation:MaxItems=500
+	Transfers []Transfer `json:"transfers,omitempty"`
+}
+
+// PoolState is the state of a pool, as machines read it.
+type PoolState string
+
+// The states of a pool.
+const (
+	PoolActive   PoolState = "Active"
+	PoolScaling  PoolState = "Scaling"
+	PoolRemoving PoolState = "Removing"
+	PoolDeleting PoolState = "Deleting"
+	PoolUpdating PoolState = "Updating"
+)
+
+// NodePoolStatus is what is so.
+type NodePoolStatus struct {
+	// observedGeneration is the newest spec that this status speaks of.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// state is Active, Scaling, Removing, Deleting or Updating.
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	State PoolState `json:"state,omitempty"`
+	// word is the state as people read it, with n of m where nodes and wish
+	// differ: "Activated", "Expanding 15 of 20".
+	// +optional
+	// +kubebuilder:validation:MaxLength=128
+	Word string `json:"word,omitempty"`
+	// summary is one sentence: is the pool as wished, and if not, why.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Summary string `json:"summary,omitempty"`
+	// nodes is how many instances are in service with their Node Ready.
+	// +optional
+	Nodes int32 `json:"nodes"`
+	// selector selects the pool's Nodes, for the scale subresource.
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	Selector string `json:"selector,omitempty"`
+	// counts tells what the pool's instances are doing.
+	// +optional
+	Counts PoolCounts `json:"counts,omitempty"`
+	// why says what keeps the pool from its wish. Absent when nothing does.
+	// +optional
+	Why *Why `json:"why,omitempty"`
+	// price is what the pool costs.
+	// +optional
+	Price *Price `json:"price,omitempty"`
+	// strength is the elastic strength: Strong, Medium or Weak.
+	// +optional
+	// +kubebuilder:validation:MaxLength=16
+	Strength string `json:"strength,omitempty"`
+	// scalingGroup is the name of the pool's group.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	ScalingGroup string `json:"scalingGroup,omitempty"`
+	// task is the newest scale task.
+	// +optional
+	// +kubebuilder:validation:MaxLength=128
+	Task string `json:"task,omitempty"`
+	// healthCheckPassed is the healthCheck that was last passed down to the
+	// group; only a change of the pool's own value is passed down again.
+	// +optional
+	// +kubebuilder:validation:MaxLength=16
+	HealthCheckPassed HealthCheck `json:"healthCheckPassed,omitempty"`
+	// conditions: AtExpectedNumber, NodesJoined, Valid, Held, Frozen,
+	// DeletionBlocked.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=32
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// PoolCounts counts instances by what they are doing. Unit: instances.
+type PoolCounts struct {
+	// instances that are counted against the expected number.
+	// +optional
+	Instances int32 `json:"instances"`
+	// inService with a Ready node.
+	// +optional
+	InService int32 `json:"inService"`
+	// joining: created, not yet Ready.
+	// +optional
+	Joining int32 `json:"joining"`
+	// failed to join.
+	// +optional
+	Failed int32 `json:"failed"`
+	// offline: joined once, not Ready or gone from the API now.
+	// +optional
+	Offline int32 `json:"offline"`
+	// removing: decided to be released or taken out.
+	// +optional
+	Removing int32 `json:"removing"`
+	// uncertain: may have been made by a call whose answer was lost.
+	// +optional
+	Uncertain int32 `json:"uncertain"`
+	// protected instances are never released by scaling in.
+	// +optional
+	Protected int32 `json:"protected"`
+	// standby instances are out of service and counted.
+	// +optional
+	Standby int32 `json:"standby"`
+	// subscription instances are never released by scaling in.
+	// +optional
+	Subscription int32 `json:"subscription"`
+	// attached instances were brought in by hand.
+	// +optional
+	Attached int32 `json:"attached"`
+}
+
+// Why says what keeps something from its wish.
+type Why struct {
+	// short is how many nodes are missing; negative: too many.
+	// +optional
+	Short int32 `json:"short"`
+	// code of the failure catalogue; empty where nothing failed.
+	// +optional
+	// +kubebuilder:validation:MaxLength=128
+	Code string `json:"code,omitempty"`
+	// sentence tells it to people.
+	// +kubebuilder:validation:MaxLength=1024
+	Sentence string `json:"sentence"`
+	// solution is what to do.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Solution string `json:"solution,omitempty"`
+	// sinceTime is when this reason began.
+	// +optional
+	SinceTime *metav1.Time `json:"sinceTime,omitempty"`
+	// count is how often the same cause came in a row.
+	// +optional
+	Count int32 `json:"count,omitempty"`
+	// nextTime is when the next try is due.
+	// +optional
+	NextTime *metav1.Time `json:"nextTime,omitempty"`
+	// next says what is tried next.
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	Next string `json:"next,omitempty"`
+}
+
+// Price is a price in one currency.
+type Price struct {
+	// currency: CNY or USD.
+	// +optional
+	// +kubebuilder:validation:MaxLength=8
+	Currency string `json:"currency,omitempty"`
+	// perHour is the price per hour now, as a decimal number.
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	PerHour string `json:"perHour,omitempty"`
+}
+
+// NodePoolList is a list of NodePools.
+// +kubebuilder:object:root=true
+type NodePoolList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []NodePool `json:"items"`
+}

@@ -1,0 +1,252 @@
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// ScalingGroup decides which instances a pool has. It is written by the
+// controller of node pools; of its spec only healthCheck may be set by people.
+// +kubebuilder:object:root=true
+// +kubebuilder:resource:scope=Cluster,shortName=pkg,categories=poolkeeper
+// +kubebuilder:subresource:status
+// +kubebuilder:printcolumn:name="Pool",type=string,JSONPath=`.spec.pool`
+// +kubebuilder:printcolumn:name="Desired",type=integer,JSONPath=`.spec.desiredCapacity`
+// +kubebuilder:printcolumn:name="Counted",type=integer,JSONPath=`.status.counted`
+// +kubebuilder:printcolumn:name="Stable",type=integer,JSONPath=`.status.stable`
+// +kubebuilder:printcolumn:name="Coming",type=integer,JSONPath=`.status.coming`
+// +kubebuilder:printcolumn:name="Strength",type=string,JSONPath=`.status.strength`
+// +kubebuilder:printcolumn:name="Summary",type=string,JSONPath=`.status.summary`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+type ScalingGroup struct {
+	metav1.TypeMeta `json:",inline"`
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+	// spec is what the group keeps.
+	Spec ScalingGroupSpec `json:"spec"`
+	// status is what the group has.
+	// +optional
+	Status ScalingGroupStatus `json:"status,omitempty"`
+}
+
+// ScalingGroupSpec is what the group keeps.
+type ScalingGroupSpec struct {
+	// pool is the node pool above.
+	// +kubebuilder:validation:MaxLength=40
+	Pool string `json:"pool"`
+	// poolUID is the UID of that pool.
+	// +kubebuilder:validation:MaxLength=64
+	PoolUID string `json:"poolUID"`
+	// poolGeneration is the generation of the pool that this spec was made of.
+	PoolGeneration int64 `json:"poolGeneration"`
+	// desiredCapacity is the expected number of instances.
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=10000
+	DesiredCapacity int32 `json:"desiredCapacity"`
+	// minSize and maxSize bound desiredCapacity.
+	// +kubebuilder:validation:Minimum=0
+	MinSize int32 `json:"minSize"`
+	// +kubebuilder:validation:Minimum=0
+	MaxSize int32 `json:"maxSize"`
+	// settingsGeneration is the generation of the pool whose launch settings
+	// these are: the last valid ones.
+	SettingsGeneration int64 `json:"settingsGeneration"`
+	// scalingPolicy chooses resource pools.
+	ScalingPolicy ScalingPolicy `json:"scalingPolicy"`
+
+	LaunchSettings `json:",inline"`
+
+	// drain says how nodes are drained before scaling in releases them.
+	Drain Drain `json:"drain"`
+	// healthCheck says who looks after the health of instances.
+	// +optional
+	HealthCheck HealthCheck `json:"healthCheck,omitempty"`
+	// joinDeadlineSeconds is how long a machine may take to join.
+	// +optional
+	JoinDeadlineSeconds *int32 `json:"joinDeadlineSeconds,omitempty"`
+	// keepFailed is how many machines that failed to join are kept.
+	// +optional
+	KeepFailed int32 `json:"keepFailed,omitempty"`
+	// manageAttached lets scaling in pick attached instances.
+	// +optional
+	ManageAttached bool `json:"manageAttached,omitempty"`
+	// emptying is set while the pool is being deleted: every instance goes.
+	// +optional
+	Emptying bool `json:"emptying,omitempty"`
+	// frozen stops creating and releasing; it says why.
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	Frozen string `json:"frozen,omitempty"`
+	// transfers are instances on their way out or in by name.
+	// +optional
+	// +listType=map
+	// +listMapKey=instance
+	// +kubebuilder:validation:MaxItems=500
+	Transfers []Transfer `json:"transfers,omitempty"`
+	// resumeCount is raised by each request to resume: what is held is tried
+	// at once.
+	// +optional
+	ResumeCount int64 `json:"resumeCount,omitempty"`
+}
+
+// ScalingGroupStatus is what the group has.
+type ScalingGroupStatus struct {
+	// observedGeneration is the newest spec that this status speaks of.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// summary is one sentence about the group.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Summary string `json:"summary,omitempty"`
+	// accountID is the cloud account that the group was first used with. No
+	// mutation is sent with credentials of another one.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	AccountID string `json:"accountID,omitempty"`
+	// lastActivity is the highest number that an activity of this group had.
+	// +optional
+	LastActivity int64 `json:"lastActivity,omitempty"`
+	// openActivity is the activity that may still send; empty for none.
+	// +optional
+	// +kubebuilder:validation:MaxLength=128
+	OpenActivity string `json:"openActivity,omitempty"`
+	// counted against desiredCapacity. Unit: instances.
+	// +optional
+	Counted int32 `json:"counted"`
+	// stable instances: in service, protected, standby.
+	// +optional
+	Stable int32 `json:"stable"`
+	// coming instances: pending.
+	// +optional
+	Coming int32 `json:"coming"`
+	// uncertain: may have been made by calls whose answers were lost.
+	// +optional
+	Uncertain int32 `json:"uncertain"`
+	// strength is the elastic strength: Strong, Medium or Weak.
+	// +optional
+	// +kubebuilder:validation:MaxLength=16
+	Strength string `json:"strength,omitempty"`
+	// resourcePools is what is known of each resource pool.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=3000
+	ResourcePools []ResourcePoolStatus `json:"resourcePools,omitempty"`
+	// refusals are remembered until they expire, by what they speak of.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=500
+	Refusals []Refusal `json:"refusals,omitempty"`
+	// why says what keeps the group from its desired capacity.
+	// +optional
+	Why *Why `json:"why,omitempty"`
+	// resumedCount is the resumeCount that was last honoured.
+	// +optional
+	ResumedCount int64 `json:"resumedCount,omitempty"`
+	// conditions: AtDesiredCapacity, Held, Frozen, UnknownInstances.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=32
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// ResourcePoolStatus is what is known of one instance type in one vSwitch.
+type ResourcePoolStatus struct {
+	// vSwitch and zone.
+	// +kubebuilder:validation:MaxLength=64
+	VSwitch string `json:"vSwitch"`
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	Zone string `json:"zone,omitempty"`
+	// instanceType in that vSwitch.
+	// +kubebuilder:validation:MaxLength=64
+	InstanceType string `json:"instanceType"`
+	// chargeType that stock and price speak of.
+	// +optional
+	ChargeType ChargeType `json:"chargeType,omitempty"`
+	// stock: WithStock, ClosedWithStock, WithoutStock, ClosedWithoutStock,
+	// NotOffered or Unknown.
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	Stock string `json:"stock,omitempty"`
+	// constraint is the code of what does not fit; empty where all fits.
+	// +optional
+	// +kubebuilder:validation:MaxLength=128
+	Constraint string `json:"constraint,omitempty"`
+	// vCPU of the instance type.
+	// +optional
+	VCPU int32 `json:"vCPU,omitempty"`
+	// memoryMiB of the instance type.
+	// +optional
+	MemoryMiB int64 `json:"memoryMiB,omitempty"`
+	// pricePerHour in currency, a decimal number.
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	PricePerHour string `json:"pricePerHour,omitempty"`
+	// currency of the price.
+	// +optional
+	// +kubebuilder:validation:MaxLength=8
+	Currency string `json:"currency,omitempty"`
+	// freeAddresses in the vSwitch; -1 where not known.
+	// +optional
+	FreeAddresses int32 `json:"freeAddresses"`
+	// checkedTime is when this was read from the cloud.
+	// +optional
+	CheckedTime *metav1.Time `json:"checkedTime,omitempty"`
+}
+
+// Refusal is something that the cloud refused, remembered until it expires.
+type Refusal struct {
+	// code of the failure catalogue.
+	// +kubebuilder:validation:MaxLength=128
+	Code string `json:"code"`
+	// scope that the refusal speaks of: pool, type, vswitch, zone, disk,
+	// template, account, group, cluster.
+	// +kubebuilder:validation:MaxLength=32
+	Scope string `json:"scope"`
+	// vSwitch, zone, instanceType, chargeType, disk: what was sent, as far as
+	// the scope speaks of it.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	VSwitch string `json:"vSwitch,omitempty"`
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	Zone string `json:"zone,omitempty"`
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	InstanceType string `json:"instanceType,omitempty"`
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	ChargeType ChargeType `json:"chargeType,omitempty"`
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	Disk string `json:"disk,omitempty"`
+	// message is the vendor's text, unchanged.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Message string `json:"message,omitempty"`
+	// requestID of the call that was refused.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	RequestID string `json:"requestID,omitempty"`
+	// firstTime and lastTime of this refusal in a row.
+	FirstTime metav1.Time `json:"firstTime"`
+	LastTime  metav1.Time `json:"lastTime"`
+	// untilTime is when it may be tried again.
+	UntilTime metav1.Time `json:"untilTime"`
+	// count is how often it came in a row.
+	Count int32 `json:"count"`
+	// settingsGeneration whose requests were refused: an edit ends a refusal
+	// that only an edit can end.
+	// +optional
+	SettingsGeneration int64 `json:"settingsGeneration,omitempty"`
+	// burnt is the money spent on failed tries, a decimal number.
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	Burnt string `json:"burnt,omitempty"`
+}
+
+// ScalingGroupList is a list of ScalingGroups.
+// +kubebuilder:object:root=true
+type ScalingGroupList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []ScalingGroup `json:"items"`
+}
