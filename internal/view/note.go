@@ -1,0 +1,81 @@
+package view
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
+)
+
+// InstanceNote says what is worth knowing about an instance beyond its states:
+// the step of its join, why it goes, why it is kept. Empty where nothing is.
+func InstanceNote(i *v1alpha1.Instance, clock Clock) string {
+	st := &i.Status
+	switch {
+	case i.Spec.Release != nil:
+		return leavingNote(i, clock)
+	case st.NodeState == v1alpha1.NodeFailed:
+		return failedNote(i)
+	case (st.NodeState == v1alpha1.NodeJoining || st.NodeState == "") && st.Step != "":
+		return "at " + st.Step
+	case st.NodeState == v1alpha1.NodeUnknown:
+		return "its Node object is gone; the instance still counts"
+	}
+	return strings.Join(keptNotes(i, clock), ", ")
+}
+
+// leavingNote says why an instance goes, and what holds it up.
+func leavingNote(i *v1alpha1.Instance, clock Clock) string {
+	m, verb := i.Spec.Release, "to be released"
+	if m.TakeOut {
+		verb = "to be taken out, goes on running"
+	}
+	parts := []string{joinNonEmpty(": ", verb, m.Reason)}
+	if m.NotBeforeTime != nil && m.NotBeforeTime.After(clock.Now) {
+		parts = append(parts, "kept to look at until "+clock.At(m.NotBeforeTime.Time))
+	}
+	if i.Status.DrainBlocked != "" {
+		parts = append(parts, "drain waits: "+i.Status.DrainBlocked)
+	}
+	return strings.Join(parts, "; ")
+}
+
+// failedNote says where a join stopped.
+func failedNote(i *v1alpha1.Instance) string {
+	var parts []string
+	if i.Status.Step != "" {
+		parts = append(parts, "stopped at "+i.Status.Step)
+	}
+	if i.Status.Message != "" {
+		parts = append(parts, trimPoint(i.Status.Message))
+	}
+	if len(parts) == 0 {
+		return i.Status.Code
+	}
+	return strings.Join(parts, ": ")
+}
+
+// keptNotes are the reasons for which scaling in never picks an instance, and
+// the one for which it is picked first.
+func keptNotes(i *v1alpha1.Instance, clock Clock) []string {
+	var parts []string
+	add := func(ok bool, text string) {
+		if ok {
+			parts = append(parts, text)
+		}
+	}
+	if i.Status.ChargeType == v1alpha1.ChargeSubscription {
+		text := "subscription"
+		if t := i.Status.ExpiryTime; t != nil {
+			text = fmt.Sprintf("subscription until %s", t.UTC().Format("2006-01-02"))
+		}
+		parts = append(parts, text)
+	}
+	add(i.Spec.Protected, "protected")
+	add(i.Spec.Standby, "standby")
+	add(i.Spec.CreationType == v1alpha1.CreatedAttached, "attached")
+	add(i.Spec.CreationType == v1alpha1.CreatedUnknown, "origin unknown")
+	add(i.Status.ReleaseProtected, "release protection of the cloud")
+	add(i.Spec.ReleaseFirst, "released first")
+	return parts
+}

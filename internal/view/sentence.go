@@ -1,0 +1,227 @@
+package view
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
+)
+
+// maxSentence is the most that a summary field of our objects holds. Unit: bytes.
+const maxSentence = 1024
+
+// PoolSentence says in one sentence whether a pool is as wished, and if not,
+// why and what comes next. Counts, state, why and conditions of the status must
+// be of the same look. Times in it are UTC, so that the same facts always give
+// the same sentence; now only tells whether the next try is still to come.
+func PoolSentence(p *v1alpha1.NodePool, now time.Time) string {
+	clock := Clock{Now: now, Zone: time.UTC}
+	parts := append([]string{poolHead(p)}, poolReasons(p, clock)...)
+	return clip(strings.Join(parts, "; ")+".", maxSentence)
+}
+
+// poolHead is what is so: the first half of a pool's sentence.
+func poolHead(p *v1alpha1.NodePool) string {
+	c, name := p.Status.Counts, p.Name
+	switch {
+	case !p.DeletionTimestamp.IsZero():
+		if m, ok := conditionText(p.Status.Conditions, v1alpha1.ConditionDeletionBlocked, metav1.ConditionTrue); ok {
+			return name + " is not deleted: " + m
+		}
+		return fmt.Sprintf("%s is being deleted: %s left", name, count(c.Instances+c.Removing, "instance"))
+	case p.Status.ObservedGeneration < p.Generation || p.Status.State == "":
+		return fmt.Sprintf("%s is to have %s: accepted, work not yet begun", name, count(p.Spec.ExpectedNodes, "node"))
+	case Complete(p) && p.Spec.ExpectedNodes == 0:
+		return name + " expects 0 nodes and has none"
+	case Complete(p):
+		return fmt.Sprintf("%s has %d of %d nodes, all joined", name, c.InService, p.Spec.ExpectedNodes)
+	}
+	head := fmt.Sprintf("%s has %d of %d nodes", name, c.InService, p.Spec.ExpectedNodes)
+	if gap := PoolGap(p); gap != "" {
+		return head + ": " + gap
+	}
+	return head
+}
+
+// PoolGap names what stands between a pool and its wish, in numbers: "1
+// joining, 4 not created". Empty when nothing does.
+func PoolGap(p *v1alpha1.NodePool) string {
+	c := p.Status.Counts
+	missing := p.Spec.ExpectedNodes - c.Instances - c.Uncertain
+	var parts []string
+	add := func(n int32, what string) {
+		if n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, what))
+		}
+	}
+	add(c.Joining, "joining")
+	add(c.Failed, "failed to join")
+	add(c.Offline, "offline")
+	add(c.Standby, "standby")
+	add(c.Uncertain, "unsure")
+	add(missing, "not created")
+	add(-missing, "too many")
+	add(c.Removing, "removing")
+	return strings.Join(parts, ", ")
+}
+
+// poolReasons are why it is so and what comes next.
+func poolReasons(p *v1alpha1.NodePool, clock Clock) []string {
+	var parts []string
+	if w := p.Status.Why; w != nil {
+		parts = append(parts, WhyCause(w))
+		if n := WhyNext(w, clock); n != "" {
+			parts = append(parts, "next "+n)
+		}
+	}
+	said := strings.Join(parts, "; ")
+	add := func(before, text string, ok bool) {
+		if ok && !strings.Contains(said, text) {
+			parts = append(parts, before+text)
+		}
+	}
+	m, ok := conditionText(p.Status.Conditions, v1alpha1.ConditionFrozen, metav1.ConditionTrue)
+	add("frozen: ", m, ok)
+	m, ok = conditionText(p.Status.Conditions, v1alpha1.ConditionHeld, metav1.ConditionTrue)
+	add("held: ", m, ok)
+	m, ok = conditionText(p.Status.Conditions, v1alpha1.ConditionValid, metav1.ConditionFalse)
+	add("not valid: ", m, ok)
+	m, ok = conditionText(p.Status.Conditions, v1alpha1.ConditionUnknownInstances, metav1.ConditionTrue)
+	add("unknown instances: ", m, ok)
+	return parts
+}
+
+// WhyCause is the cause of a why with its code.
+func WhyCause(w *v1alpha1.Why) string {
+	s := trimPoint(w.Sentence)
+	if w.Code == "" || strings.Contains(s, w.Code) {
+		return s
+	}
+	if s == "" {
+		return w.Code
+	}
+	return fmt.Sprintf("%s (%s)", s, w.Code)
+}
+
+// WhyNext is what is tried next, and when. Empty where nothing is.
+func WhyNext(w *v1alpha1.Why, clock Clock) string {
+	next := trimPoint(w.Next)
+	if w.NextTime == nil {
+		return next
+	}
+	at := "now"
+	if w.NextTime.Time.After(clock.Now) {
+		at = "at " + clock.At(w.NextTime.Time)
+	}
+	if next == "" {
+		next = "try"
+	}
+	return next + " " + at
+}
+
+// InstanceSentence says in one sentence what an instance is doing and what
+// stands in its way.
+func InstanceSentence(i *v1alpha1.Instance, now time.Time) string {
+	parts := []string{fmt.Sprintf("%s of %s is %s", i.Name, i.Spec.Pool, instancePhrase(i))}
+	if note := InstanceNote(i, Clock{Now: now, Zone: time.UTC}); note != "" {
+		parts = append(parts, note)
+	}
+	return clip(strings.Join(parts, "; ")+".", 512)
+}
+
+// instancePhrase is the state of an instance within a sentence.
+func instancePhrase(i *v1alpha1.Instance) string {
+	state, node := InstanceWord(i), NodeWord(i)
+	switch {
+	case i.Spec.CreationType == v1alpha1.CreatedUnknown:
+		return "of unknown origin: kept and not counted until a person decides"
+	case node == "-":
+		return strings.ToLower(state)
+	default:
+		return fmt.Sprintf("%s, its node %s", strings.ToLower(state), strings.ToLower(node))
+	}
+}
+
+// TaskSentence says in one sentence what a task does or how it ended.
+func TaskSentence(t *v1alpha1.ClusterTask, now time.Time) string {
+	st := &t.Status
+	head := fmt.Sprintf("%s: %s", t.Spec.Title, strings.ToLower(TaskWord(st.State)))
+	if took := taskTook(t, now); took != "" {
+		if TaskEnded(st.State) {
+			head += " after " + took
+		} else {
+			head += " for " + took
+		}
+	}
+	parts := []string{head}
+	if p := trimPoint(st.Progress); p != "" {
+		parts = append(parts, p)
+	}
+	if e := st.Error; e != nil {
+		parts = append(parts, trimPoint(joinNonEmpty(" ", e.Code, e.Message)))
+	}
+	return clip(strings.Join(parts, "; ")+".", maxSentence)
+}
+
+// taskTook is how long a task has run, or ran.
+func taskTook(t *v1alpha1.ClusterTask, now time.Time) string {
+	if t.Status.StartTime == nil {
+		return ""
+	}
+	end := now
+	if t.Status.EndTime != nil {
+		end = t.Status.EndTime.Time
+	}
+	return Took(end.Sub(t.Status.StartTime.Time))
+}
+
+// ActivitySentence says in one sentence why a scaling activity was begun and
+// what came of it.
+func ActivitySentence(a *v1alpha1.ScalingActivity) string {
+	parts := []string{fmt.Sprintf("%s is %s", a.Name, strings.ToLower(ActivityWord(a.Status.State))), trimPoint(a.Spec.Cause)}
+	if s := trimPoint(a.Status.Summary); s != "" {
+		parts = append(parts, s)
+	}
+	return clip(strings.Join(parts, "; ")+".", maxSentence)
+}
+
+// conditionText is the message of a condition that has the status looked for.
+func conditionText(list []metav1.Condition, typ string, want metav1.ConditionStatus) (string, bool) {
+	c := meta.FindStatusCondition(list, typ)
+	if c == nil || c.Status != want {
+		return "", false
+	}
+	if m := trimPoint(c.Message); m != "" {
+		return m, true
+	}
+	return c.Reason, true
+}
+
+func trimPoint(s string) string { return strings.TrimRight(strings.TrimSpace(s), ".") }
+
+func joinNonEmpty(sep string, parts ...string) string {
+	var some []string
+	for _, p := range parts {
+		if p != "" {
+			some = append(some, p)
+		}
+	}
+	return strings.Join(some, sep)
+}
+
+// clip shortens a text to at most n bytes, at a rune's border, and shows that
+// it did.
+func clip(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	cut := n - len("...")
+	for cut > 0 && s[cut]&0xC0 == 0x80 {
+		cut--
+	}
+	return s[:cut] + "..."
+}

@@ -1,0 +1,258 @@
+package view
+
+import (
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+
+	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
+)
+
+// Tone says how a word is meant, for colours; no word depends on it alone.
+type Tone int
+
+// The tones.
+const (
+	ToneNone Tone = iota
+	ToneOK
+	ToneBusy
+	ToneWarn
+	ToneBad
+	ToneHold
+	ToneOff
+)
+
+// poolWords are the states of a pool as people read them.
+var poolWords = map[v1alpha1.PoolState]string{
+	v1alpha1.PoolActive:   "Activated",
+	v1alpha1.PoolScaling:  "Expanding",
+	v1alpha1.PoolRemoving: "Removing",
+	v1alpha1.PoolDeleting: "Deleting",
+	v1alpha1.PoolUpdating: "Updating",
+}
+
+// PoolStateWord is a state of a pool as people read it. A pool whose state
+// nobody has written yet is Updating: accepted, and not begun.
+func PoolStateWord(s v1alpha1.PoolState) string {
+	if s == "" {
+		s = v1alpha1.PoolUpdating
+	}
+	if w, ok := poolWords[s]; ok {
+		return w
+	}
+	return string(s)
+}
+
+// PoolWord is the state of a pool as people read it, with the nodes in service
+// of those expected wherever the two differ: "Activated", "Expanding 15 of 20",
+// "Deleting, 3 left".
+func PoolWord(spec *v1alpha1.NodePoolSpec, st *v1alpha1.NodePoolStatus) string {
+	word := PoolStateWord(st.State)
+	switch st.State {
+	case v1alpha1.PoolActive, v1alpha1.PoolScaling, v1alpha1.PoolRemoving:
+		if st.Counts.InService != spec.ExpectedNodes {
+			return fmt.Sprintf("%s %d of %d", word, st.Counts.InService, spec.ExpectedNodes)
+		}
+	case v1alpha1.PoolDeleting:
+		if left := st.Counts.Instances + st.Counts.Removing; left > 0 {
+			return fmt.Sprintf("%s, %d left", word, left)
+		}
+	}
+	return word
+}
+
+// Complete is true when a pool is wholly as wished: what it expects are its
+// instances, and each has a Ready node. Nothing less is green.
+func Complete(p *v1alpha1.NodePool) bool {
+	c := p.Status.Counts
+	return p.DeletionTimestamp.IsZero() &&
+		p.Status.State == v1alpha1.PoolActive &&
+		p.Status.ObservedGeneration >= p.Generation &&
+		c.InService == p.Spec.ExpectedNodes && c.Instances == p.Spec.ExpectedNodes &&
+		c.Removing == 0 && c.Uncertain == 0
+}
+
+// PoolTone is the tone of a pool's word.
+func PoolTone(p *v1alpha1.NodePool) Tone {
+	switch {
+	case holds(p, v1alpha1.ConditionFrozen):
+		return ToneBad
+	case holds(p, v1alpha1.ConditionHeld):
+		return ToneHold
+	case Complete(p):
+		return ToneOK
+	case p.Status.State == v1alpha1.PoolActive:
+		return ToneWarn
+	default:
+		return ToneBusy
+	}
+}
+
+// holds is true when a condition of the pool is true.
+func holds(p *v1alpha1.NodePool, condition string) bool {
+	return meta.IsStatusConditionTrue(p.Status.Conditions, condition)
+}
+
+// IsHeld is true while the same cause of a pool is only tried now and then.
+func IsHeld(p *v1alpha1.NodePool) bool { return holds(p, v1alpha1.ConditionHeld) }
+
+// IsFrozen is true while nothing of a pool is released or replaced.
+func IsFrozen(p *v1alpha1.NodePool) bool { return holds(p, v1alpha1.ConditionFrozen) }
+
+// instanceWords are the lifecycle states as people read them.
+var instanceWords = map[v1alpha1.LifecycleState]string{
+	v1alpha1.InstancePendingWait:  "Pending wait",
+	v1alpha1.InstanceInService:    "In service",
+	v1alpha1.InstanceRemovingWait: "Removing wait",
+}
+
+// InstanceWord is the lifecycle state of an instance as people read it.
+func InstanceWord(i *v1alpha1.Instance) string {
+	s := i.Status.LifecycleState
+	if w, ok := instanceWords[s]; ok {
+		return w
+	}
+	if s == "" {
+		return "Pending"
+	}
+	return string(s)
+}
+
+// NodeWord is the state of an instance's Node as people read it. A drain under
+// way is said before anything else.
+func NodeWord(i *v1alpha1.Instance) string {
+	st := &i.Status
+	if st.DrainStartTime != nil && st.DrainEndTime == nil && st.ReleaseSentTime == nil {
+		return fmt.Sprintf("Draining, %s left", count(st.PodsLeft, "pod"))
+	}
+	switch st.NodeState {
+	case v1alpha1.NodeNotReady:
+		return "Not ready"
+	case v1alpha1.NodeFailed:
+		return "Failed to join"
+	case "":
+		if st.LifecycleState == v1alpha1.InstanceRemoved {
+			return "-"
+		}
+		return "Joining"
+	}
+	return string(st.NodeState)
+}
+
+// instanceTone is the tone of an instance's words.
+func instanceTone(i *v1alpha1.Instance) Tone {
+	switch {
+	case i.Status.NodeState == v1alpha1.NodeFailed, i.Status.NodeState == v1alpha1.NodeUnknown:
+		return ToneBad
+	case i.Spec.Release != nil:
+		return ToneHold
+	case i.Status.NodeState == v1alpha1.NodeNotReady, i.Status.LifecycleState == v1alpha1.InstanceStopped:
+		return ToneWarn
+	case i.Status.NodeState == v1alpha1.NodeReady:
+		return ToneOK
+	default:
+		return ToneBusy
+	}
+}
+
+// TaskWord is the state of a task as people read it. A task that nobody has
+// looked at yet is Running.
+func TaskWord(s v1alpha1.TaskState) string {
+	switch s {
+	case v1alpha1.TaskSuccess:
+		return "Success"
+	case v1alpha1.TaskFailed:
+		return "Failed"
+	case v1alpha1.TaskCanceled:
+		return "Canceled"
+	case v1alpha1.TaskRunning, "":
+		return "Running"
+	}
+	return string(s)
+}
+
+// TaskEnded is true when a task does nothing more.
+func TaskEnded(s v1alpha1.TaskState) bool {
+	return s == v1alpha1.TaskSuccess || s == v1alpha1.TaskFailed || s == v1alpha1.TaskCanceled
+}
+
+func taskTone(s v1alpha1.TaskState) Tone {
+	switch s {
+	case v1alpha1.TaskSuccess:
+		return ToneOK
+	case v1alpha1.TaskFailed:
+		return ToneBad
+	case v1alpha1.TaskCanceled:
+		return ToneOff
+	}
+	return ToneBusy
+}
+
+// ActivityWord is the state of a scaling activity as people read it.
+func ActivityWord(s v1alpha1.ActivityState) string {
+	switch s {
+	case v1alpha1.ActivityInProgress, "":
+		return "In progress"
+	case v1alpha1.ActivityWarning:
+		return "Warning (part)"
+	}
+	return string(s)
+}
+
+func activityTone(s v1alpha1.ActivityState) Tone {
+	switch s {
+	case v1alpha1.ActivitySuccessful:
+		return ToneOK
+	case v1alpha1.ActivityWarning:
+		return ToneWarn
+	case v1alpha1.ActivityFailed, v1alpha1.ActivityRejected:
+		return ToneBad
+	}
+	return ToneBusy
+}
+
+// PieceWord is the state of one piece as people read it.
+func PieceWord(p v1alpha1.Piece) string {
+	switch {
+	case p.State == v1alpha1.PieceUncertain:
+		return "Unsure"
+	case p.State == v1alpha1.PieceResolved && len(p.Instances) == 0:
+		return "Refused"
+	case p.State == v1alpha1.PieceResolved:
+		return "Created"
+	}
+	return "Sending"
+}
+
+// BillingWord is a charge type as people read it.
+func BillingWord(c v1alpha1.ChargeType) string {
+	if c == v1alpha1.ChargePayAsYouGo || c == "" {
+		return "Pay-as-you-go"
+	}
+	return string(c)
+}
+
+// StockWord is a stock grade of a resource pool as people read it.
+func StockWord(grade string) string {
+	switch grade {
+	case "WithStock":
+		return "In stock"
+	case "ClosedWithStock":
+		return "Low stock, not refilled"
+	case "WithoutStock":
+		return "No stock, refills"
+	case "ClosedWithoutStock":
+		return "Sold out for good"
+	case "NotOffered":
+		return "Not offered here"
+	}
+	return "Not known yet"
+}
+
+// count is a number with its noun, in the plural where it is one.
+func count(n int32, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
