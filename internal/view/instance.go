@@ -1,0 +1,151 @@
+package view
+
+import (
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
+)
+
+// Instance is an instance with its node as people and scripts see them.
+type Instance struct {
+	APIVersion string `json:"apiVersion"`
+	Kind       string `json:"kind"`
+	Name       string `json:"name"`
+	// Node is the name of its Node: the instance's own.
+	Node         string `json:"node"`
+	Pool         string `json:"pool"`
+	Zone         string `json:"zone,omitempty"`
+	VSwitch      string `json:"vSwitch,omitempty"`
+	InstanceType string `json:"instanceType,omitempty"`
+	// Instance and NodeStatus are words; LifecycleState and NodeState are what
+	// machines compare.
+	Instance       string     `json:"instance"`
+	NodeStatus     string     `json:"nodeStatus"`
+	LifecycleState string     `json:"lifecycleState"`
+	NodeState      string     `json:"nodeState"`
+	CloudStatus    string     `json:"cloudStatus,omitempty"`
+	Billing        string     `json:"billing"`
+	Price          *Price     `json:"price,omitempty"`
+	Address        string     `json:"address,omitempty"`
+	CreationType   string     `json:"creationType"`
+	Activity       string     `json:"activity,omitempty"`
+	Step           string     `json:"step,omitempty"`
+	Code           string     `json:"code,omitempty"`
+	Note           string     `json:"note,omitempty"`
+	Summary        string     `json:"summary"`
+	Kept           []string   `json:"kept,omitempty"`
+	CreatedTime    time.Time  `json:"createdTime"`
+	JoinedTime     *time.Time `json:"joinedTime,omitempty"`
+	AsOf           AsOf       `json:"asOf"`
+
+	tone Tone
+}
+
+// NewInstance makes the view of an instance.
+func NewInstance(i *v1alpha1.Instance, clock Clock) Instance {
+	p := i.Spec.Placement
+	v := Instance{
+		APIVersion: APIVersion, Kind: "Instance", Name: i.Name, Node: i.Name, Pool: i.Spec.Pool,
+		Zone: p.Zone, VSwitch: p.VSwitch, InstanceType: p.InstanceType,
+		Instance: InstanceWord(i), NodeStatus: NodeWord(i),
+		LifecycleState: string(i.Status.LifecycleState), NodeState: string(i.Status.NodeState),
+		CloudStatus: i.Status.CloudStatus, Billing: BillingWord(chargeToday(i)), Address: i.Status.PrivateIP,
+		CreationType: string(i.Spec.CreationType), Activity: i.Spec.Activity,
+		Step: i.Status.Step, Code: i.Status.Code, Note: InstanceNote(i, clock), Summary: InstanceSentence(i, clock.Now),
+		Kept: keptNotes(i, clock), CreatedTime: i.CreationTimestamp.UTC(), AsOf: AsOf{API: clock.Now.UTC()},
+		tone: instanceTone(i),
+	}
+	if p.PricePerHour != "" {
+		v.Price = &Price{Currency: p.Currency, PerHour: p.PricePerHour}
+	}
+	if t := i.Status.JoinedTime; t != nil {
+		u := t.UTC()
+		v.JoinedTime = &u
+	}
+	return v
+}
+
+// chargeToday is how an instance is billed now.
+func chargeToday(i *v1alpha1.Instance) v1alpha1.ChargeType {
+	if i.Status.ChargeType != "" {
+		return i.Status.ChargeType
+	}
+	return i.Spec.Placement.ChargeType
+}
+
+// Matches is true when one of the states, written as a word or as machines
+// write it, in any case, is that of the instance or of its node. No states
+// match everything.
+func (v Instance) Matches(states []string) bool {
+	if len(states) == 0 {
+		return true
+	}
+	have := []string{v.Instance, v.NodeStatus, v.LifecycleState, v.NodeState}
+	for _, s := range states {
+		for _, h := range have {
+			if fold(s) == fold(h) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// fold makes "In service", "in-service" and "InService" the same.
+func fold(s string) string {
+	return strings.NewReplacer(" ", "", "-", "").Replace(strings.ToLower(s))
+}
+
+// troubled is true for what a person should look at first.
+func (v Instance) troubled() bool { return v.tone == ToneBad || v.tone == ToneWarn }
+
+// SortInstances puts those with a problem first, then goes by pool and name.
+func SortInstances(list []Instance) {
+	sort.SliceStable(list, func(i, j int) bool {
+		a, b := list[i], list[j]
+		if a.troubled() != b.troubled() {
+			return a.troubled()
+		}
+		if a.Pool != b.Pool {
+			return a.Pool < b.Pool
+		}
+		return a.Name < b.Name
+	})
+}
+
+// InstanceTable is a list of instances as a table.
+func InstanceTable(list []Instance, clock Clock) Table {
+	t := Table{Columns: []Column{
+		{Name: "INSTANCE"}, {Name: "POOL"}, {Name: "ZONE"}, {Name: "TYPE"}, {Name: "INSTANCE STATE"}, {Name: "NODE"},
+		{Name: "BILLING"}, {Name: "PRICE/H", Wide: true}, {Name: "ADDRESS", Wide: true}, {Name: "ACTIVITY", Wide: true},
+		{Name: "AGE"}, {Name: "NOTE"},
+	}}
+	for _, v := range list {
+		price := ""
+		if v.Price != nil {
+			price = v.Price.PerHour
+		}
+		t.Rows = append(t.Rows, []Cell{
+			text(v.Name), text(v.Pool), text(v.Zone), text(v.InstanceType), text(v.Instance), {Text: v.NodeStatus, Tone: v.tone},
+			text(v.Billing), text(price), text(v.Address), text(v.Activity), text(clock.Age(v.CreatedTime)), {Text: v.Note},
+		})
+	}
+	return t
+}
+
+// NodeTable is a list of nodes, with their instances, as a table.
+func NodeTable(list []Instance, clock Clock) Table {
+	t := Table{Columns: []Column{
+		{Name: "NODE"}, {Name: "POOL"}, {Name: "ZONE"}, {Name: "TYPE"}, {Name: "INSTANCE"}, {Name: "NODE STATE"},
+		{Name: "ADDRESS", Wide: true}, {Name: "BILLING", Wide: true}, {Name: "AGE"}, {Name: "NOTE"},
+	}}
+	for _, v := range list {
+		t.Rows = append(t.Rows, []Cell{
+			text(v.Node), text(v.Pool), text(v.Zone), text(v.InstanceType), text(v.Instance), {Text: v.NodeStatus, Tone: v.tone},
+			text(v.Address), text(v.Billing), text(clock.Age(v.CreatedTime)), {Text: v.Note},
+		})
+	}
+	return t
+}
