@@ -1,0 +1,89 @@
+package fault
+
+import "strings"
+
+// Detail names one thing that may be known of a case.
+type Detail string
+
+// The details that advice can name.
+const (
+	// DetailFits is up to ten instance types that fit and are in stock.
+	DetailFits Detail = "fits"
+	// DetailOffered is what the zone offers instead.
+	DetailOffered Detail = "offered"
+	// DetailExists is what exists instead of what was not found.
+	DetailExists Detail = "exists"
+	// DetailField is the field of the pool that is wrong.
+	DetailField Detail = "field"
+	// DetailValue is the value that is wrong.
+	DetailValue Detail = "value"
+	// DetailImage is the image id, with OS, architecture, boot mode and
+	// trusted support as far as known.
+	DetailImage Detail = "image"
+	// DetailInstanceType is the instance type that was asked for.
+	DetailInstanceType Detail = "instanceType"
+	// DetailZone is the zone that was asked for.
+	DetailZone Detail = "zone"
+	// DetailVSwitch is the vSwitch that was asked for.
+	DetailVSwitch Detail = "vSwitch"
+	// DetailDisk is the disk category that was asked for.
+	DetailDisk Detail = "disk"
+	// DetailAddress is a host and port that must be reachable.
+	DetailAddress Detail = "address"
+	// DetailGroup is a security group.
+	DetailGroup Detail = "group"
+	// DetailPermission is the action that the key may not do.
+	DetailPermission Detail = "permission"
+	// DetailCommand is the one command that helps.
+	DetailCommand Detail = "command"
+	// DetailInstances names instances, each with its way out.
+	DetailInstances Detail = "instances"
+	// DetailCodes are the codes that stopped the rest.
+	DetailCodes Detail = "codes"
+	// DetailRunning is what runs in the group, and since when.
+	DetailRunning Detail = "running"
+)
+
+// Details are what is known of one case. Values are shown to people as they
+// are.
+type Details map[Detail]string
+
+// List joins values for a detail; at most ten are named.
+func List(values []string) string {
+	const most = 10
+	if len(values) > most {
+		return strings.Join(values[:most], ", ") + ", …"
+	}
+	return strings.Join(values, ", ")
+}
+
+// Advice returns the solution, followed by those hints whose placeholders are
+// all known.
+func (e Entry) Advice(d Details) string {
+	parts := []string{e.Solution}
+	for _, h := range e.Hints {
+		if s, ok := fill(h, d); ok {
+			parts = append(parts, s)
+		}
+	}
+	return strings.Join(parts, "; ")
+}
+
+// fill replaces {name} by the detail of that name; ok is false where one is
+// not known.
+func fill(hint string, d Details) (s string, ok bool) {
+	var b strings.Builder
+	for {
+		before, rest, found := strings.Cut(hint, "{")
+		b.WriteString(before)
+		if !found {
+			return b.String(), true
+		}
+		name, after, closed := strings.Cut(rest, "}")
+		if !closed || d[Detail(name)] == "" {
+			return "", false
+		}
+		b.WriteString(d[Detail(name)])
+		hint = after
+	}
+}

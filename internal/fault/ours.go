@@ -1,0 +1,43 @@
+package fault
+
+// oursRows are the failures that poolkeeper alone raises.
+var oursRows = []Entry{
+	{Code: OnlyKeptInstances, Origin: OriginOurs, RaisedBy: "the planner",
+		Cause: "the pool is above its number, and only instances are left that scaling in never picks",
+		Solution: "convert subscription instances to pay-as-you-go, take the protection off, " +
+			"end the standby, or remove chosen nodes by name",
+		Hints: []string{"kept: {instances}"},
+		Scope: ScopeGroup, Next: NextWait, Retry: edit},
+	{Code: NodeAccessDenied, Origin: OriginOurs, RaisedBy: "the check before creating, and the machine's own report",
+		Cause:    "the pool's security groups keep nodes from what they need to reach",
+		Solution: "allow the API server's address and port, and 100.64.0.0/10, in the outbound rules",
+		Hints:    []string{"let {group} reach {address}"},
+		Scope:    ScopeTemplate, Next: NextStop, Retry: edit},
+	{Code: CloudNoAnswer, Origin: OriginOurs, RaisedBy: "a call of the cloud",
+		Cause:    "a call was sent and its answer is not known: the connection or its time ended first",
+		Solution: "nothing: the same request is sent again, and has its effect only once",
+		Scope:    ScopeGroup, Next: NextSameToken, Retry: backoff},
+	{Code: CloudUnreachable, Origin: OriginOurs, RaisedBy: "a call of the cloud",
+		Cause:    "the cloud cannot be reached: no connection came about, and nothing was sent",
+		Solution: "check network, name resolution and proxy from here to the cloud's endpoint",
+		Hints:    []string{"the endpoint is {address}"},
+		Scope:    ScopeAccount, Next: NextWait, Retry: backoff},
+	{Code: CloudNotSent, Origin: OriginOurs, RaisedBy: "a call of the cloud",
+		Cause:    "a call was not sent: its time was over before it was its turn",
+		Solution: "nothing: it is tried again",
+		Scope:    ScopeAccount, Next: NextWait, Retry: backoff},
+	{Code: CredentialsMissing, Origin: OriginOurs, RaisedBy: "a call of the cloud",
+		Cause: "there are no credentials for the cloud, or they cannot be renewed",
+		Solution: "give an access key (ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET), " +
+			"or a role that this machine or service account may take",
+		Scope: ScopeAccount, Next: NextStop, Retry: edit},
+	{Code: AccountChanged, Origin: OriginOurs, RaisedBy: "the check of credentials when they are loaded",
+		Cause:    "the credentials belong to another account than the one this group was first used with",
+		Solution: "put the credentials of the first account back; nothing is created or released with others",
+		Scope:    ScopeAccount, Next: NextStop, Retry: edit},
+	{Code: RequestInvalid, Origin: OriginOurs, RaisedBy: "the provider, before sending",
+		Cause:    "the request cannot be sent as the pool's settings make it",
+		Solution: "change the setting that the text names",
+		Hints:    []string{"{field}: {value}"},
+		Scope:    ScopeTemplate, Next: NextStop, Retry: edit},
+}
