@@ -40,6 +40,11 @@ const (
 	AnnotationAskedAt = "poolkeeper.io/asked-at-generation"
 )
 
+// AnnotationResumeCount on a NodePool is how often a Resume task has asked to
+// try at once what is held. A whole number; the controller of node pools copies
+// it into the group's resumeCount, which never falls.
+const AnnotationResumeCount = "poolkeeper.io/resume-count"
+
 // AddToScheme registers the kinds of this package.
 func AddToScheme(s *runtime.Scheme) error {
 	s.AddKnownTypes(GroupVersion,
