@@ -66,12 +66,16 @@ func (r EgressRule) meets(to netip.Prefix) bool {
 }
 
 // EgressAllowed tells whether a machine in all of these groups may reach a
-// port: it may where one of them allows it.
+// port of these addresses: the rules of all groups count together, and what no
+// rule speaks of is allowed where one of the groups is a basic one.
 func EgressAllowed(groups []SecurityGroup, to netip.Prefix, port int) bool {
-	for _, g := range groups {
-		if g.AllowsEgress(to, port) {
-			return true
-		}
+	if len(groups) == 0 {
+		return true
 	}
-	return len(groups) == 0
+	all := SecurityGroup{Enterprise: true}
+	for _, g := range groups {
+		all.Enterprise = all.Enterprise && g.Enterprise
+		all.Egress = append(all.Egress, g.Egress...)
+	}
+	return all.AllowsEgress(to, port)
 }

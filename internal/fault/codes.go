@@ -103,4 +103,5 @@ const (
 	InstanceForbidden          Code = "Forbidden.InstanceNotFound"
 	InstanceBusy               Code = "IncorrectInstanceStatus"
 	DeletionProtection         Code = "InvalidOperation.DeletionProtection"
+	ChargeTypeViolation        Code = "ChargeTypeViolation"
 )

@@ -109,4 +109,8 @@ var wireRows = []Entry{
 		Cause:    "release protection was switched on for the instance",
 		Solution: "it is kept from now on; switch the protection off in the cloud to let it go",
 		Scope:    ScopeInstance, Next: NextKeep, Retry: edit},
+	{Code: ChargeTypeViolation, Origin: OriginWire, RaisedBy: "the cloud, releasing",
+		Cause:    "the instance is a subscription that has not ended",
+		Solution: "convert it to pay-as-you-go, or give the subscription back, then release it",
+		Scope:    ScopeInstance, Next: NextKeep, Retry: edit},
 }
