@@ -1,0 +1,125 @@
+// Package apitest gives tests of controllers an API server in memory that
+// keeps what they rely on: UIDs, generations that rise with each change of a
+// spec, resource versions and finalizers. In come objects that are there from
+// the start, out goes a client. It knows no rule of validation or admission.
+package apitest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+)
+
+// Clock is a clock that only a test moves. The zero value is not ready.
+type Clock struct{ T time.Time }
+
+// NewClock returns a clock at a fixed time.
+func NewClock() *Clock { return &Clock{T: time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)} }
+
+// Now is the time.
+func (c *Clock) Now() time.Time { return c.T }
+
+// Pass lets time pass.
+func (c *Clock) Pass(d time.Duration) { c.T = c.T.Add(d) }
+
+// Scheme knows our kinds and those of Kubernetes.
+func Scheme(t testing.TB) *runtime.Scheme {
+	s := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{api.AddToScheme, clientgoscheme.AddToScheme} {
+		if err := add(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return s
+}
+
+// New returns a client of a fresh API server with these objects. Each write is
+// told to watch, where it is not nil, before it is carried out; an error of it
+// refuses the write.
+func New(t testing.TB, watch func(verb string, obj client.Object) error, objs ...client.Object) client.WithWatch {
+	var serial atomic.Int64
+	prepare := func(o client.Object) {
+		if o.GetUID() == "" {
+			o.SetUID(types.UID(fmt.Sprintf("%08x-0000-0000-0000-%012d", serial.Add(1)*0x10203, serial.Load())))
+		}
+		if o.GetGeneration() == 0 {
+			o.SetGeneration(1)
+		}
+	}
+	for _, o := range objs {
+		prepare(o)
+	}
+	if watch == nil {
+		watch = func(string, client.Object) error { return nil }
+	}
+	return fake.NewClientBuilder().WithScheme(Scheme(t)).WithObjects(objs...).
+		WithStatusSubresource(&api.NodePool{}, &api.ScalingGroup{}, &api.ScalingActivity{}, &api.Instance{}, &api.ClusterTask{}).
+		WithInterceptorFuncs(interceptor.Funcs{
+			Create: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.CreateOption) error {
+				prepare(o)
+				if err := watch("create", o); err != nil {
+					return err
+				}
+				return c.Create(ctx, o, opts...)
+			},
+			Update: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.UpdateOption) error {
+				if err := watch("update", o); err != nil {
+					return err
+				}
+				old := o.DeepCopyObject().(client.Object)
+				if err := c.Get(ctx, client.ObjectKeyFromObject(o), old); err != nil {
+					return err
+				}
+				o.SetGeneration(old.GetGeneration())
+				if spec(o) != spec(old) {
+					o.SetGeneration(old.GetGeneration() + 1)
+				}
+				return c.Update(ctx, o, opts...)
+			},
+			Patch: func(ctx context.Context, c client.WithWatch, o client.Object, p client.Patch, opts ...client.PatchOption) error {
+				if err := watch("patch", o); err != nil {
+					return err
+				}
+				return c.Patch(ctx, o, p, opts...)
+			},
+			Delete: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.DeleteOption) error {
+				if err := watch("delete", o); err != nil {
+					return err
+				}
+				return c.Delete(ctx, o, opts...)
+			},
+			SubResourceUpdate: func(ctx context.Context, c client.Client, sub string, o client.Object, opts ...client.SubResourceUpdateOption) error {
+				if err := watch(sub, o); err != nil {
+					return err
+				}
+				return c.SubResource(sub).Update(ctx, o, opts...)
+			},
+		}).Build()
+}
+
+// spec is the spec of an object as text.
+func spec(o client.Object) string {
+	raw, err := json.Marshal(o)
+	if err != nil {
+		return err.Error()
+	}
+	var parts struct {
+		Spec json.RawMessage `json:"spec"`
+	}
+	if err := json.Unmarshal(raw, &parts); err != nil {
+		return err.Error()
+	}
+	return string(parts.Spec)
+}

@@ -1,0 +1,164 @@
+package nodepool
+
+import (
+	"fmt"
+	"math/big"
+	"sort"
+
+	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+)
+
+// tally is what the instances of a pool are doing.
+type tally struct {
+	counts api.PoolCounts
+	price  *api.Price
+	// failed and offline name instances, in order.
+	failed, offline []string
+	// codes of failures to join, by how often.
+	codes map[string]int
+}
+
+// count tells what the instances of a pool are doing. Counted is what
+// activity.md 3 says: nobody decided that it goes, it is of known origin, and
+// the entries of the pool are taken into account.
+func count(p *passed, list []*api.Instance) tally {
+	t := tally{codes: map[string]int{}}
+	in, out := directions(p.pool.Spec.Transfers)
+	sum := newSum()
+	for _, i := range list {
+		if i.Status.LifecycleState == api.InstanceRemoved {
+			continue
+		}
+		sum.add(i)
+		if i.Spec.CreationType == api.CreatedUnknown || !ofGroup(p.group, i) {
+			continue
+		}
+		delete(in, i.Name)
+		if i.Spec.Release == nil && !out[i.Name] {
+			t.stays(i)
+		} else {
+			t.goes(i)
+		}
+	}
+	t.counts.Instances += int32(len(in))
+	t.counts.Joining += int32(len(in))
+	if p.group != nil {
+		t.counts.Uncertain = p.group.Status.Uncertain
+	}
+	sort.Strings(t.failed)
+	sort.Strings(t.offline)
+	t.price = sum.price()
+	return t
+}
+
+func ofGroup(g *api.ScalingGroup, i *api.Instance) bool {
+	return g == nil || g.UID == "" || i.Spec.GroupUID == "" || i.Spec.GroupUID == string(g.UID)
+}
+
+func directions(list []api.Transfer) (in, out map[string]bool) {
+	in, out = map[string]bool{}, map[string]bool{}
+	for _, t := range list {
+		if t.Direction == api.TransferIn {
+			in[t.Instance] = true
+		} else {
+			out[t.Instance] = true
+		}
+	}
+	return in, out
+}
+
+// stays adds an instance that is counted.
+func (t *tally) stays(i *api.Instance) {
+	c := &t.counts
+	c.Instances++
+	switch {
+	case i.Spec.Standby:
+		c.Standby++
+	case i.Status.NodeState == api.NodeFailed:
+		t.fail(i)
+	case i.Status.NodeState == api.NodeReady:
+		c.InService++
+	case i.Status.JoinedTime != nil:
+		c.Offline++
+		t.offline = append(t.offline, i.Name)
+	default:
+		c.Joining++
+	}
+	if i.Spec.Protected {
+		c.Protected++
+	}
+	if i.Status.ChargeType == api.ChargeSubscription {
+		c.Subscription++
+	}
+	if i.Spec.CreationType == api.CreatedAttached {
+		c.Attached++
+	}
+}
+
+// goes adds an instance that somebody decided to let go. One that failed to
+// join and is kept to look at is shown as failed.
+func (t *tally) goes(i *api.Instance) {
+	if m := i.Spec.Release; m != nil && m.NotBeforeTime != nil && i.Status.NodeState == api.NodeFailed && i.Status.ReleaseSentTime == nil {
+		t.fail(i)
+		return
+	}
+	t.counts.Removing++
+}
+
+func (t *tally) fail(i *api.Instance) {
+	t.counts.Failed++
+	t.failed = append(t.failed, i.Name)
+	if i.Status.Code != "" {
+		t.codes[i.Status.Code]++
+	}
+}
+
+// code is the code that most failures have; names break ties.
+func (t *tally) code() string {
+	best, most := "", 0
+	for c, n := range t.codes {
+		if n > most || n == most && c < best {
+			best, most = c, n
+		}
+	}
+	return best
+}
+
+// sum adds up prices of instances in the currency of the first.
+type sum struct {
+	total    *big.Rat
+	currency string
+}
+
+func newSum() *sum { return &sum{total: new(big.Rat)} }
+
+func (s *sum) add(i *api.Instance) {
+	one, ok := new(big.Rat).SetString(i.Spec.Placement.PricePerHour)
+	if !ok {
+		return
+	}
+	s.currency = max(s.currency, i.Spec.Placement.Currency)
+	s.total.Add(s.total, one)
+}
+
+func (s *sum) price() *api.Price {
+	if s.total.Sign() == 0 {
+		return nil
+	}
+	return &api.Price{Currency: s.currency, PerHour: s.total.FloatString(3)}
+}
+
+// some names up to five of a list.
+func some(names []string) string {
+	out := ""
+	for n, name := range names {
+		if n == 5 {
+			return out + fmt.Sprintf(" and %d more", len(names)-5)
+		}
+		if n > 0 {
+			out += ", "
+		}
+		out += name
+	}
+	return out
+}

@@ -1,0 +1,109 @@
+package nodepool
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"reflect"
+	"sort"
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+
+	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+)
+
+// annotationPassed holds the fingerprint of the spec that was last passed
+// down, so that an edit by hand is told from a pool that has changed.
+const annotationPassed = "poolkeeper.io/passed-down"
+
+// fingerprint is a hash of what only this controller may write in a group.
+func fingerprint(s *api.ScalingGroupSpec) string {
+	c := *s
+	c.HealthCheck = ""
+	raw, err := json.Marshal(&c)
+	if err != nil {
+		return ""
+	}
+	sum := sha256.Sum256(raw)
+	return hex.EncodeToString(sum[:8])
+}
+
+// mark writes the fingerprint of its spec on a group.
+func mark(g *api.ScalingGroup) {
+	if g.Annotations == nil {
+		g.Annotations = map[string]string{}
+	}
+	g.Annotations[annotationPassed] = fingerprint(&g.Spec)
+}
+
+// editedBy names the fields of a group that somebody else has changed since
+// they were passed down and that are put back, in order.
+func editedBy(g *api.ScalingGroup, want *api.ScalingGroupSpec) []string {
+	passed := g.Annotations[annotationPassed]
+	if passed == "" || passed == fingerprint(&g.Spec) {
+		return nil
+	}
+	if g.Spec.PoolUID == want.PoolUID && g.Spec.PoolGeneration != want.PoolGeneration {
+		return nil // the pool changed too: which of both it was cannot be told
+	}
+	var fields []string
+	have, put := reflect.ValueOf(g.Spec), reflect.ValueOf(*want)
+	for i := range have.NumField() {
+		f := have.Type().Field(i)
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if name == "" {
+			name = "launch settings"
+		}
+		if !equality.Semantic.DeepEqual(have.Field(i).Interface(), put.Field(i).Interface()) {
+			fields = append(fields, name)
+		}
+	}
+	sort.Strings(fields)
+	return fields
+}
+
+// putBack tells people that an edit of the group does not last.
+func (r *Reconciler) putBack(p *passed, fields []string) {
+	if len(fields) == 0 {
+		return
+	}
+	r.Events.Eventf(p.group, corev1.EventTypeWarning, "PutBack",
+		"%s of scaling group %s was changed by hand and is put back to what node pool %s says: change the node pool instead",
+		strings.Join(fields, ", "), p.group.Name, p.pool.Name)
+}
+
+// warnHealthCheck tells people once what a healthCheck does that was set on
+// the group directly, which is honoured.
+func (r *Reconciler) warnHealthCheck(p *passed) {
+	if p.group == nil {
+		return
+	}
+	on, passed := p.group.Spec.HealthCheck, p.pool.Status.HealthCheckPassed
+	var tell bool
+	r.memory.of(p.pool.Name, func(k *remembered) {
+		tell = on != passed && passed != "" && k.told != on
+		k.told = on
+	})
+	switch {
+	case !tell:
+	case on == api.HealthCheckECS:
+		r.Events.Eventf(p.group, corev1.EventTypeWarning, "HealthCheckOnGroup",
+			"healthCheck ECS was set on scaling group %s, not on its node pool: instances that are not running are removed and replaced; to switch it off: kubectl patch scalinggroup %s --type=merge -p '{\"spec\":{\"healthCheck\":\"None\"}}'",
+			p.group.Name, p.group.Name)
+	default:
+		r.Events.Eventf(p.group, corev1.EventTypeWarning, "HealthCheckOnGroup",
+			"healthCheck was switched off on scaling group %s, not on its node pool: instances that are not running stay until it is set to %s again", p.group.Name, passed)
+	}
+}
+
+// resumeCount is how often people have asked to resume what is held.
+func resumeCount(p *api.NodePool) int64 {
+	n, err := strconv.ParseInt(p.Annotations[api.AnnotationResumeCount], 10, 64)
+	if err != nil {
+		return 0
+	}
+	return max(n, 0)
+}

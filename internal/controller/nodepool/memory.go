@@ -1,0 +1,55 @@
+package nodepool
+
+import (
+	"sync"
+	"time"
+
+	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+)
+
+// memory is what may be forgotten at a restart: it saves calls and writes, and
+// decides nothing.
+type memory struct {
+	mu    sync.Mutex
+	pools map[string]*remembered
+}
+
+// remembered is what is kept of one pool.
+type remembered struct {
+	// checked is the newest verdict about settings.
+	checked *verdict
+	// written is when the status was last written.
+	written time.Time
+	// told is the healthCheck on the group that a warning was given about.
+	told api.HealthCheck
+}
+
+// of runs a function on what is kept of a pool.
+func (m *memory) of(pool string, use func(*remembered)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.pools == nil {
+		m.pools = map[string]*remembered{}
+	}
+	if m.pools[pool] == nil {
+		m.pools[pool] = &remembered{}
+	}
+	use(m.pools[pool])
+}
+
+func (m *memory) forget(pool string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.pools, pool)
+}
+
+// untilWrite is how long a status has still to wait for its next write.
+func (m *memory) untilWrite(pool string, now time.Time, interval time.Duration) time.Duration {
+	var left time.Duration
+	m.of(pool, func(k *remembered) {
+		if since := now.Sub(k.written); since >= 0 && since < interval {
+			left = interval - since
+		}
+	})
+	return left
+}

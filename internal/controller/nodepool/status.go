@@ -1,0 +1,129 @@
+package nodepool
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/view"
+)
+
+// report writes the pool's status where it changed, not more often than the
+// interval allows: the first change at once, the rest by a later look.
+func (r *Reconciler) report(ctx context.Context, p *passed) (ctrl.Result, error) {
+	now := r.Now()
+	if left := r.memory.untilWrite(p.pool.Name, now, r.Waits.StatusInterval); left > 0 && !r.mustSay(p) {
+		return ctrl.Result{RequeueAfter: left}, nil
+	}
+	list, err := r.instances(ctx, r.Client, p.pool.Name)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	r.warnHealthCheck(p)
+	pool := p.pool.DeepCopy()
+	fill(pool, p, list, now)
+	if !equality.Semantic.DeepEqual(pool.Status, p.pool.Status) {
+		r.memory.of(pool.Name, func(k *remembered) { k.written = now })
+		if err := r.Client.Status().Update(ctx, pool); err != nil {
+			return r.soon(err)
+		}
+	}
+	return ctrl.Result{RequeueAfter: r.lookAgain(p, now)}, nil
+}
+
+// mustSay is true for what may not wait: which healthCheck was passed down
+// decides what is passed down next.
+func (r *Reconciler) mustSay(p *passed) bool {
+	return p.group != nil && p.pool.Status.HealthCheckPassed != p.pool.Spec.HealthCheck
+}
+
+// lookAgain is when the pool is looked at though nothing changed.
+func (r *Reconciler) lookAgain(p *passed, now time.Time) time.Duration {
+	d := r.Waits.SettingsCheck
+	if p.mode.emptying || p.mode.blocked != "" || p.mode.frozen != "" {
+		d = r.Waits.SettingsRetry
+	}
+	if !p.verdict.again.IsZero() && p.verdict.again.After(now) {
+		d = min(d, p.verdict.again.Sub(now))
+	}
+	return max(d, time.Millisecond)
+}
+
+// fill writes the whole status of a pool from one look.
+func fill(pool *api.NodePool, p *passed, list []*api.Instance, now time.Time) {
+	st := &pool.Status
+	t := count(p, list)
+	st.ObservedGeneration = pool.Generation
+	st.Counts, st.Price, st.Nodes = t.counts, t.price, t.counts.InService
+	st.Selector = api.LabelPool + "=" + pool.Name
+	if p.task != "" {
+		st.Task = p.task
+	}
+	if p.group != nil {
+		st.ScalingGroup, st.Strength = p.group.Name, p.group.Status.Strength
+		st.HealthCheckPassed = pool.Spec.HealthCheck
+	}
+	st.Why = why(pool, p, &t, now)
+	conditions(pool, p, &t, now)
+	st.State = state(pool, p, &t)
+	st.Word = view.PoolWord(&pool.Spec, st)
+	st.Summary = view.PoolSentence(pool, now)
+}
+
+// state is the one word for machines.
+func state(pool *api.NodePool, p *passed, t *tally) api.PoolState {
+	missing := pool.Spec.ExpectedNodes - t.counts.Instances - t.counts.Uncertain
+	resting := meta.IsStatusConditionTrue(pool.Status.Conditions, api.ConditionHeld) ||
+		meta.IsStatusConditionTrue(pool.Status.Conditions, api.ConditionFrozen)
+	switch {
+	case p.mode.emptying:
+		return api.PoolDeleting
+	case p.group == nil:
+		return api.PoolUpdating
+	case missing > 0 && !resting:
+		return api.PoolScaling
+	case t.counts.Removing > 0, missing < 0 && !resting && !onlyKept(p.group):
+		return api.PoolRemoving
+	case p.group.Status.ObservedGeneration < p.group.Generation:
+		return api.PoolUpdating
+	}
+	return api.PoolActive
+}
+
+// codeOnlyKept is the catalogue's code for a pool that stays above its number.
+const codeOnlyKept = "ScaleIn.OnlyKeptInstances"
+
+func onlyKept(g *api.ScalingGroup) bool {
+	return g != nil && g.Status.Why != nil && g.Status.Why.Code == codeOnlyKept
+}
+
+// why names the one reason for which the pool is not as wished: what keeps the
+// group from its number first, then settings, then machines that do not join.
+func why(pool *api.NodePool, p *passed, t *tally, now time.Time) *api.Why {
+	var w *api.Why
+	switch {
+	case p.group != nil && p.group.Status.Why != nil:
+		return p.group.Status.Why.DeepCopy()
+	case p.verdict.state == metav1.ConditionFalse:
+		w = &api.Why{Code: p.verdict.code, Sentence: cut("the cloud has not what the spec names: "+p.verdict.message, 1024), Solution: "name in the spec what the cloud has"}
+	case t.counts.Failed > 0:
+		w = &api.Why{Code: t.code(), Sentence: fmt.Sprintf("%d of its machines did not join: %s", t.counts.Failed, some(t.failed)), Solution: "read step and log: kubectl get instances; poolkeeper task causes"}
+	case t.counts.Offline > 0:
+		w = &api.Why{Sentence: fmt.Sprintf("%d of its nodes are not Ready or gone from the API: %s", t.counts.Offline, some(t.offline)), Solution: "look at their kubelets; an instance whose machine is beyond help: poolkeeper node remove --release"}
+	default:
+		return nil
+	}
+	w.Short = pool.Spec.ExpectedNodes - t.counts.InService
+	since := metav1.NewTime(now.Truncate(time.Second))
+	w.SinceTime = &since
+	if old := pool.Status.Why; old != nil && old.Code == w.Code && old.SinceTime != nil {
+		w.SinceTime = old.SinceTime
+	}
+	return w
+}

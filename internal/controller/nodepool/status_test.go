@@ -1,0 +1,172 @@
+package nodepool_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+)
+
+func TestCountsFollowTheRuleOfCounting(t *testing.T) {
+	b := newBench(t, aPool("web", func(p *api.NodePool) { p.Spec.ExpectedNodes = 12 }))
+	b.look()
+	now, later := metav1.Now(), metav1.NewTime(time.Now().Add(time.Hour))
+	b.instance("i-ready", ready)
+	b.instance("i-joining", nil)
+	b.instance("i-offline", func(i *api.Instance) { ready(i); i.Status.NodeState = api.NodeUnknown })
+	b.instance("i-failed", func(i *api.Instance) { i.Status.NodeState, i.Status.Code = api.NodeFailed, "X" })
+	b.instance("i-kept", func(i *api.Instance) {
+		i.Status.NodeState = api.NodeFailed
+		i.Spec.Release = &api.ReleaseMark{Activity: "a", NotBeforeTime: &later}
+	})
+	b.instance("i-going", func(i *api.Instance) { ready(i); i.Spec.Release = &api.ReleaseMark{Activity: "a"} })
+	b.instance("i-out", ready)
+	b.instance("i-removed", func(i *api.Instance) { i.Status.LifecycleState = api.InstanceRemoved })
+	b.instance("i-unknown", func(i *api.Instance) { i.Spec.CreationType = api.CreatedUnknown })
+	b.instance("i-oldgroup", func(i *api.Instance) { ready(i); i.Spec.GroupUID = "another" })
+	b.instance("i-otherpool", func(i *api.Instance) { ready(i); i.Spec.Pool = "db" })
+	b.instance("i-prot", func(i *api.Instance) { ready(i); i.Spec.Protected = true })
+	b.instance("i-standby", func(i *api.Instance) { ready(i); i.Spec.Standby = true })
+	b.instance("i-sub", func(i *api.Instance) { ready(i); i.Status.ChargeType = api.ChargeSubscription })
+	b.instance("i-att", func(i *api.Instance) { ready(i); i.Spec.CreationType = api.CreatedAttached })
+	b.settle(func(g *api.ScalingGroup) { g.Status.Uncertain, g.Status.Strength = 2, "Medium" })
+	b.edit(func(p *api.NodePool) {
+		p.Spec.Transfers = []api.Transfer{
+			{Instance: "i-out", Task: "u", Direction: api.TransferOut},
+			{Instance: "i-in", Task: "u", Direction: api.TransferIn},
+		}
+	})
+	_ = now
+	b.later()
+	st := b.pool().Status
+	want := api.PoolCounts{Instances: 9, InService: 4, Joining: 2, Failed: 2, Offline: 1, Removing: 2, Uncertain: 2,
+		Protected: 1, Standby: 1, Subscription: 1, Attached: 1}
+	if d := cmp.Diff(want, st.Counts); d != "" {
+		t.Errorf("counts (-want +got):\n%s", d)
+	}
+	if st.Nodes != 4 || st.Strength != "Medium" || st.Selector != "poolkeeper.io/pool=web" {
+		t.Errorf("status: %+v", st)
+	}
+	if st.Price == nil || st.Price.PerHour != "5.460" || st.Price.Currency != "CNY" {
+		t.Errorf("price: %+v", st.Price)
+	}
+}
+
+func TestStateWordAndConditions(t *testing.T) {
+	held := metav1.Condition{Type: api.ConditionHeld, Status: metav1.ConditionTrue, Reason: api.ReasonHeld, Message: "no stock"}
+	cases := map[string]struct {
+		expected, ready, leaving int32
+		group                    func(*api.ScalingGroup)
+		want                     api.PoolState
+		word, at, joined         string
+	}{
+		"all there":                  {2, 2, 0, nil, api.PoolActive, "Activated", api.ReasonAsExpected, api.ReasonAsExpected},
+		"missing":                    {3, 1, 0, nil, api.PoolScaling, "Expanding 1 of 3", api.ReasonScalingOut, api.ReasonWaiting},
+		"too many":                   {1, 2, 0, nil, api.PoolRemoving, "Removing 2 of 1", api.ReasonScalingIn, api.ReasonWaiting},
+		"leaving":                    {1, 1, 1, nil, api.PoolRemoving, "Removing", api.ReasonAsExpected, api.ReasonAsExpected},
+		"missing, and it is held":    {3, 1, 0, func(g *api.ScalingGroup) { g.Status.Conditions = []metav1.Condition{held} }, api.PoolActive, "Activated 1 of 3", api.ReasonHeld, api.ReasonWaiting},
+		"only kept ones are left":    {1, 2, 0, func(g *api.ScalingGroup) { g.Status.Why = &api.Why{Code: "ScaleIn.OnlyKeptInstances", Sentence: "s"} }, api.PoolActive, "Activated 2 of 1", api.ReasonOnlyKept, api.ReasonWaiting},
+		"the group has not seen it":  {1, 1, 0, func(g *api.ScalingGroup) { g.Status.ObservedGeneration = 0 }, api.PoolUpdating, "Updating", api.ReasonAsExpected, api.ReasonAsExpected},
+		"what may have been made":    {2, 1, 0, func(g *api.ScalingGroup) { g.Status.Uncertain = 1 }, api.PoolActive, "Activated 1 of 2", api.ReasonScalingOut, api.ReasonWaiting},
+		"nothing expected and there": {0, 0, 0, nil, api.PoolActive, "Activated", api.ReasonAsExpected, api.ReasonAsExpected},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, aPool("web", func(p *api.NodePool) { p.Spec.ExpectedNodes = c.expected }))
+			b.look()
+			for n := range c.ready {
+				b.instance(fmt.Sprintf("i-%d", n), ready)
+			}
+			for n := range c.leaving {
+				b.instance(fmt.Sprintf("i-l%d", n), func(i *api.Instance) { ready(i); i.Spec.Release = &api.ReleaseMark{Activity: "a"} })
+			}
+			b.settle(c.group)
+			b.later()
+			p := b.pool()
+			if p.Status.State != c.want || p.Status.Word != c.word {
+				t.Errorf("state %s, word %q", p.Status.State, p.Status.Word)
+			}
+			if got := condition(p, api.ConditionAtExpectedNumber).Reason; got != c.at {
+				t.Errorf("AtExpectedNumber: %s", got)
+			}
+			if got := condition(p, api.ConditionNodesJoined).Reason; got != c.joined {
+				t.Errorf("NodesJoined: %s", got)
+			}
+			b.says(p.Status.Summary, "web")
+		})
+	}
+}
+
+func TestOneReasonIsNamed(t *testing.T) {
+	b := newBench(t, aPool("web", nil))
+	b.look()
+	b.instance("i-1", func(i *api.Instance) {
+		i.Status.NodeState, i.Status.Code = api.NodeFailed, "NodepoolScaleFailed.FailedJoinCluster"
+	})
+	b.instance("i-2", ready)
+	b.instance("i-3", ready)
+	b.settle(nil)
+	b.later()
+	w := b.pool().Status.Why
+	if w == nil || w.Code != "NodepoolScaleFailed.FailedJoinCluster" || w.Short != 1 {
+		t.Fatalf("why: %+v", w)
+	}
+	since := w.SinceTime.Time
+	b.says(w.Sentence, "i-1")
+	b.later()
+	if got := b.pool().Status.Why.SinceTime.Time; !got.Equal(since) {
+		t.Fatal("the same reason began anew")
+	}
+	b.settle(func(g *api.ScalingGroup) {
+		g.Status.Why = &api.Why{Code: "OperationDenied.NoStock", Sentence: "no stock"}
+	})
+	b.later()
+	if w := b.pool().Status.Why; w.Code != "OperationDenied.NoStock" {
+		t.Fatalf("the group's reason is not first: %+v", w)
+	}
+}
+
+func TestStatusIsWrittenAtOnceAndThenAtMostOncePerInterval(t *testing.T) {
+	b := newBench(t, aPool("web", nil))
+	b.look()
+	b.later()
+	b.clock.Pass(5 * time.Second)
+	b.settle(nil)
+	b.look()
+	count := func() int {
+		n := 0
+		for _, w := range b.writes {
+			if w == "status web" {
+				n++
+			}
+		}
+		return n
+	}
+	b.writes = nil
+	for n := range 20 {
+		b.instance(fmt.Sprintf("i-%02d", n), ready)
+		b.clock.Pass(10 * time.Millisecond)
+		b.look()
+	}
+	if n := count(); n != 0 && n != 1 {
+		t.Fatalf("%d writes within 200 ms", n)
+	}
+	if b.last.RequeueAfter <= 0 || b.last.RequeueAfter > time.Second {
+		t.Fatalf("the rest is written after %v", b.last.RequeueAfter)
+	}
+	b.clock.Pass(b.last.RequeueAfter)
+	b.look()
+	if got := b.pool().Status.Counts.InService; got != 20 {
+		t.Fatalf("the last write says %d", got)
+	}
+	b.writes = nil
+	b.later()
+	b.later()
+	if len(b.writes) != 0 {
+		t.Fatalf("at rest: %v", b.writes)
+	}
+}
