@@ -11,7 +11,6 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:printcolumn:name="Code",type=string,JSONPath=`.status.error.code`
 // +kubebuilder:printcolumn:name="Progress",type=string,JSONPath=`.status.progress`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
-// +kubebuilder:validation:XValidation:rule="self.spec.type == oldSelf.spec.type && self.spec.pool == oldSelf.spec.pool && self.spec.title == oldSelf.spec.title && self.spec.instances == oldSelf.spec.instances && self.spec.from == oldSelf.spec.from && self.spec.to == oldSelf.spec.to && (!oldSelf.spec.cancel || self.spec.cancel)",message="a task is written once; only cancel can be set, and not taken back"
 type ClusterTask struct {
 	metav1.TypeMeta `json:",inline"`
 	// +optional
@@ -49,42 +48,67 @@ const (
 	TaskResume TaskType = "Resume"
 )
 
-// ClusterTaskSpec is the request.
+// ClusterTaskSpec is the request. It is written once; only cancel can be set
+// later, and not taken back.
+// +kubebuilder:validation:XValidation:rule="self.type == oldSelf.type && self.title == oldSelf.title && self.pool == oldSelf.pool && has(self.poolUID) == has(oldSelf.poolUID) && (!has(self.poolUID) || self.poolUID == oldSelf.poolUID) && has(self.poolGeneration) == has(oldSelf.poolGeneration) && (!has(self.poolGeneration) || self.poolGeneration == oldSelf.poolGeneration) && has(self.askedBy) == has(oldSelf.askedBy) && (!has(self.askedBy) || self.askedBy == oldSelf.askedBy) && has(self.from) == has(oldSelf.from) && (!has(self.from) || self.from == oldSelf.from) && has(self.to) == has(oldSelf.to) && (!has(self.to) || self.to == oldSelf.to) && has(self.deadlineSeconds) == has(oldSelf.deadlineSeconds) && (!has(self.deadlineSeconds) || self.deadlineSeconds == oldSelf.deadlineSeconds)",message="a task is written once; only cancel can be set later. Cancel it and ask anew"
+// +kubebuilder:validation:XValidation:rule="has(self.instances) == has(oldSelf.instances) && (!has(self.instances) || self.instances == oldSelf.instances) && has(self.all) == has(oldSelf.all) && (!has(self.all) || self.all == oldSelf.all) && has(self.drain) == has(oldSelf.drain) && (!has(self.drain) || self.drain == oldSelf.drain) && has(self.drainLimitSeconds) == has(oldSelf.drainLimitSeconds) && (!has(self.drainLimitSeconds) || self.drainLimitSeconds == oldSelf.drainLimitSeconds) && has(self.release) == has(oldSelf.release) && (!has(self.release) || self.release == oldSelf.release) && has(self.keepExpected) == has(oldSelf.keepExpected) && (!has(self.keepExpected) || self.keepExpected == oldSelf.keepExpected) && has(self.concurrency) == has(oldSelf.concurrency) && (!has(self.concurrency) || self.concurrency == oldSelf.concurrency)",message="what a task is about is written once; only cancel can be set later. Cancel it and ask anew"
+// +kubebuilder:validation:XValidation:rule="!oldSelf.?cancel.orValue(false) || self.?cancel.orValue(false)",message="a task that was canceled stays canceled: ask anew"
+// +kubebuilder:validation:XValidation:rule="!(self.type in ['Remove', 'Attach', 'Rejoin', 'Forget']) || self.?instances.orValue([]).size() > 0",message="this type of task needs instances: name at least one by its cloud ID"
+// +kubebuilder:validation:XValidation:rule="!(self.type in ['Adopt', 'Disown']) || self.?all.orValue(false) != (self.?instances.orValue([]).size() > 0)",message="a task of type Adopt or Disown names instances or sets all: true, one of both"
+// +kubebuilder:validation:XValidation:rule="!self.?all.orValue(false) || self.type in ['Adopt', 'Disown']",message="all is read by tasks of type Adopt and Disown only: name instances instead"
+// +kubebuilder:validation:XValidation:rule="self.type == 'Remove' || !(self.?release.orValue(false) || self.?keepExpected.orValue(false))",message="release and keepExpected are read by tasks of type Remove only: leave them out"
 type ClusterTaskSpec struct {
-	// type says what the task does.
+	// type says what the task does: Remove, Attach, Rejoin, Forget, Adopt,
+	// Disown or Resume. Scale and Delete follow a change of the pool and are
+	// written by the controller only.
 	Type TaskType `json:"type"`
-	// title as people read it: "Scale web 4 -> 20".
+	// title as people read it: "Scale web 4 -> 20". At most 256 characters.
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
 	Title string `json:"title"`
-	// pool that it is about, with its UID and generation.
+	// pool is the name of the node pool that the task is about.
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=40
 	Pool string `json:"pool"`
+	// poolUID is the UID of that pool. A pool of the same name and another
+	// UID is another pool.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	PoolUID string `json:"poolUID,omitempty"`
+	// poolGeneration is the generation of the pool that a Scale task follows.
 	// +optional
 	PoolGeneration int64 `json:"poolGeneration,omitempty"`
 	// askedBy says who asked, as far as the cluster can know, and through what.
 	// +optional
 	// +kubebuilder:validation:MaxLength=256
 	AskedBy string `json:"askedBy,omitempty"`
-	// from and to are the expected numbers of a scale task. Unit: nodes.
+	// from is the expected number before a Scale task. Unit: nodes.
 	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=10000
 	From int32 `json:"from"`
+	// to is the expected number that a Scale task leads to. Unit: nodes.
 	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=10000
 	To int32 `json:"to"`
-	// instances are cloud IDs, at most 500.
+	// instances are the cloud IDs that the task is about, each named once.
+	// At most 500.
 	// +optional
-	// +listType=atomic
+	// +listType=set
 	// +kubebuilder:validation:MaxItems=500
+	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=64
 	Instances []string `json:"instances,omitempty"`
 	// all speaks of every instance of unknown origin (Adopt, Disown).
 	// +optional
 	All bool `json:"all,omitempty"`
-	// drain mode and limit of what is removed. Unit of the limit: seconds.
+	// drain says how the nodes to be removed are drained: off, bestEffort or
+	// required. Without it bestEffort.
 	// +optional
 	Drain DrainMode `json:"drain,omitempty"`
+	// drainLimitSeconds is how long each drain may take. Unit: seconds, 1 to
+	// 86400. Without it the controller's setting, by default 1800.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=86400
@@ -99,13 +123,17 @@ type ClusterTaskSpec struct {
 	// concurrency is how many instances are removed at once. 1 to 100.
 	// Default 1.
 	// +optional
-	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=100
 	Concurrency int32 `json:"concurrency,omitempty"`
-	// deadlineSeconds ends the task, not the wish. Unit: seconds.
+	// deadlineSeconds ends the task, not the wish. Unit: seconds, 1 to 604800.
+	// Without it the pool's taskDeadlineSeconds.
 	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=604800
 	DeadlineSeconds int32 `json:"deadlineSeconds,omitempty"`
-	// cancel asks the task to stop, as far as it still can.
+	// cancel asks the task to stop, as far as it still can. It can be set and
+	// not taken back. Default false.
 	// +optional
 	Cancel bool `json:"cancel"`
 }
@@ -123,7 +151,7 @@ const (
 
 // ClusterTaskStatus is what came of a request.
 type ClusterTaskStatus struct {
-	// state: running, success, failed, canceled.
+	// state is running, success, failed or canceled.
 	// +optional
 	// +kubebuilder:validation:MaxLength=16
 	State TaskState `json:"state,omitempty"`
@@ -134,12 +162,13 @@ type ClusterTaskStatus struct {
 	// target is the expected number that this task ends with.
 	// +optional
 	Target int32 `json:"target"`
-	// wanted, created, joined, failed and left count instances of a task.
+	// counts tell how far the instances of the task are.
 	// +optional
 	Counts TaskCounts `json:"counts,omitempty"`
-	// startTime and endTime.
+	// startTime is when the work began.
 	// +optional
 	StartTime *metav1.Time `json:"startTime,omitempty"`
+	// endTime is when the task ended.
 	// +optional
 	EndTime *metav1.Time `json:"endTime,omitempty"`
 	// stages of the work, with their times.
@@ -181,34 +210,45 @@ type ClusterTaskStatus struct {
 
 // TaskCounts counts what a task is about. Unit: instances.
 type TaskCounts struct {
+	// wanted is how many instances the task is to create or release.
 	// +optional
 	Wanted int32 `json:"wanted"`
+	// created is how many of them exist in the cloud.
 	// +optional
 	Created int32 `json:"created"`
+	// joined is how many of them have a Node that was Ready.
 	// +optional
 	Joined int32 `json:"joined"`
+	// failed is how many were not created or did not join.
 	// +optional
 	Failed int32 `json:"failed"`
+	// released is how many are gone from the cloud.
 	// +optional
 	Released int32 `json:"released"`
 }
 
 // TaskStage is one stage of the work.
 type TaskStage struct {
+	// name of the stage: Decide, Create, Join, Drain, Release.
 	// +kubebuilder:validation:MaxLength=64
 	Name string `json:"name"`
+	// state is running, success, failed or canceled.
 	// +kubebuilder:validation:MaxLength=16
 	State TaskState `json:"state"`
+	// startTime is when the stage began.
 	// +optional
 	StartTime *metav1.Time `json:"startTime,omitempty"`
+	// endTime is when the stage ended.
 	// +optional
 	EndTime *metav1.Time `json:"endTime,omitempty"`
 }
 
 // TaskError is the code and message that ended a task.
 type TaskError struct {
+	// code of the failure catalogue.
 	// +kubebuilder:validation:MaxLength=128
 	Code string `json:"code"`
+	// message tells it to people.
 	// +optional
 	// +kubebuilder:validation:MaxLength=2048
 	Message string `json:"message,omitempty"`
@@ -219,38 +259,43 @@ type TaskCause struct {
 	// code of the failure catalogue.
 	// +kubebuilder:validation:MaxLength=128
 	Code string `json:"code"`
-	// cause and solution in words.
+	// cause in words.
 	// +kubebuilder:validation:MaxLength=2048
 	Cause string `json:"cause"`
+	// solution is what to do.
 	// +optional
 	// +kubebuilder:validation:MaxLength=2048
 	Solution string `json:"solution,omitempty"`
-	// message is the vendor's text, unchanged, and its request id.
+	// message is the vendor's text, unchanged.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	Message string `json:"message,omitempty"`
+	// requestID of the call that failed, for the vendor's support.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	RequestID string `json:"requestID,omitempty"`
 	// count is how often.
 	// +optional
 	Count int32 `json:"count,omitempty"`
-	// instance and log of a machine that failed.
+	// instance is the cloud ID of the machine that the log is of.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	Instance string `json:"instance,omitempty"`
+	// log is the end of that machine's join log, redacted.
 	// +optional
-	// +kubebuilder:validation:MaxLength=65536
+	// +kubebuilder:validation:MaxLength=16384
 	Log string `json:"log,omitempty"`
 }
 
 // TaskInstance is the result of one instance.
 type TaskInstance struct {
+	// instance is the cloud ID.
 	// +kubebuilder:validation:MaxLength=64
 	Instance string `json:"instance"`
-	// state: waiting, held, running, success, failed, leftOut.
+	// state is waiting, held, running, success, failed or leftOut.
 	// +kubebuilder:validation:MaxLength=16
 	State string `json:"state"`
+	// message says why.
 	// +optional
 	// +kubebuilder:validation:MaxLength=512
 	Message string `json:"message,omitempty"`
@@ -258,10 +303,13 @@ type TaskInstance struct {
 
 // TaskEvent is something that happened while the task ran.
 type TaskEvent struct {
+	// time at which it happened.
 	Time metav1.Time `json:"time"`
+	// code of the failure catalogue, where something failed.
 	// +optional
 	// +kubebuilder:validation:MaxLength=128
 	Code string `json:"code,omitempty"`
+	// message tells it to people.
 	// +kubebuilder:validation:MaxLength=1024
 	Message string `json:"message"`
 }

@@ -46,48 +46,61 @@ const (
 // +kubebuilder:validation:XValidation:rule="self.placement == oldSelf.placement",message="placement tells where the instance was created and cannot be changed"
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.joinKey) || !has(self.joinKey) || self.joinKey == oldSelf.joinKey",message="another key for an instance needs a person's word: poolkeeper node rejoin"
 type InstanceSpec struct {
-	// pool and group that it belongs to; groupUID is the group's.
+	// pool is the node pool that it belongs to.
 	// +kubebuilder:validation:MaxLength=40
 	Pool string `json:"pool"`
+	// group is the scaling group that it belongs to.
 	// +kubebuilder:validation:MaxLength=64
 	Group string `json:"group"`
+	// groupUID is the UID of that group.
 	// +kubebuilder:validation:MaxLength=64
 	GroupUID string `json:"groupUID"`
-	// activity and its UID, and the index of the piece that created it.
+	// activity is the scaling activity that created it or brought it in.
 	// +optional
 	// +kubebuilder:validation:MaxLength=128
 	Activity string `json:"activity,omitempty"`
+	// activityUID is the UID of that activity.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	ActivityUID string `json:"activityUID,omitempty"`
+	// piece is the index of the activity's piece that created it.
 	// +optional
+	// +kubebuilder:validation:Minimum=0
 	Piece int32 `json:"piece,omitempty"`
-	// creationType says how it came.
+	// creationType says how it came: AutoCreated by an activity, Attached by
+	// hand, or Unknown: it carries our tags and nobody knows why.
 	CreationType CreationType `json:"creationType"`
 	// placement is where and as what it was created.
 	Placement Placement `json:"placement"`
-	// joinDeadlineSeconds is how long it may take to join.
+	// joinDeadlineSeconds is how long it may take from running to Node Ready.
+	// Unit: seconds, 1 to 4500.
 	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=4500
 	JoinDeadlineSeconds int32 `json:"joinDeadlineSeconds,omitempty"`
-	// protected keeps it from scaling in.
+	// protected keeps it from scaling in. People set it. Default false.
 	// +optional
 	Protected bool `json:"protected,omitempty"`
-	// standby takes it out of service; it stays counted and is kept.
+	// standby takes it out of service; it stays counted and is kept. People
+	// set it. Default false.
 	// +optional
 	Standby bool `json:"standby,omitempty"`
-	// releaseFirst makes it the first choice of scaling in.
+	// releaseFirst makes it the first choice of scaling in. People set it.
+	// Default false.
 	// +optional
 	ReleaseFirst bool `json:"releaseFirst,omitempty"`
-	// disown takes our tags off an instance of unknown origin.
+	// disown takes our tags off an instance of unknown origin. People set it.
+	// Default false.
 	// +optional
 	Disown bool `json:"disown,omitempty"`
 	// release is the decision that it goes. Absent: it stays.
 	// +optional
 	Release *ReleaseMark `json:"release,omitempty"`
 	// joinKey is the SHA-256 of the public key that it joined with, in
-	// hexadecimal.
+	// hexadecimal. Another key needs a person's word: poolkeeper node rejoin.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:Pattern=`^[0-9a-f]{64}$`
 	JoinKey string `json:"joinKey,omitempty"`
 	// heldBy is the UID of the task that holds it.
 	// +optional
@@ -101,22 +114,26 @@ type InstanceSpec struct {
 
 // Placement is where and as what an instance was created.
 type Placement struct {
+	// vSwitch that it is in.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	VSwitch string `json:"vSwitch,omitempty"`
+	// zone of that vSwitch.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	Zone string `json:"zone,omitempty"`
+	// instanceType that it was created as.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	InstanceType string `json:"instanceType,omitempty"`
 	// chargeType that it was created with; status.chargeType is today's.
 	// +optional
 	ChargeType ChargeType `json:"chargeType,omitempty"`
-	// pricePerHour when it was created, a decimal number, and its currency.
+	// pricePerHour when it was created, a decimal number.
 	// +optional
 	// +kubebuilder:validation:MaxLength=32
 	PricePerHour string `json:"pricePerHour,omitempty"`
+	// currency of the price: CNY or USD.
 	// +optional
 	// +kubebuilder:validation:MaxLength=8
 	Currency string `json:"currency,omitempty"`
@@ -140,10 +157,12 @@ type ReleaseMark struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	Task string `json:"task,omitempty"`
-	// drain mode and limit. Unit of the limit: seconds.
+	// drain says how its node is drained before: off, bestEffort or required.
 	// +optional
 	Drain DrainMode `json:"drain,omitempty"`
+	// drainLimitSeconds is how long the drain may take. Unit: seconds.
 	// +optional
+	// +kubebuilder:validation:Minimum=0
 	DrainLimitSeconds int32 `json:"drainLimitSeconds,omitempty"`
 	// notBeforeTime puts the release off.
 	// +optional
@@ -180,11 +199,14 @@ const (
 
 // InstanceStatus is what is so.
 type InstanceStatus struct {
-	// lifecycleState in the group.
+	// lifecycleState in the group: Pending, PendingWait, InService, Protected,
+	// Standby, Stopped, Removing, RemovingWait, or Removed (taken out and not
+	// released).
 	// +optional
 	// +kubebuilder:validation:MaxLength=32
 	LifecycleState LifecycleState `json:"lifecycleState,omitempty"`
-	// nodeState of its Node.
+	// nodeState of its Node: Joining, Ready, NotReady, Unknown (gone from the
+	// API) or Failed (did not join).
 	// +optional
 	// +kubebuilder:validation:MaxLength=32
 	NodeState NodeState `json:"nodeState,omitempty"`
@@ -228,10 +250,11 @@ type InstanceStatus struct {
 	// failedTime is when it was given up to join.
 	// +optional
 	FailedTime *metav1.Time `json:"failedTime,omitempty"`
-	// code, message, step and log of its failure to join.
+	// code of its failure to join, from the failure catalogue.
 	// +optional
 	// +kubebuilder:validation:MaxLength=128
 	Code string `json:"code,omitempty"`
+	// message tells that failure to people.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	Message string `json:"message,omitempty"`
@@ -249,9 +272,11 @@ type InstanceStatus struct {
 	// drainEndTime is when its drain ended.
 	// +optional
 	DrainEndTime *metav1.Time `json:"drainEndTime,omitempty"`
-	// podsLeft to evict, and what blocks.
+	// podsLeft is how many pods are still to be evicted.
 	// +optional
 	PodsLeft int32 `json:"podsLeft,omitempty"`
+	// drainBlocked names the pod and the disruption budget that the drain
+	// waits for.
 	// +optional
 	// +kubebuilder:validation:MaxLength=512
 	DrainBlocked string `json:"drainBlocked,omitempty"`

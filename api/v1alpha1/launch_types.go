@@ -16,6 +16,7 @@ const (
 // ScalingPolicy is the policy of a group with its settings.
 // +kubebuilder:validation:XValidation:rule="!has(self.costOptimization) || self.type == 'CostOptimization'",message="costOptimization is read by the policy CostOptimization only; set type: CostOptimization or remove it"
 // +kubebuilder:validation:XValidation:rule="!has(self.strictBalance) || !self.strictBalance || self.type == 'DistributionBalancing'",message="strictBalance is read by the policy DistributionBalancing only; set type: DistributionBalancing or remove it"
+// +kubebuilder:validation:XValidation:rule="!has(self.typeFirst) || !self.typeFirst || self.type == 'Priority'",message="typeFirst is read by the policy Priority only; set type: Priority or remove it"
 type ScalingPolicy struct {
 	// type chooses the resource pools: Priority by the order of vSwitches, then
 	// of instance types; DistributionBalancing keeps zones even;
@@ -95,12 +96,14 @@ type Billing struct {
 }
 
 // Subscription is a period paid in advance.
+// +kubebuilder:validation:XValidation:rule="self.periodUnit != 'Week' || self.period <= 4",message="a subscription in weeks has a period of 1 to 4; set periodUnit: Month for more"
 type Subscription struct {
-	// period is how many units are bought. Weeks 1 to 4, months 1 to 60.
+	// period is how many units are bought with each new instance. Unit:
+	// periodUnit; 1 to 4 weeks, or 1 to 60 months.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=60
 	Period int32 `json:"period"`
-	// periodUnit is the unit of period. Default Month.
+	// periodUnit is the unit of period: Week or Month. Default Month.
 	// +optional
 	// +kubebuilder:default=Month
 	// +kubebuilder:validation:Enum=Week;Month
@@ -153,7 +156,8 @@ type Disk struct {
 	// +kubebuilder:validation:Minimum=20
 	// +kubebuilder:validation:Maximum=32768
 	SizeGiB int32 `json:"sizeGiB"`
-	// performanceLevel of a cloud_essd disk: PL0 to PL3.
+	// performanceLevel of a disk of category cloud_essd: PL0, PL1, PL2 or
+	// PL3. Default: the cloud's own, PL1.
 	// +optional
 	// +kubebuilder:validation:Enum=PL0;PL1;PL2;PL3
 	PerformanceLevel string `json:"performanceLevel,omitempty"`
@@ -203,10 +207,15 @@ type NodeTemplate struct {
 	// +kubebuilder:validation:XValidation:rule="self.all(k, k.size() <= 317 && self[k].size() <= 63)",message="a label key has at most 317 characters, a value at most 63"
 	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.matches('^([^/]*\\\\.)?(kubernetes|k8s)\\\\.io/') || k.matches('^([^/]*\\\\.)?(kubelet|node)\\\\.kubernetes\\\\.io/'))",message="a node may not give itself labels of kubernetes.io or k8s.io (but for kubelet.kubernetes.io and node.kubernetes.io): use a prefix of your own"
 	Labels map[string]string `json:"labels,omitempty"`
-	// taints that new Nodes register with. At most 64.
+	// taints that new Nodes register with, one for each key and effect. At
+	// most 64.
 	// +optional
-	// +listType=atomic
+	// +listType=map
+	// +listMapKey=key
+	// +listMapKey=effect
 	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:XValidation:rule="self.all(t, t.effect in ['NoSchedule', 'PreferNoSchedule', 'NoExecute'])",message="the effect of a taint is NoSchedule, PreferNoSchedule or NoExecute"
+	// +kubebuilder:validation:XValidation:rule="self.all(t, t.key.size() > 0 && t.key.size() <= 317 && (!has(t.value) || t.value.size() <= 63))",message="a taint's key has 1 to 317 characters, its value at most 63"
 	Taints []corev1.Taint `json:"taints,omitempty"`
 	// unschedulable makes new Nodes start cordoned. Default false.
 	// +optional
@@ -214,7 +223,6 @@ type NodeTemplate struct {
 }
 
 // LaunchSettings is all that is needed to create an instance of a pool.
-// +kubebuilder:validation:XValidation:rule="!has(self.dataDisks) || self.dataDisks.size() <= 16",message="at most 16 data disks"
 type LaunchSettings struct {
 	// vSwitches in priority order, each in one zone. 1 to 20, no duplicates.
 	// +listType=atomic
@@ -240,7 +248,8 @@ type LaunchSettings struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=128
 	ImageID string `json:"imageID"`
-	// systemDisk of each instance. Default: cloud_essd, 40 GiB.
+	// systemDisk of each instance; it goes with the instance. Default:
+	// cloud_essd, 40 GiB.
 	// +optional
 	// +kubebuilder:default={category: cloud_essd, sizeGiB: 40}
 	SystemDisk Disk `json:"systemDisk,omitempty"`
@@ -306,7 +315,7 @@ type Drain struct {
 	// +kubebuilder:default=bestEffort
 	Mode DrainMode `json:"mode,omitempty"`
 	// limitSeconds is how long a drain may take. Unit: seconds, 1 to 86400.
-	// Default 1800.
+	// Without it the controller's setting, by default 1800.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=86400
@@ -325,6 +334,7 @@ const (
 
 // Transfer takes one instance out of a pool or brings it in, by name. It is
 // written by tasks together with the expected number, in one update.
+// +kubebuilder:validation:XValidation:rule="self.direction == 'Out' || !(has(self.release) && self.release)",message="release is read for direction Out only"
 type Transfer struct {
 	// instance is the cloud ID.
 	// +kubebuilder:validation:MinLength=1
@@ -334,17 +344,18 @@ type Transfer struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
 	Task string `json:"task"`
-	// direction: Out or In.
+	// direction is Out or In.
 	// +kubebuilder:validation:Enum=Out;In
 	Direction TransferDirection `json:"direction"`
 	// release releases an instance that goes out; without it the instance is
 	// only taken out and goes on running. Default false.
 	// +optional
 	Release bool `json:"release,omitempty"`
-	// drain mode of an instance that goes out. Default bestEffort.
+	// drain says how the node of an instance that goes out is drained: off,
+	// bestEffort or required. Without it bestEffort.
 	// +optional
 	Drain DrainMode `json:"drain,omitempty"`
-	// drainLimitSeconds bounds its drain. Unit: seconds.
+	// drainLimitSeconds bounds its drain. Unit: seconds, 1 to 86400.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=86400

@@ -29,28 +29,33 @@ type NodePool struct {
 }
 
 // NodePoolSpec is the wish: how many nodes, and how each is made.
-// +kubebuilder:validation:XValidation:rule="self.minNodes <= self.maxNodes",message="minNodes is above maxNodes: lower minNodes or raise maxNodes"
-// +kubebuilder:validation:XValidation:rule="self.expectedNodes <= self.maxNodes",message="expectedNodes is above maxNodes: ask for fewer nodes, or raise maxNodes with it"
-// +kubebuilder:validation:XValidation:rule="self.expectedNodes >= self.minNodes",message="expectedNodes is below minNodes: ask for more nodes, or lower minNodes with it"
+// +kubebuilder:validation:XValidation:rule="self.minNodes <= self.maxNodes",message="minNodes is above maxNodes: lower minNodes or raise maxNodes",fieldPath=".minNodes"
+// +kubebuilder:validation:XValidation:rule="self.expectedNodes <= self.maxNodes",message="expectedNodes is above maxNodes: ask for fewer nodes, or raise maxNodes with it",fieldPath=".expectedNodes"
+// +kubebuilder:validation:XValidation:rule="self.expectedNodes >= self.minNodes",message="expectedNodes is below minNodes: ask for more nodes, or lower minNodes with it",fieldPath=".expectedNodes"
 type NodePoolSpec struct {
-	// expectedNodes is how many instances the pool keeps. Required; 0 is
-	// written out. Unit: nodes, 0 to 10000, within minNodes and maxNodes.
+	// expectedNodes is how many instances the pool keeps. Required, without a
+	// default: 0 is written out, so that leaving it out of an apply is refused
+	// and empties nothing. Unit: nodes, 0 to 10000, within minNodes and
+	// maxNodes.
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=10000
 	ExpectedNodes int32 `json:"expectedNodes"`
-	// minNodes is the least that expectedNodes may be. Default 0.
+	// minNodes is the least that expectedNodes may be. Unit: nodes, 0 to
+	// 10000. Default 0.
 	// +optional
 	// +kubebuilder:default=0
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=10000
 	MinNodes int32 `json:"minNodes"`
-	// maxNodes is the most that expectedNodes may be. Default 2000.
+	// maxNodes is the most that expectedNodes may be. Unit: nodes, 0 to 10000.
+	// Default 2000.
 	// +optional
 	// +kubebuilder:default=2000
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=10000
 	MaxNodes int32 `json:"maxNodes"`
-	// scalingPolicy chooses resource pools. Default Priority.
+	// scalingPolicy says which resource pool (an instance type in a vSwitch)
+	// is asked next, and which instance goes first. Default Priority.
 	// +optional
 	// +kubebuilder:default={type: Priority}
 	ScalingPolicy ScalingPolicy `json:"scalingPolicy,omitempty"`
@@ -58,28 +63,29 @@ type NodePoolSpec struct {
 	LaunchSettings `json:",inline"`
 
 	// drain says how nodes are drained before scaling in releases them.
-	// Default bestEffort within 30 minutes.
+	// Default bestEffort within 1800 seconds.
 	// +optional
 	// +kubebuilder:default={mode: bestEffort}
 	Drain Drain `json:"drain,omitempty"`
-	// healthCheck: None (default) leaves instances that are not running alone
-	// and shows them; ECS replaces them.
+	// healthCheck says what happens to an instance that is not running: None
+	// (default) leaves it alone and shows it; ECS replaces it.
 	// +optional
 	// +kubebuilder:default=None
 	HealthCheck HealthCheck `json:"healthCheck,omitempty"`
-	// deletionProtection refuses to delete a pool that has instances.
-	// Default true.
+	// deletionProtection refuses to delete a pool that has instances: it is
+	// never emptied by its deletion. Default true.
 	// +optional
 	// +kubebuilder:default=true
 	DeletionProtection *bool `json:"deletionProtection,omitempty"`
 	// joinDeadlineSeconds is how long a machine may take from running to Node
-	// Ready. Unit: seconds, 1 to 4500. Default 900, GPU bare metal 2400.
+	// Ready before it is replaced. Unit: seconds, 1 to 4500. Default 900, for
+	// GPU bare metal 2400.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=4500
 	JoinDeadlineSeconds *int32 `json:"joinDeadlineSeconds,omitempty"`
-	// taskDeadlineSeconds ends a scale task, not the wish. Unit: seconds.
-	// Default 3600.
+	// taskDeadlineSeconds ends a scale task, not the wish: the pool goes on
+	// trying. Unit: seconds, 1 to 604800. Default 3600.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=604800
@@ -96,7 +102,7 @@ type NodePoolSpec struct {
 	// +optional
 	ManageAttached bool `json:"manageAttached,omitempty"`
 	// transfers are instances on their way out or in by name. Written by
-	// tasks, together with expectedNodes. At most 500.
+	// tasks, together with expectedNodes, and by nobody else. At most 500.
 	// +optional
 	// +listType=map
 	// +listMapKey=instance
@@ -178,37 +184,39 @@ type NodePoolStatus struct {
 
 // PoolCounts counts instances by what they are doing. Unit: instances.
 type PoolCounts struct {
-	// instances that are counted against the expected number.
+	// instances is how many are counted against the expected number.
 	// +optional
 	Instances int32 `json:"instances"`
-	// inService with a Ready node.
+	// inService is how many are in service with a Ready node.
 	// +optional
 	InService int32 `json:"inService"`
-	// joining: created, not yet Ready.
+	// joining is how many are created and not yet Ready.
 	// +optional
 	Joining int32 `json:"joining"`
-	// failed to join.
+	// failed is how many did not join.
 	// +optional
 	Failed int32 `json:"failed"`
-	// offline: joined once, not Ready or gone from the API now.
+	// offline is how many joined once and are not Ready, or gone from the
+	// API, now.
 	// +optional
 	Offline int32 `json:"offline"`
-	// removing: decided to be released or taken out.
+	// removing is how many are decided to be released or taken out.
 	// +optional
 	Removing int32 `json:"removing"`
-	// uncertain: may have been made by a call whose answer was lost.
+	// uncertain is how many may have been made by calls whose answers were
+	// lost. They are looked for.
 	// +optional
 	Uncertain int32 `json:"uncertain"`
-	// protected instances are never released by scaling in.
+	// protected is how many are protected by a person: never released by scaling in.
 	// +optional
 	Protected int32 `json:"protected"`
-	// standby instances are out of service and counted.
+	// standby is how many are out of service and counted.
 	// +optional
 	Standby int32 `json:"standby"`
-	// subscription instances are never released by scaling in.
+	// subscription is how many are paid in advance: never released by scaling in.
 	// +optional
 	Subscription int32 `json:"subscription"`
-	// attached instances were brought in by hand.
+	// attached is how many were brought in by hand.
 	// +optional
 	Attached int32 `json:"attached"`
 }
@@ -246,7 +254,7 @@ type Why struct {
 
 // Price is a price in one currency.
 type Price struct {
-	// currency: CNY or USD.
+	// currency of the price: CNY or USD.
 	// +optional
 	// +kubebuilder:validation:MaxLength=8
 	Currency string `json:"currency,omitempty"`

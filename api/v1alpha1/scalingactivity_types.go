@@ -12,7 +12,6 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:printcolumn:name="Cause",type=string,JSONPath=`.spec.cause`
 // +kubebuilder:printcolumn:name="Summary",type=string,JSONPath=`.status.summary`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
-// +kubebuilder:validation:XValidation:rule="self.spec == oldSelf.spec",message="a scaling activity cannot be changed: change the node pool, and its group decides anew"
 type ScalingActivity struct {
 	metav1.TypeMeta `json:",inline"`
 	// +optional
@@ -25,12 +24,15 @@ type ScalingActivity struct {
 }
 
 // ScalingActivitySpec is the whole decision.
+// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a scaling activity cannot be changed: change the node pool, and its group decides anew"
 type ScalingActivitySpec struct {
-	// group that decided, with its UID, and the pool above.
+	// group is the scaling group that decided.
 	// +kubebuilder:validation:MaxLength=64
 	Group string `json:"group"`
+	// groupUID is the UID of that group.
 	// +kubebuilder:validation:MaxLength=64
 	GroupUID string `json:"groupUID"`
+	// pool is the node pool above.
 	// +kubebuilder:validation:MaxLength=40
 	Pool string `json:"pool"`
 	// number of this activity in its group, from 1.
@@ -39,11 +41,11 @@ type ScalingActivitySpec struct {
 	// cause says what changed, from what to what.
 	// +kubebuilder:validation:MaxLength=1024
 	Cause string `json:"cause"`
-	// before and wanted are the counted and the desired number of instances
-	// when this was decided.
+	// before is how many instances were counted when this was decided.
 	Before int32 `json:"before"`
+	// wanted is how many instances were desired when this was decided.
 	Wanted int32 `json:"wanted"`
-	// create is how many instances are missing. Unit: instances. At most 2000.
+	// create is how many instances are missing. Unit: instances, 0 to 2000.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=2000
@@ -53,9 +55,10 @@ type ScalingActivitySpec struct {
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	Surge int32 `json:"surge,omitempty"`
-	// policy and strictBalance decide the order in which candidates are asked.
+	// policy that ordered the candidates.
 	// +optional
 	Policy ScalingPolicyType `json:"policy,omitempty"`
+	// strictBalance forbids passing the share of one zone to another.
 	// +optional
 	StrictBalance bool `json:"strictBalance,omitempty"`
 	// candidates are the resource pools to ask, in order; status.pieces says
@@ -96,15 +99,18 @@ type ScalingActivitySpec struct {
 
 // Candidate is one resource pool to ask.
 type Candidate struct {
-	// vSwitch, its zone, the instance type and how it is billed.
+	// vSwitch to create in.
 	// +kubebuilder:validation:MaxLength=64
 	VSwitch string `json:"vSwitch"`
+	// zone of that vSwitch.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	Zone string `json:"zone,omitempty"`
+	// instanceType to create.
 	// +kubebuilder:validation:MaxLength=64
-	InstanceType string     `json:"instanceType"`
-	ChargeType   ChargeType `json:"chargeType"`
+	InstanceType string `json:"instanceType"`
+	// chargeType says how it is billed.
+	ChargeType ChargeType `json:"chargeType"`
 	// pricePerHour of one instance when this was decided, a decimal number.
 	// +optional
 	// +kubebuilder:validation:MaxLength=32
@@ -117,6 +123,10 @@ type Candidate struct {
 	// is asked; 0: as many as are missing.
 	// +optional
 	Share int32 `json:"share,omitempty"`
+	// shareWith is the same for candidates that fill one share together.
+	// +optional
+	// +kubebuilder:validation:MaxLength=80
+	ShareWith string `json:"shareWith,omitempty"`
 	// disk names the disk categories in the request, for what a refusal of
 	// them is remembered under.
 	// +optional
@@ -150,10 +160,12 @@ type Leaving struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	Task string `json:"task,omitempty"`
-	// drain mode and limit. Unit of the limit: seconds.
+	// drain says how its node is drained before: off, bestEffort or required.
 	// +optional
 	Drain DrainMode `json:"drain,omitempty"`
+	// drainLimitSeconds is how long the drain may take. Unit: seconds.
 	// +optional
+	// +kubebuilder:validation:Minimum=0
 	DrainLimitSeconds int32 `json:"drainLimitSeconds,omitempty"`
 	// notBeforeTime puts the release off (a machine kept to look at).
 	// +optional
@@ -182,9 +194,10 @@ type ScalingActivityStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=2048
 	Summary string `json:"summary,omitempty"`
-	// startTime and endTime.
+	// startTime is when the activity was first carried on.
 	// +optional
 	StartTime *metav1.Time `json:"startTime,omitempty"`
+	// endTime is when it sent the last it sends.
 	// +optional
 	EndTime *metav1.Time `json:"endTime,omitempty"`
 	// pieces are the requests announced so far, in order.
@@ -192,13 +205,13 @@ type ScalingActivityStatus struct {
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=2100
 	Pieces []Piece `json:"pieces,omitempty"`
-	// marked, takenOut, broughtIn and leftOut are the named instances that
-	// this activity has dealt with.
+	// marked are the named instances that this activity has dealt with.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=10000
 	// +kubebuilder:validation:items:MaxLength=64
 	Marked []string `json:"marked,omitempty"`
+	// leftOut are the named instances that it did not touch.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=10000
@@ -206,10 +219,11 @@ type ScalingActivityStatus struct {
 	// created is how many instances came of it so far.
 	// +optional
 	Created int32 `json:"created,omitempty"`
-	// code and message of what stopped it, where something did.
+	// code of what stopped it, from the failure catalogue.
 	// +optional
 	// +kubebuilder:validation:MaxLength=128
 	Code string `json:"code,omitempty"`
+	// message tells what stopped it.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	Message string `json:"message,omitempty"`
@@ -244,12 +258,14 @@ const (
 // Piece is one candidate and one amount, announced before it is first sent.
 type Piece struct {
 	// candidate is an index into spec.candidates.
+	// +kubebuilder:validation:Minimum=0
 	Candidate int32 `json:"candidate"`
 	// amount asked for. Unit: instances, 1 to 100.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=100
 	Amount int32 `json:"amount"`
-	// state of this piece.
+	// state is Announced (about to be sent), Resolved (answered for good) or
+	// Uncertain (may have made instances that nobody told us of).
 	// +kubebuilder:validation:MaxLength=32
 	State PieceState `json:"state"`
 	// firstSendTime is written once, before the first send.
@@ -277,13 +293,15 @@ type Piece struct {
 	// +kubebuilder:validation:MaxItems=100
 	// +kubebuilder:validation:items:MaxLength=64
 	Instances []string `json:"instances,omitempty"`
-	// code, message and requestID of the refusal that ended it.
+	// code of the refusal that ended it, from the failure catalogue.
 	// +optional
 	// +kubebuilder:validation:MaxLength=128
 	Code string `json:"code,omitempty"`
+	// message is the vendor's text, unchanged.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	Message string `json:"message,omitempty"`
+	// requestID of that answer, for the vendor's support.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	RequestID string `json:"requestID,omitempty"`

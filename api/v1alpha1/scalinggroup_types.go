@@ -27,6 +27,8 @@ type ScalingGroup struct {
 }
 
 // ScalingGroupSpec is what the group keeps.
+// +kubebuilder:validation:XValidation:rule="self.pool == oldSelf.pool && self.poolUID == oldSelf.poolUID",message="a scaling group belongs to one node pool for good"
+// +kubebuilder:validation:XValidation:rule="self.minSize <= self.maxSize",message="minSize is above maxSize"
 type ScalingGroupSpec struct {
 	// pool is the node pool above.
 	// +kubebuilder:validation:MaxLength=40
@@ -36,13 +38,15 @@ type ScalingGroupSpec struct {
 	PoolUID string `json:"poolUID"`
 	// poolGeneration is the generation of the pool that this spec was made of.
 	PoolGeneration int64 `json:"poolGeneration"`
-	// desiredCapacity is the expected number of instances.
+	// desiredCapacity is the expected number of instances. Unit: instances, 0
+	// to 10000.
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=10000
 	DesiredCapacity int32 `json:"desiredCapacity"`
-	// minSize and maxSize bound desiredCapacity.
+	// minSize is the least that desiredCapacity may be. Unit: instances.
 	// +kubebuilder:validation:Minimum=0
 	MinSize int32 `json:"minSize"`
+	// maxSize is the most that desiredCapacity may be. Unit: instances.
 	// +kubebuilder:validation:Minimum=0
 	MaxSize int32 `json:"maxSize"`
 	// settingsGeneration is the generation of the pool whose launch settings
@@ -55,13 +59,16 @@ type ScalingGroupSpec struct {
 
 	// drain says how nodes are drained before scaling in releases them.
 	Drain Drain `json:"drain"`
-	// healthCheck says who looks after the health of instances.
+	// healthCheck says who looks after the health of instances: None or ECS.
+	// The one field of a group that a person may set.
 	// +optional
 	HealthCheck HealthCheck `json:"healthCheck,omitempty"`
-	// joinDeadlineSeconds is how long a machine may take to join.
+	// joinDeadlineSeconds is how long a machine may take from running to Node
+	// Ready. Unit: seconds. Default 900, GPU bare metal 2400.
 	// +optional
 	JoinDeadlineSeconds *int32 `json:"joinDeadlineSeconds,omitempty"`
-	// keepFailed is how many machines that failed to join are kept.
+	// keepFailed is how many machines that failed to join are kept to look
+	// at. Unit: instances.
 	// +optional
 	KeepFailed int32 `json:"keepFailed,omitempty"`
 	// manageAttached lets scaling in pick attached instances.
@@ -149,9 +156,10 @@ type ScalingGroupStatus struct {
 
 // ResourcePoolStatus is what is known of one instance type in one vSwitch.
 type ResourcePoolStatus struct {
-	// vSwitch and zone.
+	// vSwitch that this speaks of.
 	// +kubebuilder:validation:MaxLength=64
 	VSwitch string `json:"vSwitch"`
+	// zone of that vSwitch.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	Zone string `json:"zone,omitempty"`
@@ -161,7 +169,7 @@ type ResourcePoolStatus struct {
 	// chargeType that stock and price speak of.
 	// +optional
 	ChargeType ChargeType `json:"chargeType,omitempty"`
-	// stock: WithStock, ClosedWithStock, WithoutStock, ClosedWithoutStock,
+	// stock is WithStock, ClosedWithStock, WithoutStock, ClosedWithoutStock,
 	// NotOffered or Unknown.
 	// +optional
 	// +kubebuilder:validation:MaxLength=32
@@ -201,20 +209,24 @@ type Refusal struct {
 	// template, account, group, cluster.
 	// +kubebuilder:validation:MaxLength=32
 	Scope string `json:"scope"`
-	// vSwitch, zone, instanceType, chargeType, disk: what was sent, as far as
-	// the scope speaks of it.
+	// vSwitch that was asked, where the scope speaks of it.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	VSwitch string `json:"vSwitch,omitempty"`
+	// zone that was asked, where the scope speaks of it.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	Zone string `json:"zone,omitempty"`
+	// instanceType that was asked for, where the scope speaks of it.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	InstanceType string `json:"instanceType,omitempty"`
+	// chargeType that was asked for, where the scope speaks of it.
 	// +optional
 	// +kubebuilder:validation:MaxLength=32
 	ChargeType ChargeType `json:"chargeType,omitempty"`
+	// disk names the disk categories that were asked for, where the scope
+	// speaks of them.
 	// +optional
 	// +kubebuilder:validation:MaxLength=256
 	Disk string `json:"disk,omitempty"`
@@ -226,9 +238,10 @@ type Refusal struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	RequestID string `json:"requestID,omitempty"`
-	// firstTime and lastTime of this refusal in a row.
+	// firstTime is when this refusal first came in a row.
 	FirstTime metav1.Time `json:"firstTime"`
-	LastTime  metav1.Time `json:"lastTime"`
+	// lastTime is when it came last.
+	LastTime metav1.Time `json:"lastTime"`
 	// untilTime is when it may be tried again.
 	UntilTime metav1.Time `json:"untilTime"`
 	// count is how often it came in a row.
