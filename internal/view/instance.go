@@ -149,3 +149,14 @@ func NodeTable(list []Instance, clock Clock) Table {
 	}
 	return t
 }
+
+// StateIn is true when a state is one of those named, in any case and with
+// or without blanks and dashes. No names match everything.
+func StateIn(state string, names []string) bool {
+	for _, n := range names {
+		if fold(n) == fold(state) {
+			return true
+		}
+	}
+	return len(names) == 0
+}

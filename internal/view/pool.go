@@ -35,9 +35,18 @@ type Pool struct {
 	VSwitches     []string  `json:"vSwitches"`
 	InstanceTypes []string  `json:"instanceTypes"`
 	CreatedTime   time.Time `json:"createdTime"`
-	AsOf          AsOf      `json:"asOf"`
+	// Conditions are what holds the pool up beyond its why.
+	Conditions []Said `json:"conditions,omitempty"`
+	AsOf       AsOf   `json:"asOf"`
 
 	tone Tone
+	gap  string
+}
+
+// Said is a name with a text.
+type Said struct {
+	Name string `json:"name"`
+	Text string `json:"text"`
 }
 
 // Counts are the numbers of a pool. Unit: instances.
@@ -102,7 +111,7 @@ func NewPool(p *v1alpha1.NodePool, g *v1alpha1.ScalingGroup, now time.Time) Pool
 		Policy:   string(p.Spec.ScalingPolicy.Type),
 		MinNodes: p.Spec.MinNodes, MaxNodes: p.Spec.MaxNodes,
 		VSwitches: p.Spec.VSwitches, InstanceTypes: p.Spec.InstanceTypes,
-		CreatedTime: p.CreationTimestamp.UTC(), AsOf: AsOf{API: now.UTC()}, tone: PoolTone(p),
+		CreatedTime: p.CreationTimestamp.UTC(), AsOf: AsOf{API: now.UTC()}, Conditions: troubles(p), tone: PoolTone(p), gap: PoolGap(p),
 	}
 	if v.Policy == "" {
 		v.Policy = string(v1alpha1.PolicyPriority)

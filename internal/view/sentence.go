@@ -79,20 +79,32 @@ func poolReasons(p *v1alpha1.NodePool, clock Clock) []string {
 		}
 	}
 	said := strings.Join(parts, "; ")
-	add := func(before, text string, ok bool) {
-		if ok && !strings.Contains(said, text) {
-			parts = append(parts, before+text)
+	for _, m := range troubles(p) {
+		if !strings.Contains(said, m.Text) {
+			parts = append(parts, strings.ToLower(m.Name)+": "+m.Text)
 		}
 	}
-	m, ok := conditionText(p.Status.Conditions, v1alpha1.ConditionFrozen, metav1.ConditionTrue)
-	add("frozen: ", m, ok)
-	m, ok = conditionText(p.Status.Conditions, v1alpha1.ConditionHeld, metav1.ConditionTrue)
-	add("held: ", m, ok)
-	m, ok = conditionText(p.Status.Conditions, v1alpha1.ConditionValid, metav1.ConditionFalse)
-	add("not valid: ", m, ok)
-	m, ok = conditionText(p.Status.Conditions, v1alpha1.ConditionUnknownInstances, metav1.ConditionTrue)
-	add("unknown instances: ", m, ok)
 	return parts
+}
+
+// troubles are the conditions of a pool that a person should know of.
+func troubles(p *v1alpha1.NodePool) []Said {
+	var list []Said
+	for _, t := range []struct {
+		name, condition string
+		when            metav1.ConditionStatus
+	}{
+		{"Frozen", v1alpha1.ConditionFrozen, metav1.ConditionTrue},
+		{"Held", v1alpha1.ConditionHeld, metav1.ConditionTrue},
+		{"Not valid", v1alpha1.ConditionValid, metav1.ConditionFalse},
+		{"Unknown instances", v1alpha1.ConditionUnknownInstances, metav1.ConditionTrue},
+		{"Other account", v1alpha1.ConditionAccountMatches, metav1.ConditionFalse},
+	} {
+		if text, ok := conditionText(p.Status.Conditions, t.condition, t.when); ok {
+			list = append(list, Said{Name: t.name, Text: text})
+		}
+	}
+	return list
 }
 
 // WhyCause is the cause of a why with its code.

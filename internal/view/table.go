@@ -131,3 +131,10 @@ func Printable(s string) string {
 		return r
 	}, s)
 }
+
+// Text is the table as a text.
+func (t Table) Text(s Style) string {
+	var b strings.Builder
+	_ = t.Write(&b, s)
+	return b.String()
+}

@@ -1,0 +1,203 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// Options is what the command line is wired with. Empty fields have the
+// defaults of a real process.
+type Options struct {
+	// Version is what `poolkeeper version` says.
+	Version string
+	// In, Out and Err are the three streams. Default: the process's own.
+	In  io.Reader
+	Out io.Writer
+	Err io.Writer
+	// Now is the clock. Default: time.Now.
+	Now func() time.Time
+	// NewClient connects to the cluster of a kubeconfig and a context, both
+	// empty for the defaults. Default: over the network.
+	NewClient func(kubeconfig, context string) (client.WithWatch, error)
+	// Env reads an environment variable. Default: os.Getenv.
+	Env func(string) string
+	// Terminal says whether a stream is a terminal. Default: asks the kernel.
+	Terminal func(stream any) bool
+}
+
+// app is the command line with its global flags.
+type app struct {
+	Options
+	flags globals
+}
+
+// globals are the flags that every command takes.
+type globals struct {
+	kubeconfig, context string
+	output              string
+	raw                 bool
+	color, time         string
+	quiet               bool
+	verbose             bool
+}
+
+const rootHelp = `poolkeeper keeps pools of nodes at their expected number.
+
+Lists mark problems and end with one next step, on stderr; stdout is for
+scripts. Acts show what they do before they do it. On a terminal an act that
+takes something away asks first; elsewhere destructive acts need --yes.
+
+Exit codes:
+  0  done, or nothing to do          5  accepted, but the task failed or the pool is held
+  1  a defect of ours                6  --timeout passed, the work goes on
+  2  bad input, nothing changed      7  the object changed meanwhile
+  3  no such object                  8  the API server is out of reach
+  4  not allowed, protected, frozen  9  doctor found something to mend
+                                   130  Ctrl-C, the work goes on
+
+Each flag below can be set by an environment variable: POOLKEEPER_ and its name
+in capitals, such as POOLKEEPER_CONTEXT.`
+
+// New makes the command line. Other nouns may be added to it before it is run.
+func New(o Options) *cobra.Command {
+	a := &app{Options: withDefaults(o)}
+	root := &cobra.Command{
+		Use: "poolkeeper", Short: "Keep pools of nodes at their expected number", Long: rootHelp,
+		Example:       "  poolkeeper pool list\n  poolkeeper pool scale demo --expected-nodes 8 --wait\n  poolkeeper why demo",
+		SilenceErrors: true, SilenceUsage: true,
+	}
+	if strings.HasPrefix(filepath.Base(os.Args[0]), "kubectl-") {
+		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl poolkeeper"}
+	}
+	root.SetIn(a.In)
+	root.SetOut(a.Out)
+	root.SetErr(a.Err)
+	a.addGlobals(root)
+	root.SetFlagErrorFunc(flagError)
+	asNoun(root)
+	root.AddCommand(
+		a.poolCommand(), a.nodeCommand(), a.instanceCommand(), a.taskCommand(), a.activityCommand(),
+		a.strengthCommand(), a.costCommand(), a.whyCommand(), a.doctorCommand(), a.versionCommand(),
+	)
+	return root
+}
+
+func withDefaults(o Options) Options {
+	if o.In == nil {
+		o.In = os.Stdin
+	}
+	if o.Out == nil {
+		o.Out = os.Stdout
+	}
+	if o.Err == nil {
+		o.Err = os.Stderr
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.NewClient == nil {
+		o.NewClient = connect
+	}
+	if o.Env == nil {
+		o.Env = os.Getenv
+	}
+	if o.Terminal == nil {
+		o.Terminal = isTerminal
+	}
+	return o
+}
+
+// isTerminal is true for a stream of the process that is a terminal.
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+func (a *app) addGlobals(root *cobra.Command) {
+	f, g := root.PersistentFlags(), &a.flags
+	f.StringVar(&g.kubeconfig, "kubeconfig", "", "kubeconfig `file` (default: $KUBECONFIG, else ~/.kube/config)")
+	f.StringVar(&g.context, "context", "", "`context` of the kubeconfig (default: its current one)")
+	f.StringVarP(&g.output, "output", "o", "table", "`format`: table, wide, json, yaml or name")
+	f.BoolVar(&g.raw, "raw", false, "write the objects themselves (as yaml, or json with -o json)")
+	f.StringVar(&g.color, "color", "auto", "colours: auto, always or never")
+	f.StringVar(&g.time, "time", "local", "times: local, utc or age")
+	f.BoolVarP(&g.quiet, "quiet", "q", false, "no hints on stderr")
+	f.BoolVarP(&g.verbose, "verbose", "v", false, "say more where something goes wrong")
+	for name, values := range globalChoices {
+		_ = root.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+	}
+}
+
+// globalChoices are the values that global flags may have.
+var globalChoices = map[string][]string{
+	"output": {"table", "wide", "json", "yaml", "name"},
+	"color":  {"auto", "always", "never"},
+	"time":   {"local", "utc", "age"},
+}
+
+// Execute runs a command line until it ends or is interrupted, writes what went
+// wrong to its error stream and returns the exit code.
+func Execute(root *cobra.Command) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
+	return execute(ctx, root)
+}
+
+func execute(ctx context.Context, root *cobra.Command) int {
+	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return ExitDone
+	}
+	e := explain(ctx, err)
+	if !e.silent {
+		format, _ := root.PersistentFlags().GetString("output")
+		verbose, _ := root.PersistentFlags().GetBool("verbose")
+		e.write(cmd.ErrOrStderr(), format == "json", verbose)
+	}
+	return e.Code
+}
+
+// asNoun makes a command that only groups others: it prints its help, and
+// refuses a verb that it does not have.
+func asNoun(cmd *cobra.Command) *cobra.Command {
+	cmd.Args = cobra.ArbitraryArgs
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return cmd.Help()
+		}
+		var verbs []string
+		for _, c := range cmd.Commands() {
+			if c.IsAvailableCommand() {
+				verbs = append(verbs, c.Name())
+			}
+		}
+		next := fmt.Sprintf("`%s --help`", cmd.CommandPath())
+		if near := nearest(args[0], verbs); near != "" {
+			next = fmt.Sprintf("did you mean `%s %s`?", cmd.CommandPath(), near)
+		}
+		return &Error{
+			Code: ExitInput, What: fmt.Sprintf("there is no command %q", cmd.CommandPath()+" "+args[0]),
+			Cause: "commands here: " + strings.Join(verbs, ", "), Next: []string{next},
+		}
+	}
+	return cmd
+}
+
+// noun makes the command of a noun.
+func noun(use, short string, verbs ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{Use: use, Short: short}
+	cmd.AddCommand(verbs...)
+	return asNoun(cmd)
+}

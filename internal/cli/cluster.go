@@ -1,0 +1,129 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
+)
+
+// Scheme knows the kinds that the command line reads and writes.
+func Scheme() *runtime.Scheme {
+	s := runtime.NewScheme()
+	_ = v1alpha1.AddToScheme(s)
+	_ = corev1.AddToScheme(s)
+	return s
+}
+
+// mapper names the resources of our kinds, so that no command has to ask the
+// server for all that it serves.
+func mapper() meta.RESTMapper {
+	m := meta.NewDefaultRESTMapper([]schema.GroupVersion{v1alpha1.GroupVersion, corev1.SchemeGroupVersion})
+	for _, kind := range []string{"NodePool", "ScalingGroup", "ScalingActivity", "Instance", "ClusterTask"} {
+		m.Add(v1alpha1.GroupVersion.WithKind(kind), meta.RESTScopeRoot)
+	}
+	m.Add(corev1.SchemeGroupVersion.WithKind("Node"), meta.RESTScopeRoot)
+	m.Add(corev1.SchemeGroupVersion.WithKind("Namespace"), meta.RESTScopeRoot)
+	return m
+}
+
+// loader reads a kubeconfig as kubectl does.
+func loader(kubeconfig, context string) clientcmd.ClientConfig {
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = kubeconfig
+	return clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: context})
+}
+
+// connect makes the real client.
+func connect(kubeconfig, context string) (client.WithWatch, error) {
+	ctrllog.SetLogger(logr.Discard())
+	cfg, err := loader(kubeconfig, context).ClientConfig()
+	if err != nil {
+		return nil, kubeconfigError(err)
+	}
+	cfg.QPS, cfg.Burst = 50, 100
+	cfg.UserAgent = rest.DefaultKubernetesUserAgent()
+	c, err := client.NewWithWatch(cfg, client.Options{Scheme: Scheme(), Mapper: mapper()})
+	if err != nil {
+		return nil, kubeconfigError(err)
+	}
+	return c, nil
+}
+
+// kubeconfigError says what is wrong with a kubeconfig.
+func kubeconfigError(err error) error {
+	e := badInput("no cluster to talk to", err.Error(),
+		"name a kubeconfig: --kubeconfig FILE, or KUBECONFIG in the environment",
+		"for a local region: `eval \"$(poolkeeper local env)\"`")
+	e.Err = err
+	if clientcmd.IsEmptyConfig(err) {
+		e.Cause = "no kubeconfig was found"
+	}
+	return e
+}
+
+// atHome adds to an error about a silent API server what is known of a local
+// region: who keeps it and how to start it.
+func (a *app) atHome(err error) error {
+	var e *Error
+	if !errors.As(err, &e) || e.Code != ExitUnreachable {
+		return err
+	}
+	dir, ok := a.localRegion()
+	if ok && strings.HasPrefix(e.What, "cannot reach") {
+		e.Cause = fmt.Sprintf("%s; the local region in %s is stopped", e.Cause, dir)
+		e.Next = []string{"`poolkeeper local up`"}
+	}
+	return e
+}
+
+// localRegion says whether the kubeconfig in use belongs to a local region, and
+// where that is kept: its server listens on loopback, and file or context carry
+// our name.
+func (a *app) localRegion() (dir string, ok bool) {
+	l := loader(a.flags.kubeconfig, a.flags.context)
+	cfg, err := l.ClientConfig()
+	if err != nil || !loopback(cfg.Host) {
+		return "", false
+	}
+	file := l.ConfigAccess().GetDefaultFilename()
+	raw, err := l.RawConfig()
+	if err != nil {
+		return "", false
+	}
+	name := raw.CurrentContext
+	if a.flags.context != "" {
+		name = a.flags.context
+	}
+	if !strings.Contains(name, "poolkeeper") && !strings.Contains(file, "poolkeeper") {
+		return "", false
+	}
+	dir = filepath.Dir(file)
+	if home, err := os.UserHomeDir(); err == nil && strings.HasPrefix(dir, home+string(filepath.Separator)) {
+		dir = "~" + strings.TrimPrefix(dir, home)
+	}
+	return dir, true
+}
+
+func loopback(host string) bool {
+	u, err := url.Parse(host)
+	if err != nil {
+		return false
+	}
+	h := u.Hostname()
+	return h == "localhost" || h == "::1" || strings.HasPrefix(h, "127.")
+}

@@ -1,0 +1,272 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"regexp"
+	"strings"
+
+	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/poolkeeper/poolkeeper/internal/view"
+)
+
+// The exit codes.
+const (
+	// ExitDone: done, or nothing to do.
+	ExitDone = 0
+	// ExitDefect: a defect of ours.
+	ExitDefect = 1
+	// ExitInput: bad input, nothing changed.
+	ExitInput = 2
+	// ExitNotFound: no such object.
+	ExitNotFound = 3
+	// ExitNotAllowed: not allowed, protected, frozen.
+	ExitNotAllowed = 4
+	// ExitFailed: accepted, but the task failed or the pool is held.
+	ExitFailed = 5
+	// ExitTimeout: --timeout passed, the work goes on.
+	ExitTimeout = 6
+	// ExitConflict: the object changed meanwhile.
+	ExitConflict = 7
+	// ExitUnreachable: the API server, the cloud or the local region is out of
+	// reach.
+	ExitUnreachable = 8
+	// ExitDoctor: doctor found something to mend.
+	ExitDoctor = 9
+	// ExitInterrupted: Ctrl-C, the work goes on.
+	ExitInterrupted = 130
+)
+
+// Error is what people are told when a command does not end well: what
+// happened, why, and what to type next.
+type Error struct {
+	// Code is the exit code.
+	Code int
+	// What happened.
+	What string
+	// Cause says why; Fault is its code in the failure catalogue, if it has one.
+	Cause string
+	Fault string
+	// Next is what to type next, one way per entry.
+	Next []string
+	// RequestID of the call to the cloud, if there was one.
+	RequestID string
+	// Err is what lies under it.
+	Err error
+
+	silent bool
+}
+
+// Error writes what happened and why on one line.
+func (e *Error) Error() string {
+	if e.Cause == "" {
+		return e.What
+	}
+	return e.What + ": " + e.Cause
+}
+
+// Unwrap gives what lies under the error.
+func (e *Error) Unwrap() error { return e.Err }
+
+// write prints the three parts, as text or as one JSON object.
+func (e *Error) write(w io.Writer, asJSON, verbose bool) {
+	if asJSON {
+		body := struct {
+			What      string   `json:"what"`
+			Cause     string   `json:"cause"`
+			Code      string   `json:"code"`
+			Next      []string `json:"next"`
+			RequestID string   `json:"requestId"`
+		}{e.What, e.Cause, e.Fault, append([]string{}, e.Next...), e.RequestID}
+		_ = json.NewEncoder(w).Encode(map[string]any{"error": body})
+		return
+	}
+	line := func(name, text string) {
+		if text != "" {
+			fmt.Fprintf(w, "%-6s %s\n", name, view.OneLine(text))
+		}
+	}
+	line("error:", e.What)
+	cause := e.Cause
+	if e.Fault != "" && !strings.Contains(cause, e.Fault) {
+		cause += " (" + e.Fault + ")"
+	}
+	line("cause:", cause)
+	for _, n := range e.Next {
+		line("next:", n)
+	}
+	if verbose && e.Err != nil {
+		line("under:", e.Err.Error())
+	}
+}
+
+// silently ends a command with an exit code and nothing more to say.
+func silently(code int) error { return &Error{Code: code, What: "exit", silent: true} }
+
+// badInput is an error that the person can mend by typing something else.
+func badInput(what, cause string, next ...string) *Error {
+	return &Error{Code: ExitInput, What: what, Cause: cause, Next: next}
+}
+
+func flagError(cmd *cobra.Command, err error) error {
+	return badInput("nothing was done", err.Error(), fmt.Sprintf("`%s --help`", cmd.CommandPath()))
+}
+
+// explain makes an Error of whatever a command ended with.
+func explain(ctx context.Context, err error) *Error {
+	var e *Error
+	switch {
+	case errors.As(err, &e):
+		return e
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		return &Error{Code: ExitInterrupted, What: "interrupted", Cause: "Ctrl-C; whatever was accepted goes on", Err: err}
+	case isUnknownCommand(err):
+		return badInput("nothing was done", err.Error(), "`poolkeeper --help`")
+	}
+	return apiError(err, "the command did not end")
+}
+
+// isUnknownCommand is true for cobra's own refusals of arguments, which have no
+// type of their own.
+func isUnknownCommand(err error) bool {
+	s := err.Error()
+	return strings.HasPrefix(s, "unknown command") || strings.HasPrefix(s, "accepts ") ||
+		strings.HasPrefix(s, "requires at least") || strings.HasPrefix(s, "required flag") ||
+		strings.HasPrefix(s, "invalid argument") || strings.HasPrefix(s, "if any flags in the group") ||
+		strings.HasPrefix(s, "at least one of the flags")
+}
+
+// apiError makes an Error of an answer of the API server, or of its silence.
+// What says what did not happen.
+func apiError(err error, what string) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
+	if u := unreachable(err); u != nil {
+		return u
+	}
+	e = &Error{What: what, Cause: statusText(err), Err: err}
+	switch {
+	case apierrors.IsUnauthorized(err):
+		e.Code, e.Next = ExitNotAllowed, []string{"use credentials that the cluster accepts: --kubeconfig, --context"}
+	case apierrors.IsForbidden(err):
+		return forbidden(e, err)
+	case isNoSuchKind(err):
+		e.Code, e.Cause = ExitNotFound, "this cluster does not know the kinds of poolkeeper"
+		e.Next = []string{"`poolkeeper local up` for a local region, or install the manifests of config/", "another cluster: --kubeconfig, --context"}
+	case apierrors.IsNotFound(err):
+		e.Code = ExitNotFound
+	case apierrors.IsAlreadyExists(err), apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
+		e.Code = ExitInput
+	case apierrors.IsConflict(err):
+		e.Code, e.Next = ExitConflict, []string{"look again, then repeat the command"}
+	case errors.Is(err, context.DeadlineExceeded):
+		e.Code = ExitTimeout
+	default:
+		e.Code, e.Next = ExitDefect, []string{"repeat it with -v and report what it says"}
+	}
+	return e
+}
+
+// isNoSuchKind is true when the server does not know the kind at all.
+func isNoSuchKind(err error) bool {
+	var s apierrors.APIStatus
+	if !errors.As(err, &s) || s.Status().Reason != metav1.StatusReasonNotFound {
+		return false
+	}
+	d := s.Status().Details
+	if d == nil {
+		return true
+	}
+	for _, c := range d.Causes {
+		if c.Type == metav1.CauseTypeUnexpectedServerResponse {
+			return true
+		}
+	}
+	return d.Name == ""
+}
+
+// statusText is what the server said, without the name of the object before it.
+func statusText(err error) string {
+	var s apierrors.APIStatus
+	if !errors.As(err, &s) {
+		return err.Error()
+	}
+	d := s.Status().Details
+	if d == nil || len(d.Causes) == 0 || !apierrors.IsInvalid(err) {
+		return s.Status().Message
+	}
+	var parts []string
+	for _, c := range d.Causes {
+		m := strings.TrimPrefix(c.Message, "Invalid value: ")
+		if c.Field != "" && c.Field != "<nil>" {
+			m = c.Field + ": " + m
+		}
+		parts = append(parts, m)
+	}
+	return strings.Join(parts, "; ")
+}
+
+// admission cuts the text of an admission policy out of the server's message.
+var admission = regexp.MustCompile(`denied request: (.*)`)
+
+// notAllowed cuts user, verb and resource out of a refusal by RBAC.
+var notAllowed = regexp.MustCompile(`User "([^"]*)" cannot (\w+) resource "([^"]*)"`)
+
+// forbidden tells a refusal by a policy from one by RBAC: the one says what to
+// do itself, the other needs an admin.
+func forbidden(e *Error, err error) *Error {
+	e.Code = ExitNotAllowed
+	if m := admission.FindStringSubmatch(e.Cause); m != nil {
+		e.Cause = m[1]
+		return e
+	}
+	if m := notAllowed.FindStringSubmatch(e.Cause); m != nil {
+		e.Cause = fmt.Sprintf("user %s lacks %s %s (RBAC)", m[1], m[2], m[3])
+		e.Next = []string{fmt.Sprintf("for an admin: `kubectl create clusterrolebinding poolkeeper-operators --clusterrole=poolkeeper-operator --user=%s`", m[1])}
+	}
+	return e
+}
+
+// unreachable makes an Error of a server that did not answer; nil for any other
+// error.
+func unreachable(err error) *Error {
+	if apierrors.IsServiceUnavailable(err) || apierrors.IsServerTimeout(err) || apierrors.IsTooManyRequests(err) {
+		return &Error{Code: ExitUnreachable, What: "the API server does not answer now", Cause: statusText(err), Next: []string{"try again in a moment"}, Err: err}
+	}
+	var u *url.Error
+	if !errors.As(err, &u) || errors.Is(err, context.Canceled) {
+		return nil
+	}
+	host := "its address"
+	if parsed, perr := url.Parse(u.URL); perr == nil && parsed.Host != "" {
+		host = parsed.Host
+	}
+	e := &Error{Code: ExitUnreachable, What: "cannot reach the API server at " + host, Cause: rootCause(u.Err), Err: err}
+	e.Next = []string{"check --kubeconfig and --context: `kubectl cluster-info`"}
+	return e
+}
+
+// rootCause is the innermost text of a network error, without the addresses
+// around it.
+func rootCause(err error) string {
+	var op *net.OpError
+	if errors.As(err, &op) && op.Err != nil {
+		var sys *os.SyscallError
+		if errors.As(op.Err, &sys) {
+			return sys.Err.Error()
+		}
+		return op.Err.Error()
+	}
+	return err.Error()
+}

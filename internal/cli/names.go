@@ -1,0 +1,188 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"sort"
+	"strings"
+
+	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
+)
+
+// kind is what the command line needs to know to name objects of one kind.
+type kind struct {
+	noun, said string
+	list       func() client.ObjectList
+}
+
+var (
+	pools      = kind{"pool", "node pool", func() client.ObjectList { return &v1alpha1.NodePoolList{} }}
+	instances  = kind{"instance", "instance", func() client.ObjectList { return &v1alpha1.InstanceList{} }}
+	nodes      = kind{"node", "node", func() client.ObjectList { return &v1alpha1.InstanceList{} }}
+	tasks      = kind{"task", "task", func() client.ObjectList { return &v1alpha1.ClusterTaskList{} }}
+	activities = kind{"activity", "scaling activity", func() client.ObjectList { return &v1alpha1.ScalingActivityList{} }}
+)
+
+// get reads one object; a name that nothing has is answered with those that
+// are there.
+func (c *call) get(k kind, name string, into client.Object) error {
+	err := c.Get(c.ctx, client.ObjectKey{Name: name}, into)
+	if apierrors.IsNotFound(err) && !isNoSuchKind(err) {
+		return c.noSuch(k, name, err)
+	}
+	if err != nil {
+		return apiError(err, fmt.Sprintf("cannot read %s %s", k.said, name))
+	}
+	return nil
+}
+
+// getPool reads one pool.
+func (c *call) getPool(name string) (*v1alpha1.NodePool, error) {
+	p := &v1alpha1.NodePool{}
+	return p, c.get(pools, name, p)
+}
+
+// noSuch says that a name is not there, what is there, and what was probably
+// meant.
+func (c *call) noSuch(k kind, name string, under error) error {
+	e := &Error{Code: ExitNotFound, What: fmt.Sprintf("there is no %s %q", k.said, name), Err: under}
+	list, err := c.names(c.ctx, k)
+	if err != nil {
+		e.Next = []string{fmt.Sprintf("`poolkeeper %s list`", k.noun)}
+		return e
+	}
+	const most = 10
+	switch shown := list; {
+	case len(list) == 0:
+		e.Cause = "there is none at all"
+	case len(list) > most:
+		e.Cause = fmt.Sprintf("%d are here, such as %s", len(list), strings.Join(shown[:most], ", "))
+	default:
+		e.Cause = fmt.Sprintf("here: %s", strings.Join(shown, ", "))
+	}
+	e.Next = []string{fmt.Sprintf("`poolkeeper %s list`", k.noun)}
+	if near := nearest(name, list); near != "" {
+		e.Next = []string{fmt.Sprintf("did you mean `poolkeeper %s get %s`?", k.noun, near)}
+	}
+	return e
+}
+
+// names lists the names of a kind, sorted.
+func (c *call) names(ctx context.Context, k kind) ([]string, error) {
+	l := k.list()
+	if err := c.List(ctx, l); err != nil {
+		return nil, err
+	}
+	var names []string
+	err := meta.EachListItem(l, func(o runtime.Object) error {
+		names = append(names, o.(client.Object).GetName())
+		return nil
+	})
+	sort.Strings(names)
+	return names, err
+}
+
+// complete gives a shell the names of a kind. At most max arguments are named;
+// 0 is no limit.
+func (a *app) complete(k kind, max int) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+		if max > 0 && len(args) >= max {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		c, err := a.begin(cmd)
+		if err == nil {
+			c.WithWatch, err = a.NewClient(a.flags.kubeconfig, a.flags.context)
+		}
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveError
+		}
+		names, err := c.names(c.ctx, k)
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveError
+		}
+		var some []string
+		for _, n := range names {
+			if strings.HasPrefix(n, typed) {
+				some = append(some, n)
+			}
+		}
+		return some, cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// completePoolFlag completes the values of a flag that names a pool.
+func (a *app) completePoolFlag(cmd *cobra.Command, flag string) {
+	_ = cmd.RegisterFlagCompletionFunc(flag, a.complete(pools, 0))
+}
+
+// nearest is the name that a typed one was probably meant to be; empty where
+// none is near.
+func nearest(typed string, names []string) string {
+	best, least := "", len(typed)/2+1
+	for _, n := range names {
+		if d := distance(typed, n); d < least {
+			best, least = n, d
+		}
+	}
+	return best
+}
+
+// distance is how many letters must be put in, taken out, changed or swapped
+// with a neighbour to make one word of the other.
+func distance(a, b string) int {
+	d := make([][]int, len(a)+1)
+	for i := range d {
+		d[i] = make([]int, len(b)+1)
+		d[i][0] = i
+	}
+	for j := range d[0] {
+		d[0][j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			d[i][j] = min(d[i-1][j]+1, d[i][j-1]+1, d[i-1][j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				d[i][j] = min(d[i][j], d[i-2][j-2]+1)
+			}
+		}
+	}
+	return d[len(a)][len(b)]
+}
+
+// oneArg takes exactly one argument of a name.
+func oneArg(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 1 {
+			return nil
+		}
+		return badInput("nothing was done", fmt.Sprintf("this command takes exactly one %s; %d were given", what, len(args)), fmt.Sprintf("`%s --help`", cmd.CommandPath()))
+	}
+}
+
+// someArgs takes one name or more.
+func someArgs(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return nil
+		}
+		return badInput("nothing was done", "no "+what+" was named", fmt.Sprintf("`%s --help`", cmd.CommandPath()))
+	}
+}
+
+// noArgs takes no argument.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return badInput("nothing was done", fmt.Sprintf("this command takes no argument; %q was given", args[0]), fmt.Sprintf("`%s --help`", cmd.CommandPath()))
+}

@@ -1,0 +1,224 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/view"
+)
+
+func (a *app) nodeCommand() *cobra.Command {
+	cmd := noun("node", "Nodes of pools, each with its instance", a.nodeList(), a.nodeGet(), a.nodeRemove(), a.nodeAttach(), a.nodeRejoin(), a.nodeForget())
+	cmd.Aliases = []string{"nodes"}
+	return cmd
+}
+
+func (a *app) nodeList() *cobra.Command {
+	var f instanceFilter
+	cmd := &cobra.Command{
+		Use: "list", Aliases: []string{"ls"}, Short: "List the nodes of pools, those with a problem first", Args: noArgs,
+		Example: "  poolkeeper node list --pool demo\n  poolkeeper node list --pool demo --state failed,unknown",
+		RunE:    a.run(func(c *call, _ []string) error { return c.listInstances(f, view.NodeTable) }),
+	}
+	f.add(a, cmd)
+	return cmd
+}
+
+func (a *app) nodeGet() *cobra.Command {
+	return &cobra.Command{
+		Use: "get NODE", Short: "Show one node with its instance", Args: oneArg("node"), ValidArgsFunction: a.complete(nodes, 1),
+		Example: "  poolkeeper node get i-bp1a2b3c",
+		RunE:    a.run(func(c *call, args []string) error { return c.showInstance(nodes, args[0]) }),
+	}
+}
+
+const removeHelp = `Take named nodes out of the cluster: drain, remove, and with --release release.
+
+Nodes and instances share their names; a node whose Node object is gone can be
+named too. The expected number goes down by as many, unless --keep-expected, with
+which they are replaced. A drain that does not end within --drain-timeout stops
+the rest: its node stays, cordoned. Subscription and attached instances are never
+released, only taken out. On a terminal it asks; elsewhere --release needs --yes.`
+
+// removeFlags are the flags of `node remove`.
+type removeFlags struct {
+	drain, release, keep, yes, dryRun bool
+	limit                             time.Duration
+	concurrency                       int32
+	waitFlags
+}
+
+func (a *app) nodeRemove() *cobra.Command {
+	var f removeFlags
+	cmd := &cobra.Command{
+		Use: "remove NODE|INSTANCE...", Short: "Take named nodes out of their pool", Long: removeHelp,
+		Args: someArgs("node"), ValidArgsFunction: a.complete(nodes, 0),
+		Example: "  poolkeeper node remove i-bp1a2b3c --release --wait\n  poolkeeper node remove i-1 i-2 --drain=false --keep-expected --release --yes",
+		RunE: a.run(func(c *call, args []string) error {
+			list, p, err := c.ofOnePool(args)
+			if err != nil {
+				return err
+			}
+			return c.removeNodes(list, p, f)
+		}),
+	}
+	fl := cmd.Flags()
+	fl.BoolVar(&f.drain, "drain", true, "evict pods first, respecting disruption budgets")
+	fl.DurationVar(&f.limit, "drain-timeout", 30*time.Minute, "how long each drain may take")
+	fl.BoolVar(&f.release, "release", false, "release the instances with their disks; else they go on running")
+	fl.BoolVar(&f.keep, "keep-expected", false, "keep the expected number, so that they are replaced")
+	fl.Int32Var(&f.concurrency, "concurrency", 1, "how many at once, 1 to 100")
+	fl.BoolVarP(&f.yes, "yes", "y", false, "do not ask")
+	fl.BoolVar(&f.dryRun, "dry-run", false, "show what would be done, change nothing")
+	f.add(cmd)
+	return cmd
+}
+
+func (c *call) removeNodes(list []*v1alpha1.Instance, p *v1alpha1.NodePool, f removeFlags) error {
+	spec, err := removeSpec(list, p, f)
+	if err != nil {
+		return err
+	}
+	n := plural(len(list), "node")
+	c.say("%s", strings.Join(removePlan(list, p, f), "\n"))
+	if f.dryRun {
+		c.say("Nothing was changed.")
+		return nil
+	}
+	question, verb := fmt.Sprintf("Remove %s? [y/N]", n), "remove"
+	if f.release {
+		question = fmt.Sprintf("Remove and release %s? [y/N]", n)
+	}
+	if f.release || c.interactive() {
+		if err := c.agree(f.yes, question, "y", fmt.Sprintf("poolkeeper node %s %s", verb, strings.Join(spec.Instances, " "))); err != nil {
+			return err
+		}
+	}
+	return c.request(p, spec, f.waitFlags)
+}
+
+func removeSpec(list []*v1alpha1.Instance, p *v1alpha1.NodePool, f removeFlags) (v1alpha1.ClusterTaskSpec, error) {
+	spec := v1alpha1.ClusterTaskSpec{
+		Type: v1alpha1.TaskRemove, Title: fmt.Sprintf("Remove %s from %s", plural(len(list), "node"), p.Name),
+		Drain: v1alpha1.DrainRequired, DrainLimitSeconds: int32(f.limit.Seconds()),
+		Release: f.release, KeepExpected: f.keep, Concurrency: f.concurrency,
+	}
+	if !f.drain {
+		spec.Drain, spec.DrainLimitSeconds = v1alpha1.DrainOff, 0
+	}
+	for _, i := range list {
+		spec.Instances = append(spec.Instances, i.Name)
+	}
+	switch {
+	case f.concurrency < 1 || f.concurrency > 100:
+		return spec, badInput("nothing was removed", fmt.Sprintf("--concurrency %d is not within 1 to 100", f.concurrency))
+	case f.drain && (f.limit < time.Second || f.limit > 24*time.Hour):
+		return spec, badInput("nothing was removed", fmt.Sprintf("--drain-timeout %s is not within 1s to 24h", f.limit))
+	case !f.keep && p.Spec.ExpectedNodes-int32(len(list)) < p.Spec.MinNodes:
+		return spec, badInput("nothing was removed", fmt.Sprintf("%s would expect %d nodes, below its min %d", p.Name, p.Spec.ExpectedNodes-int32(len(list)), p.Spec.MinNodes),
+			"keep the number: --keep-expected", fmt.Sprintf("or `poolkeeper pool edit %s --min-nodes N`", p.Name))
+	}
+	return spec, nil
+}
+
+// removePlan says what removing means, before it is done.
+func removePlan(list []*v1alpha1.Instance, p *v1alpha1.NodePool, f removeFlags) []string {
+	expected := fmt.Sprintf("expected %d -> %d", p.Spec.ExpectedNodes, p.Spec.ExpectedNodes-int32(len(list)))
+	if f.keep {
+		expected = fmt.Sprintf("expected stays %d, they are replaced", p.Spec.ExpectedNodes)
+	}
+	lines := []string{fmt.Sprintf("Remove %s from %s: %s", plural(len(list), "node"), p.Name, expected)}
+	if f.drain {
+		lines = append(lines, fmt.Sprintf("  drain    each within %s; one that does not end stops the rest", f.limit))
+	}
+	for _, i := range list {
+		charge := i.Status.ChargeType
+		kept := charge == v1alpha1.ChargeSubscription || i.Spec.CreationType == v1alpha1.CreatedAttached
+		switch {
+		case f.release && kept:
+			lines = append(lines, fmt.Sprintf("  take out %s: subscription or attached, never released; it goes on costing", i.Name))
+		case f.release:
+			lines = append(lines, fmt.Sprintf("  release  %s and its disks; local data is lost, volumes stay", i.Name))
+		default:
+			lines = append(lines, fmt.Sprintf("  take out %s: the instance goes on running and costing", i.Name))
+		}
+	}
+	return lines
+}
+
+func (a *app) nodeAttach() *cobra.Command {
+	var w waitFlags
+	var pool string
+	cmd := &cobra.Command{
+		Use: "attach INSTANCE... --pool POOL", Short: "Bring existing instances into a pool", Args: someArgs("instance"),
+		Long:    "Bring existing instances of the cloud into a pool. The expected number goes up by as\nmany. No disk is replaced; the task says the one command to run on each machine.",
+		Example: "  poolkeeper node attach i-bp1a2b3c --pool demo --wait",
+		RunE: a.run(func(c *call, args []string) error {
+			if pool == "" {
+				return badInput("nothing was attached", "no pool was named", fmt.Sprintf("`poolkeeper node attach %s --pool POOL`", strings.Join(args, " ")))
+			}
+			p, err := c.getPool(pool)
+			if err != nil {
+				return err
+			}
+			if n := int64(p.Spec.ExpectedNodes) + int64(len(args)); n > int64(p.Spec.MaxNodes) {
+				return badInput("nothing was attached", fmt.Sprintf("%s would expect %d nodes, above its max %d", p.Name, n, p.Spec.MaxNodes), fmt.Sprintf("`poolkeeper pool edit %s --max-nodes %d`", p.Name, n))
+			}
+			title := fmt.Sprintf("Attach %s to %s", plural(len(args), "instance"), p.Name)
+			return c.request(p, v1alpha1.ClusterTaskSpec{Type: v1alpha1.TaskAttach, Title: title, Instances: args}, w)
+		}),
+	}
+	cmd.Flags().StringVar(&pool, "pool", "", "`pool` to bring them into")
+	a.completePoolFlag(cmd, "pool")
+	w.add(cmd)
+	return cmd
+}
+
+func (a *app) nodeRejoin() *cobra.Command {
+	return a.nodeTask(v1alpha1.TaskRejoin, &cobra.Command{
+		Use: "rejoin NODE...", Short: "Let machines join again with a new key",
+		Long:    "Let machines join again with a new key: their first key is forgotten, and the next\nproven request of each is approved. Their join deadline starts anew.",
+		Example: "  poolkeeper node rejoin i-bp1a2b3c --wait",
+	}, "Rejoin %s of %s", nil)
+}
+
+func (a *app) nodeForget() *cobra.Command {
+	return a.nodeTask(v1alpha1.TaskForget, &cobra.Command{
+		Use: "forget NODE...", Short: "Delete the records of nodes that were removed",
+		Long:    "Delete the records of nodes that were taken out without being released. A machine that\ncomes back under such a record is kept out; without it nobody minds it.",
+		Example: "  poolkeeper node forget i-bp1a2b3c",
+	}, "Forget %s of %s", func(i *v1alpha1.Instance) error {
+		if i.Status.LifecycleState == v1alpha1.InstanceRemoved {
+			return nil
+		}
+		return badInput("nothing was forgotten", fmt.Sprintf("%s was not removed: it is %s", i.Name, strings.ToLower(view.InstanceWord(i))), fmt.Sprintf("`poolkeeper node remove %s`", i.Name))
+	})
+}
+
+// nodeTask makes a command that asks for a task about named nodes of one pool.
+func (a *app) nodeTask(t v1alpha1.TaskType, cmd *cobra.Command, title string, check func(*v1alpha1.Instance) error) *cobra.Command {
+	var w waitFlags
+	cmd.Args, cmd.ValidArgsFunction = someArgs("node"), a.complete(nodes, 0)
+	cmd.RunE = a.run(func(c *call, args []string) error {
+		list, p, err := c.ofOnePool(args)
+		if err != nil {
+			return err
+		}
+		for _, i := range list {
+			if check == nil {
+				break
+			}
+			if err := check(i); err != nil {
+				return err
+			}
+		}
+		spec := v1alpha1.ClusterTaskSpec{Type: t, Title: fmt.Sprintf(title, plural(len(list), "node"), p.Name), Instances: args}
+		return c.request(p, spec, w)
+	})
+	w.add(cmd)
+	return cmd
+}
