@@ -1,0 +1,70 @@
+package join
+
+import (
+	"context"
+
+	certificatesv1 "k8s.io/api/certificates/v1"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+)
+
+// SetupWithManager registers the reconciler: it looks at a request of a join
+// credential when it is filed, and again when the Instance that it waits for
+// appears.
+func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
+	ours := predicate.NewPredicateFuncs(func(o client.Object) bool {
+		csr, ok := o.(*certificatesv1.CertificateSigningRequest)
+		if !ok {
+			return false
+		}
+		_, filed := poolOf(csr)
+		return filed
+	})
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("join").
+		For(&certificatesv1.CertificateSigningRequest{}, builder.WithPredicates(ours)).
+		Watches(&api.Instance{}, handler.EnqueueRequestsFromMapFunc(r.waitsFor)).
+		WithOptions(controller.Options{MaxConcurrentReconciles: 8}).
+		Complete(r)
+}
+
+// waitsFor names the request that waits for an Instance, if one does.
+func (r *Reconciler) waitsFor(_ context.Context, o client.Object) []reconcile.Request {
+	if name := r.memory.waitingFor(o.GetName()); name != "" {
+		return []reconcile.Request{{NamespacedName: types.NamespacedName{Name: name}}}
+	}
+	return nil
+}
+
+// Trim keeps of a certificate request only what is still needed: all of one
+// that waits for a decision of ours, and names and conditions of any other. It
+// suits as a transform of a cache; other objects pass.
+func Trim(obj any) (any, error) {
+	csr, ok := obj.(*certificatesv1.CertificateSigningRequest)
+	if !ok {
+		return obj, nil
+	}
+	csr.ManagedFields = nil
+	if _, ours := poolOf(csr); ours && !decided(csr) {
+		return csr, nil
+	}
+	slim := &certificatesv1.CertificateSigningRequest{}
+	slim.Name, slim.UID, slim.ResourceVersion = csr.Name, csr.UID, csr.ResourceVersion
+	slim.CreationTimestamp, slim.DeletionTimestamp = csr.CreationTimestamp, csr.DeletionTimestamp
+	slim.Spec.Username, slim.Spec.SignerName = csr.Spec.Username, csr.Spec.SignerName
+	for _, c := range csr.Status.Conditions {
+		slim.Status.Conditions = append(slim.Status.Conditions, certificatesv1.CertificateSigningRequestCondition{Type: c.Type, Status: c.Status})
+	}
+	if len(csr.Status.Certificate) > 0 {
+		slim.Status.Certificate = []byte{0}
+	}
+	return slim, nil
+}
