@@ -88,7 +88,7 @@ func New(o Options) *cobra.Command {
 	asNoun(root)
 	root.AddCommand(
 		a.poolCommand(), a.nodeCommand(), a.instanceCommand(), a.taskCommand(), a.activityCommand(),
-		a.strengthCommand(), a.costCommand(), a.whyCommand(), a.doctorCommand(), a.versionCommand(),
+		a.strengthCommand(), a.costCommand(), a.faultCommand(), a.whyCommand(), a.doctorCommand(), a.versionCommand(),
 	)
 	return root
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/fault"
 )
 
 // Strength is the elastic strength of a pool, resource pool by resource pool.
@@ -96,12 +97,12 @@ func newestRefusal(rp v1alpha1.ResourcePoolStatus, refusals []v1alpha1.Refusal, 
 	return found
 }
 
-// refuses is true when a refusal speaks of a resource pool: whatever it names
-// is the pool's.
+// refuses is true when a refusal speaks of a resource pool, by its scope. Those
+// of the whole group, account or template speak of every one.
 func refuses(r *v1alpha1.Refusal, rp v1alpha1.ResourcePoolStatus) bool {
-	same := func(named, has string) bool { return named == "" || named == has }
-	return same(r.VSwitch, rp.VSwitch) && same(r.Zone, rp.Zone) && same(r.InstanceType, rp.InstanceType) &&
-		same(string(r.ChargeType), string(rp.ChargeType))
+	refused := fault.Place{VSwitch: r.VSwitch, Zone: r.Zone, InstanceType: r.InstanceType, ChargeType: string(r.ChargeType), Disk: r.Disk}
+	asked := fault.Place{VSwitch: rp.VSwitch, Zone: rp.Zone, InstanceType: rp.InstanceType, ChargeType: string(rp.ChargeType), Disk: r.Disk}
+	return fault.Scope(r.Scope).Covers(refused, asked)
 }
 
 // StrengthTable is the outlook of each resource pool as a table.
