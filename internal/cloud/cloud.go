@@ -153,7 +153,8 @@ type Instance struct {
 	// PrivateIP is empty until the cloud has chosen it.
 	PrivateIP  string
 	ChargeType ChargeType
-	// SpotPriceLimit per hour; zero where there is none.
+	// SpotPriceLimit per hour, its currency perhaps unsaid; zero where there is
+	// none.
 	SpotPriceLimit Price
 	// Tags are all tags, ours and others.
 	Tags map[string]string
@@ -197,7 +198,8 @@ type Launch struct {
 	ChargeType   ChargeType
 	// Period of a subscription.
 	Period Period
-	// SpotPriceLimit per hour, three decimals; zero buys at the market price.
+	// SpotPriceLimit per hour, three decimals, in the account's currency; zero
+	// buys at the market price.
 	SpotPriceLimit Price
 	// SpotProtectedHours is how long a spot instance is not taken back: 0, 1.
 	SpotProtectedHours int

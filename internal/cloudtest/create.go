@@ -103,7 +103,7 @@ func (f *Fake) refused(l cloud.Launch) *fault.Fault {
 	if f.world.grade(o) == cloud.NotOffered {
 		return wire(fault.ResourceTypeNotSupported, "This resource type is not supported; please try other resource types.")
 	}
-	if l.ChargeType == cloud.Spot && l.SpotPriceLimit.Known() && l.SpotPriceLimit.Micros < f.world.price(o, cloud.Spot).Micros {
+	if l.ChargeType == cloud.Spot && l.SpotPriceLimit.Micros > 0 && l.SpotPriceLimit.Micros < f.world.price(o, cloud.Spot).Micros {
 		return wire(fault.SpotPriceLimitLow, "The specified spotPriceLimit can't be lower than current public price.")
 	}
 	return nil

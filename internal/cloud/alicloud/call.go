@@ -1,0 +1,190 @@
+package alicloud
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptrace"
+	"sync/atomic"
+	"time"
+
+	openapiutil "github.com/alibabacloud-go/darabonba-openapi/v2/utils"
+	"github.com/alibabacloud-go/tea/dara"
+
+	"github.com/poolkeeper/poolkeeper/internal/cloud"
+	"github.com/poolkeeper/poolkeeper/internal/fault"
+)
+
+// maxAnswer bounds what is read of one answer. Unit: bytes.
+const maxAnswer = 64 << 20
+
+// params are the parameters of one call, as they go on the wire.
+type params map[string]string
+
+// list sets one numbered parameter for each value: name.1, name.2, …
+func (p params) list(name string, values []string) params {
+	for i, v := range values {
+		p[fmt.Sprintf("%s.%d", name, i+1)] = v
+	}
+	return p
+}
+
+// exchange is what happened to one send.
+type exchange struct {
+	// connected is set once bytes may have left.
+	connected atomic.Bool
+	answered  bool
+	status    int
+	body      []byte
+}
+
+type exchangeKey struct{}
+
+// wireClient carries the SDK's requests. It reads each answer to its end, and
+// notes whether bytes may have left.
+type wireClient struct{ client *http.Client }
+
+// Call carries one request; the SDK's own transport is not used.
+func (w *wireClient) Call(r *http.Request, _ *http.Transport) (*http.Response, error) {
+	x, _ := r.Context().Value(exchangeKey{}).(*exchange)
+	if x == nil {
+		return nil, errors.New("carry request: it was not made by a call")
+	}
+	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { x.connected.Store(true) }}
+	resp, err := w.client.Do(r.WithContext(httptrace.WithClientTrace(r.Context(), trace)))
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(body) > maxAnswer {
+		return nil, fmt.Errorf("read answer: it is over %d bytes", maxAnswer)
+	}
+	x.answered, x.status, x.body = true, resp.StatusCode, body
+	resp.Body = io.NopCloser(bytes.NewReader(body))
+	return resp, nil
+}
+
+func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+// read makes a call that changes nothing, again and again where that may help.
+func (p *Provider) read(ctx context.Context, call, product, action string, in params, out any) error {
+	for try := 1; ; try++ {
+		err := p.once(ctx, call, product, action, in, out, p.opts.ReadTimeout)
+		o := cloud.Classify(err)
+		if err == nil || try >= p.opts.ReadTries || ctx.Err() != nil || (o != cloud.Throttled && o != cloud.Unknown) {
+			return err
+		}
+		wait := fault.Backoff(p.opts.RetryFirst, p.opts.RetryMax, try, p.opts.Random())
+		if p.opts.Sleep(ctx, wait) != nil {
+			return err
+		}
+	}
+}
+
+// mutate makes a call that changes something, once.
+func (p *Provider) mutate(ctx context.Context, call, action string, in params, out any) error {
+	return p.once(ctx, call, "ecs", action, in, out, p.opts.MutationTimeout)
+}
+
+// once waits for its turn, then signs and sends one request and reads its
+// answer.
+func (p *Provider) once(ctx context.Context, call, product, action string, in params, out any, limit time.Duration) error {
+	if err := p.gate(action).wait(ctx, p.opts.Sleep); err != nil {
+		return cloud.Fail(call, cloud.NotSent, fault.New(fault.CloudNotSent, ""), err)
+	}
+	if _, err := p.creds.GetCredential(); err != nil {
+		return cloud.Fail(call, cloud.NotSent, fault.New(fault.CredentialsMissing, ""), err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	start := p.opts.Now()
+	x := &exchange{}
+	_, err := p.clients[product].CallApiWithCtx(context.WithValue(ctx, exchangeKey{}, x), action3(product, action), p.body(in), &dara.RuntimeOptions{})
+	failed := judge(call, x, err)
+	if failed == nil {
+		if err := json.Unmarshal(x.body, out); err != nil {
+			failed = broken(call, "the answer is not JSON as expected")
+		}
+	}
+	p.observe(action, start, failed)
+	if failed != nil {
+		return failed
+	}
+	return nil
+}
+
+func (p *Provider) observe(action string, start time.Time, failed *cloud.Error) {
+	code := ""
+	if failed != nil {
+		code = string(failed.Fault.Code)
+		if failed.Outcome == cloud.Throttled {
+			p.gate(action).throttled(p.opts.Now(), p.opts.ThrottleWindow)
+		}
+	}
+	if p.opts.Observe != nil {
+		p.opts.Observe(action, p.opts.Now().Sub(start), code)
+	}
+}
+
+func action3(product, action string) *openapiutil.Params {
+	return &openapiutil.Params{
+		Action: dara.String(action), Version: dara.String(products[product]),
+		Protocol: dara.String("HTTPS"), Method: dara.String("POST"), Pathname: dara.String("/"),
+		AuthType: dara.String("AK"), Style: dara.String("RPC"),
+		ReqBodyType: dara.String("formData"), BodyType: dara.String("binary"),
+	}
+}
+
+// body puts every parameter into the form, so that none of them stands in a
+// URL that something on the way may write down.
+func (p *Provider) body(in params) *openapiutil.OpenApiRequest {
+	form := make(map[string]any, len(in)+1)
+	for k, v := range in {
+		form[k] = v
+	}
+	if _, ok := form["RegionId"]; !ok {
+		form["RegionId"] = p.opts.Region
+	}
+	return &openapiutil.OpenApiRequest{Body: form}
+}
+
+// judge tells what one send came to; nil is an answer of success.
+func judge(call string, x *exchange, err error) *cloud.Error {
+	switch {
+	case x.answered && x.status >= 200 && x.status < 300:
+		return nil
+	case x.answered:
+		return refusal(call, x.status, x.body)
+	case !x.connected.Load():
+		f := fault.New(fault.CloudUnreachable, "")
+		return cloud.Fail(call, cloud.NotSent, f, err)
+	}
+	return cloud.Fail(call, cloud.Unknown, fault.New(fault.CloudNoAnswer, ""), err)
+}
+
+// broken is the error of an answer that makes no sense: it proves nothing.
+func broken(call, why string) *cloud.Error {
+	return cloud.Fail(call, cloud.Unknown, fault.New(fault.CloudNoAnswer, why), nil)
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func random() float64 { return rand.Float64() }
