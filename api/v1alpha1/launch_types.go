@@ -204,7 +204,8 @@ type NodeTemplate struct {
 	// restriction allows) are refused.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=64
-	// +kubebuilder:validation:XValidation:rule="self.all(k, k.size() <= 317 && self[k].size() <= 63)",message="a label key has at most 317 characters, a value at most 63"
+	// +kubebuilder:validation:XValidation:rule="self.all(k, !format.qualifiedName().validate(k).hasValue())",message="a label key is an optional prefix (a DNS name and a slash) and a name of at most 63 letters, digits, dashes, dots and underscores"
+	// +kubebuilder:validation:XValidation:rule="self.all(k, self[k].size() <= 63)",message="a label value has at most 63 characters"
 	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.matches('^([^/]*\\\\.)?(kubernetes|k8s)\\\\.io/') || k.matches('^([^/]*\\\\.)?(kubelet|node)\\\\.kubernetes\\\\.io/'))",message="a node may not give itself labels of kubernetes.io or k8s.io (but for kubelet.kubernetes.io and node.kubernetes.io): use a prefix of your own"
 	Labels map[string]string `json:"labels,omitempty"`
 	// taints that new Nodes register with, one for each key and effect. At

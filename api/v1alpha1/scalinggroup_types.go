@@ -146,6 +146,9 @@ type ScalingGroupStatus struct {
 	// resumedCount is the resumeCount that was last honoured.
 	// +optional
 	ResumedCount int64 `json:"resumedCount,omitempty"`
+	// resumedTime is when that was: refusals from before are forgotten.
+	// +optional
+	ResumedTime *metav1.Time `json:"resumedTime,omitempty"`
 	// conditions: AtDesiredCapacity, Held, Frozen, UnknownInstances.
 	// +optional
 	// +listType=map

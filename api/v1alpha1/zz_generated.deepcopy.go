@@ -1096,6 +1096,10 @@ func (in *ScalingGroupStatus) DeepCopyInto(out *ScalingGroupStatus) {
 		*out = new(Why)
 		(*in).DeepCopyInto(*out)
 	}
+	if in.ResumedTime != nil {
+		in, out := &in.ResumedTime, &out.ResumedTime
+		*out = (*in).DeepCopy()
+	}
 	if in.Conditions != nil {
 		in, out := &in.Conditions, &out.Conditions
 		*out = make([]v1.Condition, len(*in))
