@@ -1,0 +1,135 @@
+package activity
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/fault"
+	"github.com/poolkeeper/poolkeeper/internal/scaling"
+)
+
+// finish ends an activity: it sends nothing more from here on.
+func (w *run) finish(ctx context.Context, why string) error {
+	s := &w.a.Status
+	if why != "" {
+		s.Message = why
+	}
+	for i := range s.Pieces {
+		if p := &s.Pieces[i]; p.State == api.PieceAnnounced {
+			p.State = api.PieceUncertain
+			if p.Sends == 0 {
+				p.State = api.PieceResolved
+			}
+		}
+	}
+	if s.StartTime == nil {
+		s.StartTime = &metav1.Time{Time: w.Now()}
+	}
+	s.EndTime = &metav1.Time{Time: w.Now()}
+	s.Done = true
+	s.State = outcome(w.a)
+	for _, p := range s.Pieces {
+		if p.Code != "" {
+			s.Code = p.Code
+		}
+	}
+	return w.write(ctx)
+}
+
+// outcome is the final state: all, part or nothing of what was decided.
+func outcome(a *api.ScalingActivity) api.ActivityState {
+	wanted := int(a.Spec.Create) + len(a.Spec.Release) + len(a.Spec.TakeOut) + len(a.Spec.BringIn)
+	got := int(created(a)) + len(a.Status.Marked)
+	refused := slices.ContainsFunc(a.Status.Pieces, func(p api.Piece) bool { return p.Code != "" })
+	uncertain := slices.ContainsFunc(a.Status.Pieces, func(p api.Piece) bool { return p.State == api.PieceUncertain })
+	switch {
+	case got >= wanted:
+		return api.ActivitySuccessful
+	case got == 0 && (refused || len(a.Status.LeftOut) == wanted) && !uncertain:
+		return api.ActivityFailed
+	case refused || uncertain || len(a.Status.LeftOut) > 0:
+		return api.ActivityWarning
+	}
+	return api.ActivitySuccessful // less was wanted in the end
+}
+
+// created is how many instances the pieces made.
+func created(a *api.ScalingActivity) int32 {
+	n := 0
+	for _, p := range a.Status.Pieces {
+		n += len(p.Instances)
+	}
+	return int32(n)
+}
+
+// summary tells the results, candidate by candidate, in the order of asking.
+func summary(a *api.ScalingActivity) string {
+	var parts []string
+	for c := range a.Spec.Candidates {
+		made, uncertain, code := 0, 0, ""
+		asked := false
+		for _, p := range a.Status.Pieces {
+			if int(p.Candidate) != c {
+				continue
+			}
+			asked = true
+			made += len(p.Instances)
+			if p.State == api.PieceUncertain {
+				uncertain += int(p.Amount)
+			}
+			if p.Code != "" {
+				code = p.Code
+			}
+		}
+		if !asked {
+			continue
+		}
+		s := fmt.Sprintf("%s/%s: %d created", a.Spec.Candidates[c].VSwitch, a.Spec.Candidates[c].InstanceType, made)
+		if uncertain > 0 {
+			s += fmt.Sprintf(", %d unsure (looked for by tag)", uncertain)
+		}
+		if code != "" {
+			s += ", then " + code
+		}
+		parts = append(parts, s)
+	}
+	if n := len(a.Status.Marked); n > 0 {
+		parts = append(parts, fmt.Sprintf("%d of %d named instances decided", n, len(a.Spec.Release)+len(a.Spec.TakeOut)+len(a.Spec.BringIn)))
+	}
+	for _, l := range a.Status.LeftOut {
+		parts = append(parts, fmt.Sprintf("%s left out: %s", l.Instance, l.Reason))
+	}
+	return clip(strings.Join(parts, "; "), 2000)
+}
+
+// asScaling is the activity as the planner reads it.
+func asScaling(a *api.ScalingActivity) scaling.Activity {
+	out := scaling.Activity{Create: int(a.Spec.Create), StrictBalance: a.Spec.StrictBalance}
+	for _, c := range a.Spec.Candidates {
+		out.Candidates = append(out.Candidates, scaling.Candidate{VSwitch: c.VSwitch, Zone: c.Zone, InstanceType: c.InstanceType,
+			ChargeType: scaling.ChargeType(c.ChargeType), Share: int(c.Share), ShareWith: c.ShareWith, Disk: c.Disk})
+	}
+	for _, p := range a.Status.Pieces {
+		out.Pieces = append(out.Pieces, scaling.Piece{Candidate: int(p.Candidate), Amount: int(p.Amount),
+			Created: len(p.Instances), Code: fault.Code(p.Code)})
+	}
+	return out
+}
+
+// clip cuts a text to at most n bytes at a rune's end.
+func clip(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return strings.ToValidUTF8(s[:n-3], "") + "..."
+}
+
+func sorted(ids []string) []string {
+	slices.Sort(ids)
+	return ids
+}

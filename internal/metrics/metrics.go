@@ -1,0 +1,42 @@
+// Package metrics holds every metric of poolkeeper, in base units, with the
+// prefix poolkeeper_. Controllers tell it facts; it decides nothing and reads
+// nothing.
+package metrics
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+var (
+	// SweepSeconds is how long complete lists of the cloud took.
+	SweepSeconds = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "poolkeeper_sweep_duration_seconds", Help: "How long one complete list of the cloud took.",
+		Buckets: []float64{0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30},
+	})
+	// SweepErrors counts lists that failed or were incomplete.
+	SweepErrors = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "poolkeeper_sweep_errors_total", Help: "Lists of the cloud that failed; they change nothing.",
+	})
+	// CloudCalls counts calls to the cloud by operation and outcome code.
+	CloudCalls = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "poolkeeper_cloud_calls_total", Help: "Calls to the cloud by operation and fault code (empty: success).",
+	}, []string{"operation", "code"})
+	// ForgedRequests counts certificate requests that proved nothing.
+	ForgedRequests = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "poolkeeper_forged_join_requests_total", Help: "Certificate requests under a pool's join credential that proved nothing, by pool.",
+	}, []string{"pool"})
+	// InstancesCreated counts instances recorded, by pool and resource pool.
+	InstancesCreated = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "poolkeeper_instances_created_total", Help: "Instances that the cloud created for us, by pool, vSwitch and instance type.",
+	}, []string{"pool", "vswitch", "instance_type"})
+	// InstancesReleased counts releases that the cloud accepted.
+	InstancesReleased = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "poolkeeper_instances_released_total", Help: "Instances whose release the cloud accepted, by pool.",
+	}, []string{"pool"})
+)
+
+// Register adds every metric of this package to a registry. It panics where one
+// is there already.
+func Register(r prometheus.Registerer) {
+	r.MustRegister(SweepSeconds, SweepErrors, CloudCalls, ForgedRequests, InstancesCreated, InstancesReleased)
+}

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+	utilerrors "k8s.io/apimachinery/pkg/util/errors"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
+	cliflag "k8s.io/component-base/cli/flag"
+	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
+	apiserveroptions "k8s.io/kubernetes/cmd/kube-apiserver/app/options"
+	manager "k8s.io/kubernetes/cmd/kube-controller-manager/app"
+	manageroptions "k8s.io/kubernetes/cmd/kube-controller-manager/app/options"
+	scheduler "k8s.io/kubernetes/cmd/kube-scheduler/app"
+	scheduleroptions "k8s.io/kubernetes/cmd/kube-scheduler/app/options"
+)
+
+// parse reads arguments into the flag sets of a component.
+func parse(sets cliflag.NamedFlagSets, args []string) error {
+	fs := pflag.NewFlagSet("", pflag.ContinueOnError)
+	for _, f := range sets.FlagSets {
+		fs.AddFlagSet(f)
+	}
+	return fs.Parse(args)
+}
+
+// runAPIServer serves until the context ends.
+func runAPIServer(ctx context.Context, s *state) error {
+	rest.SetDefaultWarningHandler(rest.NoWarnings{})
+	if err := os.WriteFile(s.path("audit-policy.yaml"), []byte(auditPolicy), 0o600); err != nil {
+		return fmt.Errorf("write audit policy: %w", err)
+	}
+	o := apiserveroptions.NewServerRunOptions()
+	if err := parse(o.Flags(), s.apiServerArgs()); err != nil {
+		return err
+	}
+	if err := o.GenericServerRunOptions.ComponentGlobalsRegistry.Set(); err != nil {
+		return err
+	}
+	c, err := o.Complete(ctx)
+	if err != nil {
+		return err
+	}
+	if errs := c.Validate(); len(errs) > 0 {
+		return utilerrors.NewAggregate(errs)
+	}
+	if err := apiserver.Run(ctx, c); err != nil {
+		return fmt.Errorf("API server: %w", err)
+	}
+	return errors.New("the API server ended")
+}
+
+func (s *state) apiServerArgs() []string {
+	k := s.pki.file
+	return []string{
+		"--etcd-servers=unix://" + s.socket("etcd"),
+		"--bind-address=127.0.0.1", fmt.Sprintf("--secure-port=%d", s.port), "--advertise-address=127.0.0.1",
+		"--endpoint-reconciler-type=none",
+		"--tls-cert-file=" + k("apiserver.crt"), "--tls-private-key-file=" + k("apiserver.key"),
+		"--client-ca-file=" + k("ca.crt"),
+		"--kubelet-client-certificate=" + k("kubelet-client.crt"), "--kubelet-client-key=" + k("kubelet-client.key"),
+		"--requestheader-client-ca-file=" + k("ca.crt"), "--requestheader-allowed-names=front-proxy-client",
+		"--requestheader-username-headers=X-Remote-User", "--requestheader-group-headers=X-Remote-Group", "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+		"--proxy-client-cert-file=" + k("front-proxy.crt"), "--proxy-client-key-file=" + k("front-proxy.key"),
+		"--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction",
+		"--service-account-issuer=https://kubernetes.default.svc.cluster.local",
+		"--service-account-signing-key-file=" + k("sa.key"), "--service-account-key-file=" + k("sa.key"),
+		"--service-account-max-token-expiration=720h", "--service-account-extend-token-expiration=false",
+		"--service-cluster-ip-range=10.96.0.0/16",
+		"--audit-policy-file=" + s.path("audit-policy.yaml"), "--audit-log-path=" + s.path("audit.log"),
+		"--audit-log-maxsize=50", "--audit-log-maxbackup=2", "--audit-log-mode=batch",
+		"--max-requests-inflight=800", "--max-mutating-requests-inflight=400",
+		"--shutdown-delay-duration=0s", "--profiling=false", fmt.Sprintf("--v=%d", s.v),
+	}
+}
+
+// auditPolicy keeps who changed what of ours with the request, who changed what
+// else without, and nothing of the nodes' heartbeats.
+const auditPolicy = `apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+- level: None
+  resources: [{group: coordination.k8s.io}, {group: "", resources: [events]}, {group: events.k8s.io}]
+- level: None
+  userGroups: [system:nodes]
+- level: None
+  users: [system:apiserver, system:kube-scheduler, system:kube-controller-manager]
+- level: None
+  verbs: [get, list, watch]
+- level: Metadata
+  users: ["system:serviceaccount:poolkeeper-system:poolkeeper-controller"]
+- level: Request
+  resources: [{group: poolkeeper.io}]
+- level: Metadata
+`
+
+// runControllerManager runs upstream's controllers until the context ends. The
+// service and route controllers need a cloud of their own and stay off.
+func runControllerManager(ctx context.Context, s *state, grace time.Duration) error {
+	o, err := manageroptions.NewKubeControllerManagerOptions()
+	if err != nil {
+		return err
+	}
+	sets := o.Flags(manager.KnownControllers(), manager.ControllersDisabledByDefault(), manager.ControllerAliases())
+	o.ParsedFlags = &sets
+	kubeconfig := s.path("controller-manager.kubeconfig")
+	err = parse(sets, []string{
+		"--kubeconfig=" + kubeconfig, "--authentication-kubeconfig=" + kubeconfig, "--authorization-kubeconfig=" + kubeconfig,
+		"--leader-elect=false", "--secure-port=0", "--use-service-account-credentials=false",
+		"--cluster-signing-cert-file=" + s.pki.file("ca.crt"), "--cluster-signing-key-file=" + s.pki.file("ca.key"),
+		"--root-ca-file=" + s.pki.file("ca.crt"), "--service-account-private-key-file=" + s.pki.file("sa.key"),
+		"--node-monitor-grace-period=" + grace.String(), "--node-monitor-period=" + min(5*time.Second, grace/4).String(),
+		"--kube-api-qps=1000", "--kube-api-burst=2000",
+		"--controllers=*,-node-route-controller,-cloud-node-lifecycle-controller,-service-lb-controller,-node-ipam-controller",
+		"--concurrent-gc-syncs=10",
+	})
+	if err != nil {
+		return err
+	}
+	if err := o.ComponentGlobalsRegistry.Set(); err != nil {
+		return err
+	}
+	c, err := o.Config(ctx, manager.KnownControllers(), manager.ControllersDisabledByDefault(), manager.ControllerAliases())
+	if err != nil {
+		return err
+	}
+	if err := manager.Run(ctx, c.Complete()); err != nil && ctx.Err() == nil {
+		return fmt.Errorf("controller manager: %w", err)
+	}
+	return errors.New("the controller manager ended")
+}
+
+// runScheduler schedules until the context ends.
+func runScheduler(ctx context.Context, s *state) error {
+	config := strings.Join([]string{
+		"apiVersion: kubescheduler.config.k8s.io/v1", "kind: KubeSchedulerConfiguration",
+		"leaderElection: {leaderElect: false}",
+		"clientConnection: {kubeconfig: '" + s.path("scheduler.kubeconfig") + "', qps: 500, burst: 1000}", "",
+	}, "\n")
+	if err := os.WriteFile(s.path("scheduler.yaml"), []byte(config), 0o600); err != nil {
+		return fmt.Errorf("write scheduler settings: %w", err)
+	}
+	o := scheduleroptions.NewOptions()
+	kubeconfig := s.path("scheduler.kubeconfig")
+	err := parse(*o.Flags, []string{"--config=" + s.path("scheduler.yaml"), "--secure-port=0",
+		"--authentication-kubeconfig=" + kubeconfig, "--authorization-kubeconfig=" + kubeconfig})
+	if err != nil {
+		return err
+	}
+	if err := o.ComponentGlobalsRegistry.Set(); err != nil {
+		return err
+	}
+	if o.InformerName, err = cache.NewInformerName("kube-scheduler"); err != nil {
+		return err
+	}
+	c, sched, err := scheduler.Setup(ctx, o)
+	if err != nil {
+		return err
+	}
+	if err := scheduler.Run(ctx, c, sched); err != nil && ctx.Err() == nil {
+		return fmt.Errorf("scheduler: %w", err)
+	}
+	return errors.New("the scheduler ended")
+}
