@@ -38,6 +38,18 @@ const (
 	Spot         ChargeType = "Spot"
 )
 
+// Stock is a grade of stock.
+type Stock string
+
+// The grades of stock.
+const (
+	WithStock          Stock = "WithStock"
+	ClosedWithStock    Stock = "ClosedWithStock"
+	WithoutStock       Stock = "WithoutStock"
+	ClosedWithoutStock Stock = "ClosedWithoutStock"
+	NotOffered         Stock = "NotOffered"
+)
+
 // Settings are the policy with its refinements.
 type Settings struct {
 	Policy Policy
@@ -60,8 +72,10 @@ type Settings struct {
 type ResourcePool struct {
 	VSwitch, Zone, InstanceType string
 	ChargeType                  ChargeType
-	// Stock is the cloud's grade; SoldOut is true where it says that there is
-	// none, or that the type is not offered.
+	// Stock is the cloud's grade; empty where not known.
+	Stock Stock
+	// SoldOut is true where the cloud says that there is none, or that the type
+	// is not offered, whatever Stock says.
 	SoldOut bool
 	// Price of one instance per hour. Unit: millionths of the currency; 0
 	// where not known.
@@ -89,14 +103,25 @@ func (p ResourcePool) perVCPU() int64 {
 	return p.Price / int64(p.VCPU)
 }
 
-// Refusal is something that the cloud refused and that is remembered.
+// Refusal is something that the cloud refused, or a failure to join, that is
+// remembered until it expires.
 type Refusal struct {
-	Code  fault.Code
+	Code fault.Code
+	// Place that was asked: what was sent, never what was wished.
 	Place fault.Place
-	Until time.Time
-	Count int
-	// All is true where it speaks of every pool of the group.
+	// All is true where it speaks of every pool of the group, whatever its row
+	// in the catalogue speaks of.
 	All bool
+	// First and Last are when it came first and last in a row, Until when it
+	// may be tried again.
+	First, Last, Until time.Time
+	// Count is how often it came in a row, from 1.
+	Count int
+	// Generation of the settings that were refused; 0 where not known.
+	Generation int64
+	// Burnt is the money spent on failed tries. Unit: millionths of the
+	// currency.
+	Burnt int64
 }
 
 // Instance is one recorded instance.
@@ -111,12 +136,17 @@ type Instance struct {
 	Seen bool
 	// Running is true while the cloud says so.
 	Running bool
-	// FailedToJoin is true once its join was given up, KeepUntil how long it
-	// stays to be looked at.
+	// FailedToJoin is true once its join was given up.
 	FailedToJoin bool
+	// Joined is true once its Node was Ready.
+	Joined bool
+	// Unhealthy is true where the health check is on and two sweeps in a row
+	// did not show it running.
+	Unhealthy bool
 	// ReleaseFirst is a person's wish.
 	ReleaseFirst bool
-	// Kept says why it may not be released; empty where it may.
+	// Kept says why it may not be released, one of the Kept words; empty where
+	// it may.
 	Kept string
 	// Marked is when it was decided to be released; zero where it stays.
 	Marked time.Time
@@ -128,6 +158,16 @@ type Instance struct {
 	// taken out. Neither is counted.
 	Unknown, Removed bool
 }
+
+// Why an instance may not be released by scaling in.
+const (
+	KeptSubscription     = "subscription"
+	KeptProtected        = "protected"
+	KeptStandby          = "standby"
+	KeptAttached         = "attached"
+	KeptReleaseProtected = "release-protected"
+	KeptHeld             = "held by another task"
+)
 
 // Transfer takes an instance out by name, or brings one in.
 type Transfer struct {
@@ -149,14 +189,31 @@ type Snapshot struct {
 	Instances []Instance
 	Transfers []Transfer
 	Refusals  []Refusal
-	// Uncertain is how many instances unsettled pieces may have made.
-	Uncertain int
+	// Uncertain is how many instances unsettled pieces may have made, and
+	// UncertainByZone where they would be.
+	Uncertain       int
+	UncertainByZone map[string]int
 	// Busy is true while an activity may still send.
 	Busy bool
 	// Emptying lets everything go: the pool is being deleted.
 	Emptying bool
 	// Frozen says why nothing is created or released; empty where not.
 	Frozen string
+	// NoRelease says why nothing is released while creating goes on (mass
+	// disappearance); empty where not.
+	NoRelease string
+	// Rebalance is true while a person wants zones evened out: first created,
+	// never beyond Max, then released. Max 0 is no limit.
+	Rebalance bool
+	Max       int
+	// Generation of the settings that new instances are created with; 0 where
+	// not known.
+	Generation int64
+	// HoldAfter is how often the same cause may come in a row before it is
+	// only tried now and then. 0 stands for 3.
+	HoldAfter int
+	// NextLook is when stock is read again; zero where not known.
+	NextLook time.Time
 	// KeepFailed is how many machines that failed to join stay, for how long.
 	KeepFailed    int
 	KeepFailedFor time.Duration
@@ -164,10 +221,20 @@ type Snapshot struct {
 	Cause string
 }
 
-// Reason is why something is not done.
+// Reason is why something is not done. Text is a sentence without a full stop.
 type Reason struct {
 	Code fault.Code
 	Text string
+	// Names are the instances that it speaks of, sorted.
+	Names []string
+	// Since is when it began and Until when the next try is due; zero where
+	// not known.
+	Since, Until time.Time
+	// Count is how often the cause came in a row; Held is true where it came so
+	// often that it is only tried now and then, Burnt what that cost so far.
+	Count int
+	Held  bool
+	Burnt int64
 }
 
 // Chosen is one instance that leaves, and why this one.
@@ -208,6 +275,11 @@ type Decision struct {
 	Blocked []Reason
 	// Wake is when to look again; zero where an event will tell.
 	Wake time.Time
+	// Surge is how many of Create go beyond the desired number, for a rebalance.
+	Surge int
+	// Imbalance is by how many instances the fullest zone exceeds the emptiest,
+	// where zones are to be balanced.
+	Imbalance int
 	// Counted and Missing are what was reckoned with: missing is negative
 	// where there are too many.
 	Counted, Missing int
