@@ -201,6 +201,10 @@ type ClusterTaskStatus struct {
 	// waveDone is true once every instance of the wave is through.
 	// +optional
 	WaveDone bool `json:"waveDone,omitempty"`
+	// waveGeneration is the generation of the pool that carried the wave first:
+	// a number that people set after it stands.
+	// +optional
+	WaveGeneration int64 `json:"waveGeneration,omitempty"`
 	// events, newest last. At most 50.
 	// +optional
 	// +listType=atomic
