@@ -23,7 +23,6 @@ Every failure that poolkeeper meets has one row here, and nothing else decides w
 A code that is in no row speaks of its resource pool, falls over, and is tried again after 5 minutes.
 `
 
-
 var pageSections = []struct {
 	origin Origin
 	title  string
