@@ -124,6 +124,9 @@ func (c *call) emit(r result) error {
 		}
 		return nil
 	}
+	if r.list && r.text == "" && len(r.table.Rows) == 0 {
+		return nil // a header over nothing tells nothing; the hint does
+	}
 	if r.text != "" {
 		_, err := io.WriteString(c.Out, r.text)
 		return err

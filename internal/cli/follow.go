@@ -7,6 +7,8 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -108,13 +110,16 @@ func (f *follow) verdict(ctx context.Context) (bool, error) {
 	if p == nil && f.pool != "" && (t == nil || !view.TaskEnded(t.Status.State)) {
 		return f.gone()
 	}
+	if f.deleting {
+		return f.deletionBlocked(p)
+	}
 	if t != nil && view.TaskEnded(t.Status.State) {
 		return f.taskEnded(ctx, t)
 	}
 	if f.generation > 0 && t == nil && p.Status.ObservedGeneration > f.generation {
 		return f.toNewest(ctx)
 	}
-	if p != nil && t == nil && !f.deleting {
+	if p != nil && t == nil {
 		return f.poolAlone(p)
 	}
 	if p != nil && f.generation > 0 {
@@ -129,6 +134,15 @@ func (f *follow) gone() (bool, error) {
 		return true, nil
 	}
 	return true, &Error{Code: ExitFailed, What: f.pool + " was deleted meanwhile", Cause: "the node pool is no longer there", Next: []string{"`poolkeeper pool list`"}}
+}
+
+// deletionBlocked ends a wait for a deletion that something forbids.
+func (f *follow) deletionBlocked(p *v1alpha1.NodePool) (bool, error) {
+	c := meta.FindStatusCondition(p.Status.Conditions, v1alpha1.ConditionDeletionBlocked)
+	if c == nil || c.Status != metav1.ConditionTrue {
+		return false, nil
+	}
+	return true, &Error{Code: ExitNotAllowed, What: f.pool + " is not deleted", Cause: c.Message, Next: []string{fmt.Sprintf("`poolkeeper why %s`", f.pool)}}
 }
 
 // poolAlone decides by the pool where it has no task: as wished is the end.
@@ -148,7 +162,7 @@ func (f *follow) heldUp(p *v1alpha1.NodePool) (bool, error) {
 	if p.Status.ObservedGeneration < f.generation || p.Status.ObservedGeneration < p.Generation {
 		return false, nil
 	}
-	short := p.Status.Counts.Instances < p.Spec.ExpectedNodes
+	short := p.Status.Counts.InService < p.Spec.ExpectedNodes
 	over := p.Status.Counts.Instances > p.Spec.ExpectedNodes || p.Status.Counts.Removing > 0
 	held, frozen := view.IsHeld(p) && short, view.IsFrozen(p) && over
 	if !held && !frozen {

@@ -89,12 +89,12 @@ func (c *call) removeNodes(list []*v1alpha1.Instance, p *v1alpha1.NodePool, f re
 		c.say("Nothing was changed.")
 		return nil
 	}
-	question, verb := fmt.Sprintf("Remove %s? [y/N]", n), "remove"
+	question, again := fmt.Sprintf("Remove %s? [y/N]", n), "poolkeeper node remove "+strings.Join(spec.Instances, " ")
 	if f.release {
-		question = fmt.Sprintf("Remove and release %s? [y/N]", n)
+		question, again = fmt.Sprintf("Remove and release %s? [y/N]", n), again+" --release"
 	}
 	if f.release || c.interactive() {
-		if err := c.agree(f.yes, question, "y", fmt.Sprintf("poolkeeper node %s %s", verb, strings.Join(spec.Instances, " "))); err != nil {
+		if err := c.agree(f.yes, question, "y", again); err != nil {
 			return err
 		}
 	}

@@ -108,6 +108,7 @@ func (c *call) poolFromFile(name string) (*unstructured.Unstructured, error) {
 	var b []byte
 	var err error
 	if name == "-" {
+		name = "the text on stdin"
 		b, err = io.ReadAll(io.LimitReader(c.In, 1<<20))
 	} else {
 		b, err = os.ReadFile(name)

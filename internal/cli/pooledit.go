@@ -129,21 +129,28 @@ func (c *call) editByHand(p *v1alpha1.NodePool, dry bool) error {
 		c.say("%s is so already. Nothing was changed.", p.Name)
 		return os.Remove(file)
 	}
-	u, err := parsePool(after, file)
-	if err != nil {
-		return err
-	}
-	next := &v1alpha1.NodePool{}
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructuredWithValidation(u.Object, next, true); err != nil {
-		return badInput(p.Name+" was not changed", err.Error(), "your text is kept in "+file)
-	}
-	err = c.writeSpec(p, func(p *v1alpha1.NodePool) { p.Spec = *next.Spec.DeepCopy() }, dry)
-	if err != nil {
+	if err := c.writeText(p, after, dry); err != nil {
 		e := apiError(err, p.Name+" was not changed")
 		e.Next = append(e.Next, "your text is kept in "+file)
 		return e
 	}
 	return os.Remove(file)
+}
+
+// writeText sends a pool as a person wrote it.
+func (c *call) writeText(p *v1alpha1.NodePool, text []byte, dry bool) error {
+	u, err := parsePool(text, "your text")
+	if err != nil {
+		return err
+	}
+	next := &v1alpha1.NodePool{}
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructuredWithValidation(u.Object, next, true); err != nil {
+		return badInput(p.Name+" was not changed", err.Error())
+	}
+	if next.Name != p.Name {
+		return badInput(p.Name+" was not changed", "a pool cannot be renamed", fmt.Sprintf("create another: `poolkeeper pool create %s --help`", next.Name))
+	}
+	return c.writeSpec(p, func(p *v1alpha1.NodePool) { p.Spec = *next.Spec.DeepCopy() }, dry)
 }
 
 // editable is a pool as a person edits it: its name and its spec.

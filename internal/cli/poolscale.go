@@ -92,7 +92,7 @@ func (c *call) scale(name string, f scaleFlags) error {
 		return c.tryScale(p, to)
 	}
 	if to < from && c.interactive() && !f.yes {
-		if err := c.ask(fmt.Sprintf("Reduce %s by %d nodes? [y/N]", name, from-to), "y"); err != nil {
+		if err := c.ask(fmt.Sprintf("Reduce %s by %s? [y/N]", name, plural(int(from-to), "node")), "y"); err != nil {
 			return err
 		}
 	}

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -56,7 +57,7 @@ func (a *app) costCommand() *cobra.Command {
 
 func (c *call) cost(pool, by string) error {
 	if by != "" && !slices.Contains(view.CostKeys, by) {
-		return badInput("--by "+by+" is not known", fmt.Sprintf("it is one of %v", view.CostKeys))
+		return badInput("--by "+by+" is not known", "it is one of "+strings.Join(view.CostKeys, ", "))
 	}
 	p, err := c.getPool(pool)
 	if err != nil {

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
 )
 
 // Field is one named line of a description.
@@ -205,7 +207,7 @@ func (v Activity) Describe(clock Clock, color bool) string {
 // Tell is what `why` says about a pool: its sentence, then, where it is not as
 // wished, cause, next try, help and trail.
 func (v Pool) Tell(clock Clock, color bool) string {
-	if v.Why == nil {
+	if v.Why == nil || v.Status == PoolStateWord(v1alpha1.PoolUpdating) {
 		return v.Summary + "\n"
 	}
 	head := fmt.Sprintf("%s has %d of %d nodes", v.Name, v.Counts.InService, v.Counts.Expected)

@@ -54,7 +54,7 @@ func NewInstance(i *v1alpha1.Instance, clock Clock) Instance {
 		CloudStatus: i.Status.CloudStatus, Billing: BillingWord(chargeToday(i)), Address: i.Status.PrivateIP,
 		CreationType: string(i.Spec.CreationType), Activity: i.Spec.Activity,
 		Step: i.Status.Step, Code: i.Status.Code, Note: InstanceNote(i, clock), Summary: InstanceSentence(i, clock.Now),
-		Kept: keptNotes(i, clock), CreatedTime: i.CreationTimestamp.UTC(), AsOf: AsOf{API: clock.Now.UTC()},
+		Kept: keptNotes(i), CreatedTime: i.CreationTimestamp.UTC(), AsOf: AsOf{API: clock.Now.UTC()},
 		tone: instanceTone(i),
 	}
 	if p.PricePerHour != "" {

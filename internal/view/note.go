@@ -21,7 +21,11 @@ func InstanceNote(i *v1alpha1.Instance, clock Clock) string {
 	case st.NodeState == v1alpha1.NodeUnknown:
 		return "its Node object is gone; the instance still counts"
 	}
-	return strings.Join(keptNotes(i, clock), ", ")
+	notes := keptNotes(i)
+	if i.Spec.ReleaseFirst {
+		notes = append(notes, "released first")
+	}
+	return strings.Join(notes, ", ")
 }
 
 // leavingNote says why an instance goes, and what holds it up.
@@ -55,9 +59,8 @@ func failedNote(i *v1alpha1.Instance) string {
 	return strings.Join(parts, ": ")
 }
 
-// keptNotes are the reasons for which scaling in never picks an instance, and
-// the one for which it is picked first.
-func keptNotes(i *v1alpha1.Instance, clock Clock) []string {
+// keptNotes are the reasons for which scaling in never picks an instance.
+func keptNotes(i *v1alpha1.Instance) []string {
 	var parts []string
 	add := func(ok bool, text string) {
 		if ok {
@@ -76,6 +79,5 @@ func keptNotes(i *v1alpha1.Instance, clock Clock) []string {
 	add(i.Spec.CreationType == v1alpha1.CreatedAttached, "attached")
 	add(i.Spec.CreationType == v1alpha1.CreatedUnknown, "origin unknown")
 	add(i.Status.ReleaseProtected, "release protection of the cloud")
-	add(i.Spec.ReleaseFirst, "released first")
 	return parts
 }

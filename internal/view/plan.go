@@ -14,6 +14,9 @@ func ScalePlan(p *v1alpha1.NodePool, g *v1alpha1.ScalingGroup, to int32, clock C
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %d -> %d\n", p.Name, p.Spec.ExpectedNodes, to)
 	have := p.Status.Counts.Instances + p.Status.Counts.Uncertain
+	if drop := p.Spec.ExpectedNodes - max(to, have); drop > 0 {
+		fmt.Fprintf(&b, "  drop     %d not created yet\n", drop)
+	}
 	switch {
 	case to > have:
 		fmt.Fprintf(&b, "  create   %d\n", to-have)

@@ -103,9 +103,13 @@ type AsOf struct {
 
 // NewPool makes the view of a pool; its group may be nil where nobody read it.
 func NewPool(p *v1alpha1.NodePool, g *v1alpha1.ScalingGroup, now time.Time) Pool {
+	state := p.Status.State
+	if !begun(p) {
+		state = v1alpha1.PoolUpdating
+	}
 	v := Pool{
 		APIVersion: APIVersion, Kind: "Pool", Name: p.Name,
-		Status: PoolStateWord(p.Status.State), Word: PoolWord(&p.Spec, &p.Status), State: string(p.Status.State),
+		Status: PoolStateWord(state), Word: wordOf(p), State: string(state),
 		Complete: Complete(p), Summary: PoolSentence(p, now), Counts: newCounts(p), Why: newWhy(p.Status.Why),
 		Chips: chips(p, now), Task: p.Status.Task, Strength: p.Status.Strength,
 		Policy:   string(p.Spec.ScalingPolicy.Type),

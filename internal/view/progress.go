@@ -80,7 +80,7 @@ func poolWordOf(p *v1alpha1.NodePool) string {
 	if p == nil {
 		return ""
 	}
-	return PoolWord(&p.Spec, &p.Status)
+	return wordOf(p)
 }
 
 func countChanges(old, cur v1alpha1.TaskCounts) []Change {
@@ -186,10 +186,10 @@ func Live(l Look, clock Clock) []string {
 		}
 	}
 	if p := l.Pool; p != nil {
-		gap := joinNonEmpty(": ", PoolWord(&p.Spec, &p.Status), PoolGap(p))
+		gap := joinNonEmpty(": ", wordOf(p), PoolGap(p))
 		lines = append(lines, "  Pool    "+gap)
 		if w := p.Status.Why; w != nil {
-			lines = append(lines, "  ! "+joinNonEmpty("; next ", WhyCause(w), WhyNext(w, clock)))
+			lines = append(lines, "  ! "+joinNonEmpty("; next: ", WhyCause(w), WhyNext(w, clock)))
 		}
 	}
 	return lines

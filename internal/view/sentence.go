@@ -75,7 +75,7 @@ func poolReasons(p *v1alpha1.NodePool, clock Clock) []string {
 	if w := p.Status.Why; w != nil {
 		parts = append(parts, WhyCause(w))
 		if n := WhyNext(w, clock); n != "" {
-			parts = append(parts, "next "+n)
+			parts = append(parts, "next: "+n)
 		}
 	}
 	said := strings.Join(parts, "; ")
@@ -191,10 +191,18 @@ func taskTook(t *v1alpha1.ClusterTask, now time.Time) string {
 	return Took(end.Sub(t.Status.StartTime.Time))
 }
 
+// activityPhrases are the states of an activity within a sentence.
+var activityPhrases = map[v1alpha1.ActivityState]string{
+	v1alpha1.ActivitySuccessful: "was successful",
+	v1alpha1.ActivityWarning:    "was successful in part",
+	v1alpha1.ActivityFailed:     "failed",
+	v1alpha1.ActivityRejected:   "was rejected",
+}
+
 // ActivitySentence says in one sentence why a scaling activity was begun and
 // what came of it.
 func ActivitySentence(a *v1alpha1.ScalingActivity) string {
-	parts := []string{fmt.Sprintf("%s is %s", a.Name, strings.ToLower(ActivityWord(a.Status.State))), trimPoint(a.Spec.Cause)}
+	parts := []string{a.Name + " " + orDefault(activityPhrases[a.Status.State], "is in progress"), trimPoint(a.Spec.Cause)}
 	if s := trimPoint(a.Status.Summary); s != "" {
 		parts = append(parts, s)
 	}

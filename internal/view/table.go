@@ -86,7 +86,8 @@ func (t Table) layout(wide bool) (show []int, width []int) {
 	return show, width
 }
 
-func (t Table) writeRow(b *strings.Builder, row []Cell, show, width []int, color bool) {
+func (t Table) writeRow(out *strings.Builder, row []Cell, show, width []int, color bool) {
+	var b strings.Builder
 	for n, i := range show {
 		cell := OneLine(row[i].Text)
 		pad := strings.Repeat(" ", width[i]-utf8.RuneCountInString(cell))
@@ -104,7 +105,7 @@ func (t Table) writeRow(b *strings.Builder, row []Cell, show, width []int, color
 			b.WriteString("  ")
 		}
 	}
-	b.WriteByte('\n')
+	out.WriteString(strings.TrimRight(b.String(), " ") + "\n")
 }
 
 // OneLine makes a text safe for one line of a terminal: control characters,

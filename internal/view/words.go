@@ -61,6 +61,20 @@ func PoolWord(spec *v1alpha1.NodePoolSpec, st *v1alpha1.NodePoolStatus) string {
 	return word
 }
 
+// wordOf is the word of a pool that was read: a change that nobody has looked at
+// yet is Updating, whatever the status of the older spec says.
+func wordOf(p *v1alpha1.NodePool) string {
+	if begun(p) {
+		return PoolWord(&p.Spec, &p.Status)
+	}
+	return PoolStateWord(v1alpha1.PoolUpdating)
+}
+
+// begun is true once the controller has looked at the newest spec of a pool.
+func begun(p *v1alpha1.NodePool) bool {
+	return p.Status.State == v1alpha1.PoolDeleting || (p.Status.State != "" && p.Status.ObservedGeneration >= p.Generation)
+}
+
 // Complete is true when a pool is wholly as wished: what it expects are its
 // instances, and each has a Ready node. Nothing less is green.
 func Complete(p *v1alpha1.NodePool) bool {
