@@ -1,0 +1,272 @@
+package lifecycle
+
+import (
+	"time"
+
+	"github.com/poolkeeper/poolkeeper/internal/fault"
+)
+
+// emptyEnough is how many lists in a row must show nothing of ours before that
+// is believed, where more than one instance is on record.
+const emptyEnough = 10
+
+// Next returns what is to be done about one instance now.
+func Next(f Facts) Step {
+	for _, part := range []func(Facts) (Step, bool){removed, gone, untagged, seen, runs, serves, backAgain, leaves, joins, states} {
+		if s, ok := part(f); ok {
+			return s
+		}
+	}
+	return Step{Kind: Wait, Until: f.wake()}
+}
+
+func until(t time.Time) (Step, bool)        { return Step{Kind: Wait, Until: t}, true }
+func do(k Kind, reason string) (Step, bool) { return Step{Kind: k, Reason: reason}, true }
+func pass() (Step, bool)                    { return Step{}, false }
+
+// lookFirst is a look by id where this pass made none yet.
+func (f Facts) lookFirst() (Step, bool) {
+	return Step{Kind: LookByID}, !f.Look.Made
+}
+
+// removed looks after one that was taken out: its Node does not come back, and
+// our tags stay off, since tag calls may land as late as a signature lives.
+func removed(f Facts) (Step, bool) {
+	if f.Record.State != Removed {
+		return pass()
+	}
+	switch n := f.node(); {
+	case f.Hold != "":
+		return until(time.Time{})
+	case n.Exists && !n.Cordoned:
+		return do(Cordon, "it was taken out of the pool: stop its kubelet")
+	case n.Exists:
+		return do(DeleteNode, "it was taken out of the pool: stop its kubelet")
+	case f.Look.Made && f.Look.Found && f.Look.Ours:
+		return do(Untag, "it was taken out")
+	case !f.Look.Made && f.Sweep.Present && f.Sweep.Ours:
+		return f.lookFirst()
+	}
+	return until(time.Time{})
+}
+
+// gone ends the record of one that two complete sweeps in a row missed and a
+// look by its id does not find (rules 12 and 16).
+func gone(f Facts) (Step, bool) {
+	if f.Sweep.Present || f.Sweep.Began.IsZero() {
+		return pass()
+	}
+	if at, ok := f.visible(); !ok && f.Now.Before(at) {
+		return pass()
+	}
+	few := f.Sweep.Missed < 2 || (f.Sweep.Empty > 0 && f.Sweep.Empty < emptyEnough && f.Sweep.Recorded > 1)
+	guarded := f.Freeze.Replacements && f.Record.Mark == nil && !f.Record.Running.IsZero()
+	if few || guarded || f.Hold != "" {
+		if f.Sweep.Missed > 0 && f.Record.ReleaseSent.IsZero() {
+			return until(time.Time{}) // nothing is done about one that may be gone
+		}
+		return pass()
+	}
+	if s, ok := f.lookFirst(); ok {
+		return s, true
+	}
+	switch {
+	case f.Look.Found:
+		return pass()
+	case f.node().Exists:
+		return do(DeleteNode, "its instance is gone")
+	}
+	return Step{Kind: DeleteRecord, Gone: f.whyGone()}, true
+}
+
+// visible says whether it must be visible by now, and since when.
+func (f Facts) visible() (time.Time, bool) {
+	at := f.Record.Created.Add(f.Waits.Visibility)
+	return at, !f.Record.Seen.IsZero() || !f.Now.Before(at)
+}
+
+func (f Facts) whyGone() Gone {
+	r := f.Record
+	switch {
+	case !r.ReleaseSent.IsZero():
+		return GoneReleased
+	case r.Running.IsZero() && r.Origin != Attached && f.Now.Sub(r.Created) <= f.Waits.StartDeadline:
+		return GoneNoStock
+	case !r.Expiry.IsZero() && !f.Now.Before(r.Expiry):
+		return GoneExpired
+	}
+	return GoneVanished
+}
+
+// untagged is one that sweeps show without our tags: taken out by somebody
+// (rule 17), or attached so lately that an old untag call took them off.
+func untagged(f Facts) (Step, bool) {
+	r := f.Record
+	if !f.Sweep.Present || f.Sweep.Ours || r.Origin == UnknownOrigin || r.Mark != nil {
+		return pass()
+	}
+	back := r.Origin == Attached && !r.TagsSure
+	if f.Hold != "" || (!back && (f.Sweep.Untagged < 2 || f.Freeze.Replacements)) {
+		return until(time.Time{})
+	}
+	if s, ok := f.lookFirst(); ok {
+		return s, true
+	}
+	switch {
+	case !f.Look.Found || f.Look.Ours:
+		return until(time.Time{})
+	case back:
+		return do(PutTagsBack, "an earlier untag call took them off")
+	}
+	return Step{Kind: DeleteRecord, Gone: GoneTakenOut, Reason: "it was taken out of the group by somebody else"}, true
+}
+
+// seen is the first look by id, and for an attached one the one that makes sure
+// of its tags.
+func seen(f Facts) (Step, bool) {
+	r := f.Record
+	sure := r.Origin == Attached && !r.TagsSure && !f.Now.Before(r.Created.Add(f.Waits.SignatureLife+f.Waits.TagsSure))
+	if !f.Sweep.Present || !f.Sweep.Ours || (!r.Seen.IsZero() && !sure) {
+		return pass()
+	}
+	if s, ok := f.lookFirst(); ok {
+		return s, true
+	}
+	switch {
+	case !f.Look.Found || !f.Look.Ours:
+		return until(time.Time{})
+	case r.Seen.IsZero():
+		return do(WriteSeen, "")
+	}
+	return do(WriteTagsSure, "")
+}
+
+// runs is the first time that it is seen running, or with another address.
+func runs(f Facts) (Step, bool) {
+	w := f.Sweep
+	if !w.Present || !w.Ours || w.Status != CloudRunning {
+		return pass()
+	}
+	if f.Record.Running.IsZero() || (w.Address != "" && w.Address != f.Record.Address) {
+		return do(WriteRunning, "")
+	}
+	return pass()
+}
+
+// serves is the first time that its Node is Ready, in time or late.
+func serves(f Facts) (Step, bool) {
+	r := f.Record
+	if !f.node().Ready || !r.Joined.IsZero() || r.Origin == UnknownOrigin || !r.ReleaseSent.IsZero() {
+		return pass()
+	}
+	return do(MarkInService, "")
+}
+
+// backAgain uncordons one whose mark was taken off.
+func backAgain(f Facts) (Step, bool) {
+	if f.Record.Mark != nil || f.Record.DrainStart.IsZero() || f.Hold != "" {
+		return pass()
+	}
+	return do(Uncordon, "it stays after all")
+}
+
+// joins waits for the start and the join, reads the log of a late machine, and
+// gives up at the deadline or when the machine itself says that it failed.
+func joins(f Facts) (Step, bool) {
+	r := f.Record
+	if !r.waitsToJoin() {
+		return pass()
+	}
+	deadline := f.deadline()
+	switch {
+	case f.Hook.Abandoned:
+		return Step{Kind: MarkFailed, Code: fault.FailedJoinCluster, Reason: "its lifecycle hook was abandoned"}, true
+	case f.Log.Failed && !r.Running.IsZero() && !f.Log.Tried.Before(f.joinBegan()):
+		return Step{Kind: MarkFailed, Code: fault.FailedJoinCluster, Reason: "the machine says that it failed"}, true
+	case f.Now.Before(deadline) && !f.logDue():
+		return pass()
+	case r.Running.IsZero():
+		return Step{Kind: MarkFailed, Code: fault.StartInstanceFailed, Reason: "it never ran"}, true
+	case f.logDue():
+		return do(ReadConsole, "it is late")
+	}
+	return Step{Kind: MarkFailed, Code: fault.FailedJoinCluster, Reason: "the join deadline passed"}, true
+}
+
+func (r Record) waitsToJoin() bool {
+	return r.Mark == nil && r.Joined.IsZero() && r.Failed.IsZero() && (r.Origin == AutoCreated || r.Origin == "")
+}
+
+// joinBegan is from when the join counts: running, or a person's later word.
+func (f Facts) joinBegan() time.Time {
+	if f.Record.Rejoin.After(f.Record.Running) {
+		return f.Record.Rejoin
+	}
+	return f.Record.Running
+}
+
+// deadline is when its join is given up, or its start where it does not run.
+func (f Facts) deadline() time.Time {
+	if f.Record.Running.IsZero() {
+		return f.Record.Created.Add(f.Waits.StartDeadline)
+	}
+	d := f.Record.JoinDeadline
+	if d <= 0 {
+		d = f.Waits.JoinDeadline
+	}
+	return f.joinBegan().Add(d)
+}
+
+// logDue says whether the log is to be read now: from when it is late at
+// intervals, and once more at the deadline.
+func (f Facts) logDue() bool {
+	return !f.Record.Running.IsZero() && !f.Now.Before(f.nextLog())
+}
+
+// nextLog is when the log is to be read next.
+func (f Facts) nextLog() time.Time {
+	next := f.joinBegan().Add(f.Waits.JoinLate)
+	if !f.Log.Tried.Before(next) {
+		next = f.Log.Tried.Add(f.Waits.JoinLogAgain)
+	}
+	if end := f.deadline(); f.Log.Tried.Before(end) && next.After(end) {
+		next = end
+	}
+	return next
+}
+
+// states writes what people read, where it changed and nothing else is to be
+// done.
+func states(f Facts) (Step, bool) {
+	if f.Sweep.Began.IsZero() || (StateOf(f) == f.Record.State && NodeStateOf(f) == f.Record.NodeState) {
+		return pass()
+	}
+	return do(WriteState, "")
+}
+
+// wake is when something becomes due by time alone; zero where an event tells.
+func (f Facts) wake() time.Time {
+	var at time.Time
+	sooner := func(t time.Time) {
+		if t.After(f.Now) && (at.IsZero() || t.Before(at)) {
+			at = t
+		}
+	}
+	r := f.Record
+	if r.waitsToJoin() {
+		sooner(f.deadline())
+		if !r.Running.IsZero() {
+			sooner(f.nextLog())
+		}
+	}
+	if r.Origin == Attached && !r.TagsSure {
+		sooner(r.Created.Add(f.Waits.SignatureLife + f.Waits.TagsSure))
+	}
+	if v, ok := f.visible(); !ok && !f.Sweep.Present {
+		sooner(v)
+	}
+	if f.Hook.Waiting {
+		sooner(f.Hook.Until)
+	}
+	return at
+}
