@@ -14,6 +14,7 @@ import (
 // every byte that they write. Lines on stderr are marked with "! ", the escape
 // character with <esc>. -rewrite writes what is so now.
 func TestTranscripts(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir()) // texts that an editor leaves behind
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no transcripts: %v", err)
