@@ -70,6 +70,10 @@ type Tags interface {
 type Account interface {
 	// ID asks the cloud, each time, which account signs our calls.
 	ID(ctx context.Context) (string, error)
+	// Allow tells whether the credentials as they are now belong to this
+	// account: nil, or an error with fault.AccountChanged. The cloud is asked
+	// only when the credentials have changed since. An empty account is any.
+	Allow(ctx context.Context, account string) error
 }
 
 // Billing changes how an existing instance is billed.

@@ -174,6 +174,19 @@ func (s *suite) account() {
 	if id, err := a.ID(s.ctx()); err != nil || id != s.c.AccountID {
 		s.Fatalf("account %q: %v", id, err)
 	}
+	if err := a.Allow(s.ctx(), s.c.AccountID); err != nil {
+		s.Fatalf("our own account: %v", err)
+	}
+	s.refusedWith(a.Allow(s.ctx(), "4242"), cloud.NotSent, fault.AccountChanged)
+	_, err := s.cloud.Create(cloud.WithAccount(s.ctx(), "4242"), s.request(1))
+	s.refusedWith(err, cloud.NotSent, fault.AccountChanged)
+	s.count(0)
+	if _, err := s.cloud.Create(cloud.WithAccount(s.ctx(), s.c.AccountID), s.request(1)); err != nil {
+		s.Fatalf("create with our own account: %v", err)
+	}
+	ids := s.made(1)
+	s.refusedWith(s.cloud.Release(cloud.WithAccount(s.ctx(), "4242"), ids...), cloud.NotSent, fault.AccountChanged)
+	s.count(2)
 }
 
 func (s *suite) billing() {
@@ -243,6 +256,11 @@ func (s *suite) checks() {
 	if g, err = c.SecurityGroups(ctx); err != nil || len(g) < 1 {
 		s.Errorf("all security groups %+v: %v", g, err)
 	}
+	s.checkTypes(c)
+}
+
+func (s *suite) checkTypes(c cloud.Checks) {
+	l, ctx := s.c.Launch, s.ctx()
 	t, err := c.InstanceTypes(ctx, l.InstanceType, "ecs.none.large")
 	if err != nil || len(t) != 1 || t[0].VCPU < 1 || t[0].Architecture == "" {
 		s.Errorf("instance types %+v: %v", t, err)

@@ -54,8 +54,8 @@ const (
 // Fake is a cloud in memory. It is safe for concurrent use.
 type Fake struct {
 	// Intercept is called at both moments of every call with its name (Create,
-	// Release, List, Find, ResourcePools, BootLog, Tag, Untag, ID, Convert,
-	// Renew); an error from it is what the call answers. Set it before use. It
+	// Release, List, Find, ResourcePools, BootLog, Tag, Untag, ID, Allow,
+	// Convert, Renew, VSwitches and so on); an error from it is what the call answers. Set it before use. It
 	// may call the Fake's own methods that change the world.
 	Intercept func(call string, m Moment) error
 
@@ -130,15 +130,23 @@ func (f *Fake) call(ctx context.Context, name string, do func(now time.Time) err
 	if err := f.interrupt(name, Before); err != nil {
 		return err
 	}
-	if err := f.locked(name, do); err != nil {
+	if err := f.locked(ctx, name, do); err != nil {
 		return err
 	}
 	return f.interrupt(name, After)
 }
 
-func (f *Fake) locked(name string, do func(now time.Time) error) error {
+// mutations are the calls that need credentials of the right account.
+var mutations = map[string]bool{"Create": true, "Release": true, "Tag": true, "Untag": true, "Convert": true, "Renew": true}
+
+func (f *Fake) locked(ctx context.Context, name string, do func(now time.Time) error) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if mutations[name] {
+		if err := f.allow(name, cloud.AccountOf(ctx)); err != nil {
+			return err
+		}
+	}
 	now := f.opts.Now()
 	if now.Before(f.throttled[name]) || now.Before(f.throttled[""]) {
 		ft := fault.New(fault.Throttling, "Request was denied due to user flow control.")
@@ -245,6 +253,19 @@ func (f *Fake) BootLog(ctx context.Context, id string) (log []byte, err error) {
 func (f *Fake) ID(ctx context.Context) (id string, err error) {
 	err = f.call(ctx, "ID", func(time.Time) error { id = f.opts.AccountID; return nil })
 	return id, err
+}
+
+// Allow compares the account.
+func (f *Fake) Allow(ctx context.Context, account string) error {
+	return f.call(ctx, "Allow", func(time.Time) error { return f.allow("Allow", account) })
+}
+
+func (f *Fake) allow(name, account string) error {
+	if account == "" || account == f.opts.AccountID {
+		return nil
+	}
+	ft := fault.New(fault.AccountChanged, "the credentials are of account "+f.opts.AccountID+", not "+account)
+	return cloud.Fail(name, cloud.NotSent, ft, nil)
 }
 
 func (f *Fake) sorted() []string {

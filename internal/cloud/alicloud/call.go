@@ -15,6 +15,7 @@ import (
 
 	openapiutil "github.com/alibabacloud-go/darabonba-openapi/v2/utils"
 	"github.com/alibabacloud-go/tea/dara"
+	"github.com/aliyun/credentials-go/credentials"
 
 	"github.com/poolkeeper/poolkeeper/internal/cloud"
 	"github.com/poolkeeper/poolkeeper/internal/fault"
@@ -77,8 +78,12 @@ func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastRe
 
 // read makes a call that changes nothing, again and again where that may help.
 func (p *Provider) read(ctx context.Context, call, product, action string, in params, out any) error {
+	c := sending{call: call, product: product, action: action, limit: p.opts.ReadTimeout}
 	for try := 1; ; try++ {
-		err := p.once(ctx, call, product, action, in, out, p.opts.ReadTimeout)
+		key, err := p.key(call)
+		if err == nil {
+			err = p.send(ctx, c, key, in, out)
+		}
 		o := cloud.Classify(err)
 		if err == nil || try >= p.opts.ReadTries || ctx.Err() != nil || (o != cloud.Throttled && o != cloud.Unknown) {
 			return err
@@ -90,32 +95,45 @@ func (p *Provider) read(ctx context.Context, call, product, action string, in pa
 	}
 }
 
-// mutate makes a call that changes something, once.
+// mutate makes a call that changes something, once, signed by the account that
+// the context asks for or not at all.
 func (p *Provider) mutate(ctx context.Context, call, action string, in params, out any) error {
-	return p.once(ctx, call, "ecs", action, in, out, p.opts.MutationTimeout)
+	key, err := p.key(call)
+	if err != nil {
+		return err
+	}
+	if err := p.allow(ctx, call, key, cloud.AccountOf(ctx)); err != nil {
+		return err
+	}
+	return p.send(ctx, sending{call: call, product: "ecs", action: action, limit: p.opts.MutationTimeout}, key, in, out)
 }
 
-// once waits for its turn, then signs and sends one request and reads its
+// sending is what one send is about.
+type sending struct {
+	call, product, action string
+	limit                 time.Duration
+}
+
+// send waits for its turn, then signs and sends one request and reads its
 // answer.
-func (p *Provider) once(ctx context.Context, call, product, action string, in params, out any, limit time.Duration) error {
-	if err := p.gate(action).wait(ctx, p.opts.Sleep); err != nil {
-		return cloud.Fail(call, cloud.NotSent, fault.New(fault.CloudNotSent, ""), err)
+func (p *Provider) send(ctx context.Context, c sending, key *credentials.CredentialModel, in params, out any) error {
+	if err := p.gate(c.action).wait(ctx, p.opts.Sleep); err != nil {
+		return cloud.Fail(c.call, cloud.NotSent, fault.New(fault.CloudNotSent, ""), err)
 	}
-	if _, err := p.creds.GetCredential(); err != nil {
-		return cloud.Fail(call, cloud.NotSent, fault.New(fault.CredentialsMissing, ""), err)
-	}
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	ctx, cancel := context.WithTimeout(ctx, c.limit)
 	defer cancel()
 	start := p.opts.Now()
 	x := &exchange{}
-	_, err := p.clients[product].CallApiWithCtx(context.WithValue(ctx, exchangeKey{}, x), action3(product, action), p.body(in), &dara.RuntimeOptions{})
-	failed := judge(call, x, err)
+	client := *p.clients[c.product]
+	client.Credential = &fixed{key}
+	_, err := client.CallApiWithCtx(context.WithValue(ctx, exchangeKey{}, x), c.params(), p.body(in), &dara.RuntimeOptions{})
+	failed := judge(c.call, x, err)
 	if failed == nil {
 		if err := json.Unmarshal(x.body, out); err != nil {
-			failed = broken(call, "the answer is not JSON as expected")
+			failed = broken(c.call, "the answer is not JSON as expected")
 		}
 	}
-	p.observe(action, start, failed)
+	p.observe(c.action, start, failed)
 	if failed != nil {
 		return failed
 	}
@@ -135,9 +153,9 @@ func (p *Provider) observe(action string, start time.Time, failed *cloud.Error) 
 	}
 }
 
-func action3(product, action string) *openapiutil.Params {
+func (c sending) params() *openapiutil.Params {
 	return &openapiutil.Params{
-		Action: dara.String(action), Version: dara.String(products[product]),
+		Action: dara.String(c.action), Version: dara.String(products[c.product]),
 		Protocol: dara.String("HTTPS"), Method: dara.String("POST"), Pathname: dara.String("/"),
 		AuthType: dara.String("AK"), Style: dara.String("RPC"),
 		ReqBodyType: dara.String("formData"), BodyType: dara.String("binary"),

@@ -51,20 +51,7 @@ func (p *Provider) list(ctx context.Context, k priceKey) (cloud.Price, error) {
 	case cloud.Subscription:
 		in["PriceUnit"] = "Month"
 	}
-	var out struct {
-		PriceInfo struct {
-			Price struct {
-				TradePrice  json.Number
-				Currency    string
-				DetailInfos struct {
-					DetailInfo []struct {
-						Resource   string
-						TradePrice json.Number
-					}
-				}
-			}
-		}
-	}
+	var out priceAnswer
 	if err := p.read(ctx, "ResourcePools", "ecs", "DescribePrice", in, &out); err != nil {
 		return cloud.Price{}, err
 	}
@@ -79,6 +66,21 @@ func (p *Provider) list(ctx context.Context, k priceKey) (cloud.Price, error) {
 		v.Micros /= hoursPerMonth
 	}
 	return v, err
+}
+
+type priceAnswer struct {
+	PriceInfo struct {
+		Price struct {
+			TradePrice  json.Number
+			Currency    string
+			DetailInfos struct {
+				DetailInfo []struct {
+					Resource   string
+					TradePrice json.Number
+				}
+			}
+		}
+	}
 }
 
 // market reads the newest market price of a type in every zone, where the

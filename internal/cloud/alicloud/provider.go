@@ -89,8 +89,10 @@ type Provider struct {
 	creds   credentials.Credential
 	clients map[string]*openapi.Client
 	gates   map[string]*gate
-	mu      sync.Mutex // guards gates and facts
+	mu      sync.Mutex // guards gates, facts and owners
 	facts   facts
+	// owners are the accounts that access keys belong to.
+	owners map[string]string
 }
 
 var (
@@ -115,7 +117,7 @@ func New(o Options) (*Provider, error) {
 		return nil, fmt.Errorf("set up alicloud: no region; set ALIBABA_CLOUD_REGION_ID")
 	}
 	o = o.filled()
-	p := &Provider{opts: o, clients: map[string]*openapi.Client{}, gates: map[string]*gate{}, facts: newFacts()}
+	p := &Provider{opts: o, clients: map[string]*openapi.Client{}, gates: map[string]*gate{}, facts: newFacts(), owners: map[string]string{}}
 	var err error
 	if p.creds, err = o.credential(); err != nil {
 		return nil, fmt.Errorf("load credentials of alicloud: %w", err)
@@ -126,7 +128,6 @@ func New(o Options) (*Provider, error) {
 			return nil, err
 		}
 		p.clients[product], err = openapi.NewClient(&openapiutil.Config{
-			Credential: p.creds,
 			RegionId:   dara.String(o.Region),
 			Endpoint:   dara.String(host),
 			Protocol:   dara.String(scheme),
@@ -215,18 +216,4 @@ func loopback(host string) bool {
 	}
 	ip := net.ParseIP(host)
 	return ip != nil && ip.IsLoopback()
-}
-
-// ID asks which account the credentials belong to.
-func (p *Provider) ID(ctx context.Context) (string, error) {
-	var out struct {
-		AccountID string `json:"AccountId"`
-	}
-	if err := p.read(ctx, "ID", "sts", "GetCallerIdentity", params{}, &out); err != nil {
-		return "", err
-	}
-	if out.AccountID == "" {
-		return "", broken("ID", "the answer names no account")
-	}
-	return out.AccountID, nil
 }
