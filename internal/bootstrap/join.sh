@@ -61,7 +61,7 @@ metadata() { # metadata PATH FILE
 }
 
 identity() {
-	curl -sS -f --max-time 5 -X PUT -H "X-aliyun-ecs-metadata-token-ttl-seconds: 21600" -o $run/token $meta/api/token 2>$run/error || return
+	curl -sS -f --max-time 5 -X PUT -H "X-aliyun-ecs-metadata-token-ttl-seconds: 21600" -o $run/token $meta/api/token 2>$run/error || return $?
 	token=$(cat $run/token)
 	metadata dynamic/instance-identity/document $run/document
 }
@@ -148,7 +148,7 @@ printf '[Unit]\nAfter=containerd.service\n[Service]\nExecStart=\nExecStart=/usr/
 	$pki "$id" "$SCHEDULABLE" "$labels${LABELS:+,$LABELS}" >/etc/systemd/system/kubelet.service.d/10-poolkeeper.conf
 ok
 
-user() { # user FILE: a script of the pool's owner
+user() { # the script of the pool's owner for this step
 	if [ ! -s "$dir/$step" ]; then
 		skip
 		return
@@ -162,7 +162,7 @@ user
 
 filing() {
 	curl -sS -f -A poolkeeper --max-time 30 --cacert $dir/ca.crt -H @$dir/credential -H 'Content-Type: application/json' \
-		--data-binary @$run/request.json -o $run/filed.json "$requests" 2>$run/error || return
+		--data-binary @$run/request.json -o $run/filed.json "$requests" 2>$run/error || return $?
 	filed=$(cat $run/filed.json)
 	name=${filed#*\"name\":\"}
 	name=${name%%\"*}
@@ -170,8 +170,8 @@ filing() {
 	seen=${seen%%\"*}
 	rm -f $run/events
 	mkfifo $run/events
-	curl -sS -f -N -A poolkeeper --cacert $dir/ca.crt -H @$dir/credential -o $run/events \
-		"$requests?watch=1&fieldSelector=metadata.name%3D$name&resourceVersion=$seen&timeoutSeconds=$WATCH_SECONDS" 2>$run/error &
+	curl -sS -f -N -A poolkeeper --cacert $dir/ca.crt -H @$dir/credential \
+		"$requests?watch=1&fieldSelector=metadata.name%3D$name&resourceVersion=$seen&timeoutSeconds=$WATCH_SECONDS" >$run/events 2>$run/error &
 	grep -m 1 -o -e '"certificate":"[^"]*"' -e '"type":"Denied"[^}]*' -e '"type":"Failed"[^}]*' -e '^{"type":"DELETED"' $run/events >$run/verdict
 	kill $! 2>/dev/null
 	wait $! 2>/dev/null
@@ -226,8 +226,8 @@ ok "request=$name"
 ready() {
 	rm -f $run/events
 	mkfifo $run/events
-	curl -sS -f -N -A poolkeeper --cacert $dir/ca.crt --cert $pki/kubelet-client-current.pem -o $run/events \
-		"$API_SERVER/api/v1/nodes?watch=1&fieldSelector=metadata.name%3D$id&timeoutSeconds=$WATCH_SECONDS" 2>$run/error &
+	curl -sS -f -N -A poolkeeper --cacert $dir/ca.crt --cert $pki/kubelet-client-current.pem \
+		"$API_SERVER/api/v1/nodes?watch=1&fieldSelector=metadata.name%3D$id&timeoutSeconds=$WATCH_SECONDS" >$run/events 2>$run/error &
 	grep -m 1 -o -e '"type":"Ready","status":"True"' $run/events >$run/verdict
 	code=$?
 	kill $! 2>/dev/null

@@ -1,0 +1,483 @@
+package machine
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	core "k8s.io/api/core/v1"
+
+	"github.com/poolkeeper/poolkeeper/internal/bootstrap"
+)
+
+func unbase64(s string) []byte {
+	b, err := base64.StdEncoding.DecodeString(s)
+	if err != nil {
+		return nil
+	}
+	return b
+}
+
+// region is all that a test needs: cloud, disks, cluster, machines.
+type world struct {
+	t     testing.TB
+	cloud *fakeCloud
+	disks *memDisks
+	api   *fakeAPI
+	host  *Simulator
+}
+
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	w := &world{t: t, cloud: newFakeCloud(t), disks: &memDisks{}}
+	w.api = newFakeAPI(t, w.cloud)
+	w.restart()
+	t.Cleanup(func() { w.host.Close() })
+	return w
+}
+
+// restart is a kill of the local cloud and a new start: only disks are left.
+func (w *world) restart() {
+	if w.host != nil {
+		disks := w.disks.of
+		w.disks.of = map[string]map[string][]byte{}
+		for id, d := range disks {
+			w.disks.of[id] = maps.Clone(d)
+		}
+		w.host.Close()
+	}
+	w.host = NewSimulator(SimulatorOptions{Cloud: w.cloud, Disks: w.disks, TimeFactor: 100, StatusEvery: time.Minute})
+}
+
+func (w *world) settings() bootstrap.Settings {
+	return bootstrap.Settings{
+		ClusterID: "c-1", Pool: "web", Region: region, APIServer: "https://" + w.api.address(), CA: w.api.ca.pem(), Token: joinToken,
+		IssuedTime: time.Now(), ExpiryTime: time.Now().Add(2 * time.Hour),
+		Labels: map[string]string{"team": "a"}, Taints: []bootstrap.Taint{{Key: "dedicated", Value: "web", Effect: "NoSchedule"}},
+		SystemReserved: map[string]string{"cpu": "100m"},
+		LeaseDuration:  4 * time.Second,
+		Waits: bootstrap.Waits{JoinDeadline: 5 * time.Second, ReachTries: 3, ReachPause: 20 * time.Millisecond,
+			RetryMin: 20 * time.Millisecond, RetryMax: 200 * time.Millisecond, CredentialTries: 2},
+	}
+}
+
+func (w *world) userData(s bootstrap.Settings) []byte {
+	w.t.Helper()
+	b, err := bootstrap.Render(s)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return b
+}
+
+func (w *world) spec(id string, userData []byte) Spec {
+	return Spec{ID: id, Region: region, Zone: zone, InstanceType: w.cloud.typ, ImageID: "aliyun_3_x64", HostName: id, PrivateIP: "10.0.0.7",
+		VCPU: 4, MemoryMiB: 16384, UserData: userData}
+}
+
+func (w *world) start(s Spec) {
+	w.t.Helper()
+	if err := w.host.Start(s); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// until waits for a condition.
+func (w *world) until(what string, is func() bool) {
+	w.t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for !is() {
+		if time.Now().After(deadline) {
+			w.t.Fatalf("waited in vain until %s; console:\n%s", what, w.host.Console("i-1"))
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}
+
+func (w *world) report(id string) bootstrap.Report { return bootstrap.ParseLog(w.host.Console(id)) }
+
+func (w *world) node(id string) *core.Node {
+	w.api.mu.Lock()
+	defer w.api.mu.Unlock()
+	return w.api.nodes[id].DeepCopy()
+}
+
+func ready(n *core.Node) bool {
+	return n != nil && slices.ContainsFunc(n.Status.Conditions, func(c core.NodeCondition) bool {
+		return c.Type == core.NodeReady && c.Status == core.ConditionTrue
+	})
+}
+
+// ended says whether the boot is over.
+func (w *world) ended(id string) bool {
+	select {
+	case <-w.host.find(id).done:
+		return true
+	default:
+		return false
+	}
+}
+
+func TestJoin(t *testing.T) {
+	w := newWorld(t)
+	s := w.settings()
+	s.BeforeJoin = "echo before >/root/before\n"
+	s.AfterJoin = "#!/bin/bash\n[[ -s /root/before ]] && echo after >/root/after\n"
+	w.start(w.spec("i-1", w.userData(s)))
+	w.until("the script ended", func() bool { return w.ended("i-1") })
+	n := w.node("i-1")
+	if !ready(n) {
+		t.Fatalf("node is %v, console:\n%s", n, w.host.Console("i-1"))
+	}
+	if n.Spec.ProviderID != region+".i-1" || n.Labels["team"] != "a" || n.Labels[core.LabelTopologyZone] != zone || n.Labels[core.LabelTopologyRegion] != region ||
+		n.Labels[core.LabelInstanceTypeStable] != "ecs.g7.xlarge" || n.Labels[bootstrap.LabelPool] != "web" || n.Spec.Unschedulable {
+		t.Errorf("node is %+v", n)
+	}
+	if len(n.Spec.Taints) != 1 || n.Spec.Taints[0].Key != "dedicated" || n.Status.Capacity.Cpu().Value() != 4 || n.Status.Allocatable.Cpu().MilliValue() != 3900 {
+		t.Errorf("taints %v, capacity %v, allocatable %v", n.Spec.Taints, n.Status.Capacity, n.Status.Allocatable)
+	}
+	r := w.report("i-1")
+	var steps []bootstrap.Step
+	for _, l := range r.Lines {
+		steps = append(steps, l.Step)
+	}
+	if want := bootstrap.Steps()[1:]; !slices.Equal(steps, want) || !r.Joined || r.Failed {
+		t.Errorf("console tells the steps %v, want %v", steps, want)
+	}
+	if got := w.exec("i-1", "cat", "/root/after"); got != "after\n" {
+		t.Errorf("the script after joining wrote %q", got)
+	}
+	// The lines are purged, the credential is gone, and nothing tells it.
+	if got, code := w.execCode("i-1", "grep", "cloud-init: poolkeeper", "/var/log/messages"); code != 1 {
+		t.Errorf("grep found %q, exit %d", got, code)
+	}
+	if _, code := w.execCode("i-1", "cat", "/etc/poolkeeper/credential"); code == 0 {
+		t.Error("the credential is still on the disk")
+	}
+	if bytes.Contains(w.host.Console("i-1"), []byte(joinToken)) {
+		t.Error("the console tells the credential")
+	}
+	w.until("there is a lease", func() bool { w.api.mu.Lock(); defer w.api.mu.Unlock(); return w.api.leases["i-1"] != nil })
+}
+
+func (w *world) exec(id string, argv ...string) string {
+	out, _ := w.execCode(id, argv...)
+	return out
+}
+
+func (w *world) execCode(id string, argv ...string) (string, int) {
+	w.t.Helper()
+	out, code, err := w.host.Exec(context.Background(), id, argv)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return string(out), code
+}
+
+// One byte changed in user data, and the machine fails as a real one would.
+func TestChangedByte(t *testing.T) {
+	cases := map[string]struct {
+		old, new string
+		step     bootstrap.Step
+		exit     int
+		detail   string
+	}{
+		"in the script":         {"umask 077", "umask 076", bootstrap.StepScript, 1, "not as it was sent"},
+		"in a comment of it":    {"# Joins this", "# joins this", bootstrap.StepScript, 1, "not as it was sent"},
+		"in the user's script":  {"echo before", "echo Before", bootstrap.StepScript, 1, "not as it was sent"},
+		"in its checksum":       {"  join.sh\n", "  joim.sh\n", bootstrap.StepScript, 1, "not as it was sent"},
+		"in the credential":     {"c2lnbmF0dXJl", "c2lnbmF0dXJm", bootstrap.StepJoin, 22, "refuses the join credential"},
+		"in the port":           {"PORT'", "1'", bootstrap.StepReach, 7, "host=127.0.0.1 port=1 "},
+		"in the host":           {"https://127.0.0.1", "https://127.0.0.2", bootstrap.StepReach, 0, "host=127.0.0.2"},
+		"in the CA":             {"-----BEGIN CERTIFICATE-----\n   MII", "-----BEGIN CERTIFICATE-----\n   NII", bootstrap.StepReach, 0, ""},
+		"in the kubelet's JSON": {`{"apiVersion"`, `["apiVersion"`, bootstrap.StepReady, 1, "Job for kubelet.service failed"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			s := w.settings()
+			s.BeforeJoin = "echo before\n"
+			text := string(w.userData(s))
+			_, port, _ := strings.Cut(w.api.address(), ":")
+			old := strings.Replace(tc.old, "PORT", port, 1)
+			if !strings.Contains(text, old) {
+				t.Fatalf("user data lacks %q", old)
+			}
+			w.start(w.spec("i-1", []byte(strings.Replace(text, old, tc.new, 1))))
+			w.until("the script ended", func() bool { return w.ended("i-1") })
+			r := w.report("i-1")
+			if !r.Failed || r.Last.Step != tc.step || tc.exit != 0 && r.Last.Exit != tc.exit || !strings.Contains(r.Last.Detail, tc.detail) {
+				t.Fatalf("last line is %+v; console:\n%s", r.Last, w.host.Console("i-1"))
+			}
+			if w.node("i-1") != nil {
+				t.Error("there is a node")
+			}
+			if got := w.exec("i-1", "grep", "cloud-init: poolkeeper", "/var/log/messages"); !strings.Contains(got, "step="+string(tc.step)+" outcome=failed") {
+				t.Errorf("the system log tells %q", got)
+			}
+		})
+	}
+}
+
+// User data that is no cloud-config at all does nothing, and that is seen.
+func TestBrokenUserData(t *testing.T) {
+	w := newWorld(t)
+	for id, data := range map[string]string{"i-yaml": "#cloud-config\nwrite_files: [\n", "i-text": "hello", "i-none": ""} {
+		w.start(w.spec(id, []byte(data)))
+		w.until("the boot ended", func() bool { return w.ended(id) })
+		if w.node(id) != nil || w.report(id).Last.Step != "" {
+			t.Errorf("%s: console:\n%s", id, w.host.Console(id))
+		}
+	}
+	if !bytes.Contains(w.host.Console("i-yaml"), []byte("WARNING")) {
+		t.Error("the console does not tell of the broken YAML")
+	}
+}
+
+func TestSecurityGroupBlocks(t *testing.T) {
+	w := newWorld(t)
+	w.cloud.block(w.api.address(), errTimedOut)
+	w.start(w.spec("i-1", w.userData(w.settings())))
+	w.until("the script ended", func() bool { return w.ended("i-1") })
+	host, port, _ := strings.Cut(w.api.address(), ":")
+	last := w.report("i-1").Last
+	if want := fmt.Sprintf("host=%s port=%s tries=3", host, port); last.Step != bootstrap.StepReach || last.Exit != 28 || !strings.Contains(last.Detail, want) ||
+		!strings.Contains(last.Detail, "Connection timed out") {
+		t.Fatalf("last line is %+v", last)
+	}
+}
+
+func TestDenied(t *testing.T) {
+	w := newWorld(t)
+	w.api.deny = "joined with another key"
+	s := w.settings()
+	s.Waits.JoinDeadline = time.Second
+	w.start(w.spec("i-1", w.userData(s)))
+	w.until("the script ended", func() bool { return w.ended("i-1") })
+	last := w.report("i-1").Last
+	if last.Step != bootstrap.StepJoin || last.Outcome != bootstrap.OutcomeFailed || !strings.Contains(last.Detail, "joined with another key") {
+		t.Fatalf("last line is %+v", last)
+	}
+	w.api.mu.Lock()
+	defer w.api.mu.Unlock()
+	if len(w.api.requests) < 2 {
+		t.Errorf("filed %d times, want again and again", len(w.api.requests))
+	}
+	first := w.api.requests["poolkeeper-web-x0"].Spec.Request
+	if second := w.api.requests["poolkeeper-web-x1"].Spec.Request; bytes.Equal(first, second) == false {
+		t.Error("the second request is not that of the same key")
+	}
+}
+
+// A person lets the machine in later: it is still filing.
+func TestDecidedLate(t *testing.T) {
+	w := newWorld(t)
+	w.api.deny = "no"
+	w.start(w.spec("i-1", w.userData(w.settings())))
+	w.until("it was denied", func() bool { return w.report("i-1").Last.Outcome == bootstrap.OutcomeWaiting })
+	w.api.mu.Lock()
+	w.api.deny = ""
+	w.api.mu.Unlock()
+	w.until("the node is ready", func() bool { return ready(w.node("i-1")) })
+}
+
+func TestUserScriptFails(t *testing.T) {
+	w := newWorld(t)
+	s := w.settings()
+	s.BeforeJoin = "echo PASSWORD=hunter2value\necho it broke >&2\nexit 42\n"
+	w.start(w.spec("i-1", w.userData(s)))
+	w.until("the script ended", func() bool { return w.ended("i-1") })
+	r := w.report("i-1")
+	if r.Last.Step != bootstrap.StepPreUserData || r.Last.Exit != 42 || !strings.Contains(r.Last.Detail, "it broke") {
+		t.Fatalf("last line is %+v", r.Last)
+	}
+	if strings.Contains(r.Last.Detail, "hunter2value") || bytes.Contains(r.Excerpt, []byte("hunter2value")) {
+		t.Error("the report tells the password")
+	}
+}
+
+func TestFaultStopsAtStep(t *testing.T) {
+	for _, step := range bootstrap.Steps()[2:] {
+		if step == bootstrap.StepPreUserData || step == bootstrap.StepPostUserData {
+			continue // what fails there is the user's own
+		}
+		t.Run(string(step), func(t *testing.T) {
+			w := newWorld(t)
+			w.cloud.typ = "ecs.ebmgn7.26xlarge"
+			s := w.spec("i-1", w.userData(w.settings()))
+			s.Faults.StopAtStep = string(step)
+			w.start(s)
+			w.until("the script ended", func() bool { return w.ended("i-1") })
+			if r := w.report("i-1"); !r.Failed || r.Last.Step != step {
+				t.Fatalf("last line is %+v; console:\n%s", r.Last, w.host.Console("i-1"))
+			}
+		})
+	}
+}
+
+func TestMIGReset(t *testing.T) {
+	w := newWorld(t)
+	w.cloud.typ = "ecs.ebmgn7e.32xlarge"
+	s := w.spec("i-1", w.userData(w.settings()))
+	s.Faults.MIGPartitions, s.Faults.MIGReset = true, time.Second
+	w.start(s)
+	w.until("the script ended", func() bool { return w.ended("i-1") })
+	r := w.report("i-1")
+	i := slices.IndexFunc(r.Lines, func(l bootstrap.Line) bool {
+		return l.Step == bootstrap.StepMIGReset && l.Outcome == bootstrap.OutcomeOK
+	})
+	if i < 0 || r.Lines[i].Detail != "partitions reset" || !r.Joined {
+		t.Fatalf("lines are %+v", r.Lines)
+	}
+}
+
+// After a kill of the local cloud a machine goes on as the node it was.
+func TestGoesOnAfterKill(t *testing.T) {
+	w := newWorld(t)
+	spec := w.spec("i-1", w.userData(w.settings()))
+	w.start(spec)
+	w.until("the node is ready", func() bool { return ready(w.node("i-1")) && w.ended("i-1") })
+	uid := w.node("i-1").UID
+	w.restart()
+	w.api.mu.Lock()
+	filed, lease := len(w.api.requests), w.api.leases["i-1"].ResourceVersion
+	w.api.mu.Unlock()
+	w.start(spec)
+	w.until("the lease is renewed", func() bool {
+		w.api.mu.Lock()
+		defer w.api.mu.Unlock()
+		return w.api.leases["i-1"].ResourceVersion != lease
+	})
+	if n := w.node("i-1"); n.UID != uid || len(w.api.requests) != filed {
+		t.Fatalf("node %s was %s, %d requests were %d", n.UID, uid, len(w.api.requests), filed)
+	}
+	// A node deleted meanwhile is not made again while the kubelet runs...
+	w.api.mu.Lock()
+	delete(w.api.nodes, "i-1")
+	delete(w.api.leases, "i-1")
+	seen := len(w.api.log)
+	w.api.mu.Unlock()
+	w.until("the kubelet has looked for its node", func() bool {
+		w.api.mu.Lock()
+		defer w.api.mu.Unlock()
+		return slices.Contains(w.api.log[seen:], "system:node:i-1 GET /api/v1/nodes/i-1")
+	})
+	if w.node("i-1") != nil || w.api.leases["i-1"] != nil {
+		t.Fatal("a deleted node came back by itself")
+	}
+	// ... but by one that starts.
+	if out, code := w.execCode("i-1", "systemctl", "restart", "kubelet"); code != 0 {
+		t.Fatal(out)
+	}
+	w.until("the node is there again", func() bool { return ready(w.node("i-1")) })
+}
+
+// Killed in the middle of its join, a machine files again with the same key.
+func TestKilledWhileJoining(t *testing.T) {
+	w := newWorld(t)
+	w.api.silent = true
+	spec := w.spec("i-1", w.userData(w.settings()))
+	w.start(spec)
+	w.until("it has filed", func() bool { w.api.mu.Lock(); defer w.api.mu.Unlock(); return len(w.api.requests) > 0 })
+	key := w.disks.file("i-1", "/var/lib/kubelet/pki/poolkeeper.key")
+	w.restart()
+	w.api.mu.Lock()
+	w.api.silent = false
+	w.api.mu.Unlock()
+	w.start(spec)
+	w.until("the node is ready", func() bool { return ready(w.node("i-1")) && w.ended("i-1") })
+	if got := w.disks.file("i-1", "/var/lib/kubelet/pki/poolkeeper.key"); got != key || key == "" {
+		t.Fatal("the key is another one")
+	}
+}
+
+func TestStopAndRelease(t *testing.T) {
+	w := newWorld(t)
+	spec := w.spec("i-1", w.userData(w.settings()))
+	w.start(spec)
+	w.until("the node is ready", func() bool { return ready(w.node("i-1")) && w.ended("i-1") })
+	if err := w.host.Stop("i-1"); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := w.host.Exec(context.Background(), "i-1", []string{"true"}); err == nil {
+		t.Error("a stopped machine runs a command")
+	}
+	w.start(spec)
+	w.until("it is up again", func() bool { return w.ended("i-1") && w.host.find("i-1").kubeletRuns() })
+	if err := w.host.Release("i-1"); err != nil {
+		t.Fatal(err)
+	}
+	if len(w.disks.of["i-1"]) != 0 || w.host.find("i-1") != nil {
+		t.Error("something of the machine is left")
+	}
+	if err := w.host.Stop("i-1"); err == nil {
+		t.Error("a released machine can be stopped")
+	}
+}
+
+// Stop ends a machine that waits, at once.
+func TestStopWhileWaiting(t *testing.T) {
+	w := newWorld(t)
+	w.api.silent = true
+	w.start(w.spec("i-1", w.userData(w.settings())))
+	w.until("it has filed", func() bool { w.api.mu.Lock(); defer w.api.mu.Unlock(); return len(w.api.requests) > 0 })
+	if err := w.host.Stop("i-1"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestRenewsCertificate(t *testing.T) {
+	w := newWorld(t)
+	w.api.life = 4 * time.Second
+	w.start(w.spec("i-1", w.userData(w.settings())))
+	w.until("the node is ready", func() bool { return ready(w.node("i-1")) && w.ended("i-1") })
+	before := w.disks.file("i-1", "/var/lib/kubelet/pki/kubelet-client-current.pem")
+	w.api.mu.Lock()
+	w.api.life = time.Hour
+	w.api.mu.Unlock()
+	w.until("the certificate is renewed", func() bool {
+		return w.disks.file("i-1", "/var/lib/kubelet/pki/kubelet-client-current.pem") != before
+	})
+	if w.api.renewals != 1 {
+		t.Errorf("%d renewals", w.api.renewals)
+	}
+}
+
+// A machine has nothing of the host.
+func TestNothingOfTheHost(t *testing.T) {
+	w := newWorld(t)
+	w.start(w.spec("i-1", nil))
+	w.until("it is up", func() bool { return w.ended("i-1") })
+	for _, script := range []string{
+		"cat /etc/passwd", "ls /work", ". /etc/profile", "cat <(echo a)", "eval 'cat <(echo a)'", "go version", "/usr/bin/env go",
+		"test -e /etc/passwd", "[ -d /home ]", "cd /home", "command -v python3", "cat < /etc/hostname", "cat /proc/none/sh-interp-1",
+	} {
+		if out, code := w.execCode("i-1", "sh", "-c", script); code == 0 {
+			t.Errorf("%s: exit 0, %q", script, out)
+		}
+	}
+}
+
+func BenchmarkJoin(b *testing.B) {
+	w := newWorld(b)
+	data := w.userData(w.settings())
+	i := 0
+	for b.Loop() {
+		id := fmt.Sprintf("i-%d", i)
+		w.start(w.spec(id, data))
+		<-w.host.find(id).done
+		if !ready(w.node(id)) {
+			b.Fatalf("console:\n%s", w.host.Console(id))
+		}
+		if err := w.host.Release(id); err != nil {
+			b.Fatal(err)
+		}
+		i++
+	}
+}
