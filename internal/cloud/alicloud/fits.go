@@ -96,12 +96,12 @@ func describeImage(i cloud.Image) string {
 // diskFault says why a disk does not go with a type in any zone.
 func (p *Provider) diskFault(ctx context.Context, instanceType string, disks []cloud.Disk) (*fault.Fault, error) {
 	for n, d := range disks {
+		if d.Category == "" {
+			continue
+		}
 		kind := "DataDisk"
 		if n == 0 {
 			kind = "SystemDisk"
-		}
-		if d.Category == "" {
-			continue
 		}
 		in := params{
 			"DestinationResource": kind, "InstanceType": instanceType, "IoOptimized": "optimized", "InstanceChargeType": "PostPaid",
@@ -113,18 +113,36 @@ func (p *Provider) diskFault(ctx context.Context, instanceType string, disks []c
 		if err != nil {
 			return nil, err
 		}
-		found, told := false, false
-		for _, z := range zones {
-			for _, r := range z.resources(kind) {
-				told = true
-				found = found || r.Value == d.Category
-			}
-		}
-		if told && !found {
-			f := fault.New(fault.ParameterConflict, fmt.Sprintf("%s is not offered as %s of %s", d.Category, kind, instanceType))
+		if code := diskCode(zones, kind, d.Category); code != "" {
+			f := fault.New(code, fmt.Sprintf("%s is not to be had as %s of %s", d.Category, kind, instanceType))
 			f.Details = fault.Details{fault.DetailDisk: d.Category, fault.DetailInstanceType: instanceType}
 			return f, nil
 		}
 	}
 	return nil, nil
+}
+
+// diskCode tells whether a category is offered and in stock in some zone. An
+// answer that speaks of no disks at all rules nothing out.
+func diskCode(zones []availableZone, kind, category string) fault.Code {
+	told, offered := false, false
+	for _, z := range zones {
+		for _, r := range z.resources(kind) {
+			told = true
+			if r.Value != category {
+				continue
+			}
+			offered = true
+			if s := grade(r.Status, r.StatusCategory); s != cloud.WithoutStock && s != cloud.ClosedWithoutStock {
+				return ""
+			}
+		}
+	}
+	switch {
+	case !told:
+		return ""
+	case offered:
+		return fault.DiskTypeNoStock
+	}
+	return fault.ParameterConflict
 }
