@@ -3,6 +3,7 @@ package nodepool
 import (
 	"context"
 	"fmt"
+	"reflect"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -189,10 +190,14 @@ func (r *Reconciler) end(ctx context.Context, obj client.Object) error {
 	if err != nil {
 		return nil
 	}
-	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(obj), obj); err != nil {
+	fresh, ok := reflect.New(reflect.TypeOf(obj).Elem()).Interface().(client.Object)
+	if !ok {
+		return fmt.Errorf("read %s anew: it is no object", obj.GetName())
+	}
+	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(obj), fresh); err != nil {
 		return client.IgnoreNotFound(err)
 	}
-	return r.letGo(ctx, obj)
+	return r.letGo(ctx, fresh)
 }
 
 // letGo takes our finalizer off.

@@ -1,0 +1,150 @@
+package clustertask
+
+import (
+	"context"
+	"fmt"
+	"sort"
+
+	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/fault"
+)
+
+// causes tells what went wrong on the way, once for each code, with what to do
+// about it: refusals of the pieces asked for since the task began, machines
+// that did not join with their step and log, and what holds the group up. What
+// was told once stays told, also when its traces are gone.
+func (w *work) causes(ctx context.Context, v *view) error {
+	found := map[string]*api.TaskCause{}
+	if err := w.refusals(ctx, found); err != nil {
+		return err
+	}
+	if v.pool.Status.Counts.Failed > 0 {
+		if err := w.failures(ctx, found); err != nil {
+			return err
+		}
+	}
+	if why := v.group.Status.Why; why != nil && why.Code != "" && found[why.Code] == nil {
+		found[why.Code] = cause(why.Code, why.Sentence, "")
+	}
+	for i := range w.t.Status.Causes {
+		old := &w.t.Status.Causes[i]
+		if now := found[old.Code]; now == nil || now.Count < old.Count {
+			found[old.Code] = old.DeepCopy()
+		}
+	}
+	list := make([]api.TaskCause, 0, len(found))
+	for _, c := range found {
+		list = append(list, *c)
+	}
+	sort.Slice(list, func(a, b int) bool {
+		if x, y := rank(list[a].Code), rank(list[b].Code); x != y {
+			return x < y
+		}
+		return list[a].Code < list[b].Code
+	})
+	w.t.Status.Causes = list[:min(len(list), 32)]
+	return nil
+}
+
+// rank puts stock first, and machines last.
+func rank(code string) int {
+	switch fault.Code(code) {
+	case fault.InstanceTypeNoStock, fault.NoStock, fault.ZoneNotOnSale, fault.DiskTypeNoStock:
+		return 0
+	case fault.FailedJoinCluster, fault.StartInstanceFailed:
+		return 2
+	}
+	return 1
+}
+
+// cause is the catalogue's cause and solution of a code.
+func cause(code, message, requestID string) *api.TaskCause {
+	e := fault.Lookup(fault.Code(code))
+	return &api.TaskCause{
+		Code: cut(code, 128), Cause: cut(e.Cause, 2048), Solution: cut(e.Advice(nil), 2048),
+		Message: cut(message, 1024), RequestID: cut(requestID, 64), Count: 1,
+	}
+}
+
+// refusals collects what the cloud refused to the activities of this task.
+func (w *work) refusals(ctx context.Context, found map[string]*api.TaskCause) error {
+	list, err := w.activities(ctx)
+	if err != nil {
+		return err
+	}
+	sort.Slice(list, func(a, b int) bool { return list[a].Spec.Number < list[b].Spec.Number })
+	add := func(code, message, requestID string) {
+		if code == "" {
+			return
+		}
+		n := int32(1)
+		if c := found[code]; c != nil {
+			n += c.Count
+		}
+		c := cause(code, message, requestID)
+		c.Count = n
+		found[code] = c
+	}
+	for _, a := range list {
+		if a.CreationTimestamp.Before(&w.t.CreationTimestamp) && a.Status.Done {
+			continue
+		}
+		stopped := a.Status.Code
+		for i := range a.Status.Pieces {
+			p := &a.Status.Pieces[i]
+			add(p.Code, p.Message, p.RequestID)
+			if p.Code == stopped {
+				stopped = ""
+			}
+		}
+		add(stopped, a.Status.Message, "")
+	}
+	return nil
+}
+
+// failures collects machines that did not join: one cause for each code, with
+// the log of the first by name, and each machine with its step.
+func (w *work) failures(ctx context.Context, found map[string]*api.TaskCause) error {
+	list, err := w.records(ctx)
+	if err != nil {
+		return err
+	}
+	sort.Slice(list, func(a, b int) bool { return list[a].Name < list[b].Name })
+	for _, i := range list {
+		s := &i.Status
+		if s.NodeState != api.NodeFailed || s.FailedTime == nil || s.FailedTime.Before(w.t.Status.StartTime) {
+			continue
+		}
+		code := s.Code
+		if code == "" {
+			code = string(fault.FailedJoinCluster)
+		}
+		text := s.Message
+		if s.Step != "" {
+			text = fmt.Sprintf("stopped at step %s: %s", s.Step, s.Message)
+		}
+		w.machine(i.Name, text)
+		c := found[code]
+		if c == nil || c.Instance == "" {
+			c = cause(code, text, "")
+			c.Instance, c.Log, c.Count = i.Name, s.Log, 0
+			found[code] = c
+		}
+		c.Count++
+	}
+	return nil
+}
+
+// machine notes one machine that failed.
+func (w *work) machine(id, text string) {
+	st := &w.t.Status
+	for i := range st.Instances {
+		if st.Instances[i].Instance == id {
+			st.Instances[i].Message = cut(text, 512)
+			return
+		}
+	}
+	if len(st.Instances) < 500 {
+		st.Instances = append(st.Instances, api.TaskInstance{Instance: id, State: stateFailed, Message: cut(text, 512)})
+	}
+}

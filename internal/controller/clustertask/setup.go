@@ -1,0 +1,64 @@
+package clustertask
+
+import (
+	"context"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+)
+
+// SetupWithManager registers the reconciler: it looks at a task when the task
+// changes, and, at the pace of its status, when the pool, the group or an
+// Instance of an open task does. A new task of a pool wakes the open ones.
+func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("clustertask").
+		For(&api.ClusterTask{}).
+		Watches(&api.ClusterTask{}, r.wakes(true, func(o client.Object) string {
+			if t := o.(*api.ClusterTask); !ended(t) {
+				return t.Spec.Pool
+			}
+			return ""
+		})).
+		Watches(&api.NodePool{}, r.wakes(true, client.Object.GetName)).
+		Watches(&api.ScalingGroup{}, r.wakes(false, func(o client.Object) string { return o.(*api.ScalingGroup).Spec.Pool })).
+		Watches(&api.Instance{}, r.wakes(false, func(o client.Object) string { return o.(*api.Instance).Spec.Pool })).
+		WithOptions(controller.Options{MaxConcurrentReconciles: 4}).
+		Complete(r)
+}
+
+// wakes asks for a look at the open tasks of a pool, at once or when their
+// status may next be written.
+func (r *Reconciler) wakes(atOnce bool, pool func(client.Object) string) handler.EventHandler {
+	type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
+	add := func(o client.Object, q queue) {
+		p := pool(o)
+		if p == "" {
+			return
+		}
+		for _, name := range r.memory.of(p) {
+			if _, task := o.(*api.ClusterTask); task && name == o.GetName() {
+				continue // its own events come by themselves
+			}
+			req := reconcile.Request{NamespacedName: types.NamespacedName{Name: name}}
+			if wait := r.memory.untilWrite(name, r.Now(), r.Waits.StatusInterval); wait > 0 && !atOnce {
+				q.AddAfter(req, wait)
+			} else {
+				q.Add(req)
+			}
+		}
+	}
+	return handler.Funcs{
+		CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) { add(e.Object, q) },
+		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) { add(e.ObjectNew, q) },
+		DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) { add(e.Object, q) },
+	}
+}

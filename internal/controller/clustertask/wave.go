@@ -1,0 +1,158 @@
+package clustertask
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+)
+
+// outcome is how far one instance of a wave is.
+type outcome struct {
+	state   string // stateRunning, stateSuccess or stateFailed
+	message string
+	final   bool // it can no longer be taken back
+}
+
+// followWave watches the instances of the wave that the pool carries. What
+// fails or is canceled goes back, number and entry in one update; the wave is
+// done when every other one is through.
+func (w *work) followWave(ctx context.Context, pool *api.NodePool, mine []string) (time.Duration, error) {
+	results, err := w.outcomes(ctx, mine)
+	if err != nil {
+		return 0, err
+	}
+	var back []string
+	pending := false
+	stop := w.cancelWave()
+	for _, id := range mine {
+		o := results[id]
+		if o.state == stateRunning && stop != "" && !o.final {
+			o = outcome{state: stateFailed, message: stop + ": it stays in the pool as it was"}
+		}
+		if o.state == stateFailed {
+			back = append(back, id)
+		}
+		pending = pending || o.state == stateRunning
+		w.set(id, o.state, o.message)
+	}
+	if len(back) > 0 {
+		if err := w.takeEntries(ctx, pool, back, true); err != nil {
+			return 0, err
+		}
+		w.event("", fmt.Sprintf("taken back: %s; expected number is %d", names(back), pool.Spec.ExpectedNodes))
+	}
+	for _, id := range w.t.Status.WaveInstances { // entries that went before a crash could write why
+		if !slices.Contains(mine, id) && w.result(id).State == stateRunning {
+			w.set(id, stateFailed, "its entry was taken back")
+		}
+	}
+	w.t.Status.Progress = w.tally()
+	if pending {
+		if len(back) > 0 {
+			return w.Waits.Retry, w.write(ctx)
+		}
+		return w.pace(ctx, w.Waits.Retry)
+	}
+	w.t.Status.WaveDone = true
+	w.stage(fmt.Sprintf("Wave %d", w.t.Status.Wave), api.TaskSuccess)
+	return w.Waits.Conflict, w.write(ctx)
+}
+
+// cancelWave says why what can still be taken back is; empty: it goes on.
+func (w *work) cancelWave() string {
+	if w.t.Spec.Cancel || !w.t.DeletionTimestamp.IsZero() {
+		return "canceled"
+	}
+	if s := w.t.Spec.DeadlineSeconds; s > 0 && w.now.Sub(w.t.Status.StartTime.Time) >= time.Duration(s)*time.Second {
+		return "out of time"
+	}
+	return ""
+}
+
+// outcomes looks at the instances of the wave; those of them whose tags matter
+// are looked at in the cloud, in one call.
+func (w *work) outcomes(ctx context.Context, ids []string) (map[string]outcome, error) {
+	records := map[string]*api.Instance{}
+	var ask []string
+	for _, id := range ids {
+		i, err := w.record(ctx, w.Live, id)
+		if err != nil {
+			return nil, err
+		}
+		records[id] = i
+		if w.t.Spec.Type == api.TaskAttach || (i != nil && i.Status.LifecycleState == api.InstanceRemoved) {
+			ask = append(ask, id)
+		}
+	}
+	seen, known := map[string]Seen{}, true
+	if len(ask) > 0 {
+		var err error
+		if seen, err = w.Look.Look(ctx, ask...); err != nil {
+			known = false
+		}
+	}
+	out := map[string]outcome{}
+	for _, id := range ids {
+		s, there := seen[id]
+		if w.t.Spec.Type == api.TaskAttach {
+			out[id] = w.cameIn(records[id], there || !known)
+		} else {
+			out[id] = w.wentOut(records[id], !known || there && s.Ours)
+		}
+	}
+	return out, nil
+}
+
+// cameIn is how far an instance is that is brought in: done with its record,
+// or when the cloud no longer has it.
+func (w *work) cameIn(i *api.Instance, there bool) outcome {
+	switch {
+	case i != nil && i.Status.LifecycleState != api.InstanceRemoved && i.Spec.CreationType != api.CreatedUnknown && i.Spec.Release == nil:
+		return outcome{state: stateSuccess, final: true, message: "attached; on the machine run the join command that poolkeeper node attach shows"}
+	case !there:
+		return outcome{state: stateSuccess, final: true, message: "it is gone from the cloud; the pool makes a new one in its place"}
+	}
+	return outcome{state: stateRunning, message: "being tagged and recorded"}
+}
+
+// wentOut is how far an instance is that goes out: done without a record, or
+// Removed with our tags off; failed when its drain is at its limit.
+func (w *work) wentOut(i *api.Instance, tagged bool) outcome {
+	switch {
+	case i == nil:
+		return outcome{state: stateSuccess, message: "released", final: true}
+	case i.Status.LifecycleState == api.InstanceRemoved && !tagged:
+		return outcome{state: stateSuccess, final: true, message: "taken out, runs on: " + w.stays(i)}
+	case i.Status.LifecycleState == api.InstanceRemoved:
+		return outcome{state: stateRunning, message: "our tags are being taken off", final: true}
+	case i.Status.ReleaseSentTime != nil:
+		return outcome{state: stateRunning, message: "being released", final: true}
+	}
+	if i.Spec.Release == nil || i.Status.DrainStartTime == nil || i.Status.DrainEndTime != nil {
+		return outcome{state: stateRunning}
+	}
+	limit := w.Waits.DrainLimit
+	if s := i.Spec.Release.DrainLimitSeconds; s > 0 {
+		limit = time.Duration(s) * time.Second
+	}
+	text := fmt.Sprintf("draining, %d pods left", i.Status.PodsLeft)
+	if i.Status.DrainBlocked != "" {
+		text += "; " + i.Status.DrainBlocked
+	}
+	if i.Spec.Release.Drain == api.DrainRequired && w.now.Sub(i.Status.DrainStartTime.Time) >= limit {
+		return outcome{state: stateFailed, message: fmt.Sprintf("not drained within %s: %s. Nothing was released; make room for the pod elsewhere, and remove it again", limit, text)}
+	}
+	return outcome{state: stateRunning, message: text}
+}
+
+// stays says why an instance that was taken out was not released, and how to
+// end what it costs.
+func (w *work) stays(i *api.Instance) string {
+	if !w.t.Spec.Release {
+		return "releasing was not asked for; it goes on costing. Stop its kubelet: systemctl disable --now kubelet"
+	}
+	return whyKept(i)
+}
