@@ -19,7 +19,7 @@ type ClusterTask struct {
 	Spec ClusterTaskSpec `json:"spec"`
 	// status is what came of it.
 	// +optional
-	Status ClusterTaskStatus `json:"status,omitempty"`
+	Status ClusterTaskStatus `json:"status,omitzero"`
 }
 
 // TaskType says what a task does.
@@ -164,7 +164,7 @@ type ClusterTaskStatus struct {
 	Target int32 `json:"target"`
 	// counts tell how far the instances of the task are.
 	// +optional
-	Counts TaskCounts `json:"counts,omitempty"`
+	Counts TaskCounts `json:"counts,omitzero"`
 	// startTime is when the work began.
 	// +optional
 	StartTime *metav1.Time `json:"startTime,omitempty"`

@@ -24,7 +24,7 @@ type Instance struct {
 	Spec InstanceSpec `json:"spec"`
 	// status is what is so.
 	// +optional
-	Status InstanceStatus `json:"status,omitempty"`
+	Status InstanceStatus `json:"status,omitzero"`
 }
 
 // CreationType says how an instance came to its group.

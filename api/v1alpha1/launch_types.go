@@ -244,7 +244,7 @@ type LaunchSettings struct {
 	// billing says how new instances are billed. Default pay-as-you-go.
 	// +optional
 	// +kubebuilder:default={chargeType: PayAsYouGo}
-	Billing Billing `json:"billing,omitempty"`
+	Billing Billing `json:"billing,omitzero"`
 	// imageID is the image that machines start from.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=128
@@ -253,7 +253,7 @@ type LaunchSettings struct {
 	// cloud_essd, 40 GiB.
 	// +optional
 	// +kubebuilder:default={category: cloud_essd, sizeGiB: 40}
-	SystemDisk Disk `json:"systemDisk,omitempty"`
+	SystemDisk Disk `json:"systemDisk,omitzero"`
 	// dataDisks of each instance. At most 16. They go with the instance.
 	// +optional
 	// +listType=atomic
@@ -281,10 +281,10 @@ type LaunchSettings struct {
 	RAMRole string `json:"ramRole,omitempty"`
 	// nodes is what new Nodes carry.
 	// +optional
-	Nodes NodeTemplate `json:"nodes,omitempty"`
+	Nodes NodeTemplate `json:"nodes,omitzero"`
 	// userData are scripts that run while a machine joins.
 	// +optional
-	UserData UserData `json:"userData,omitempty"`
+	UserData UserData `json:"userData,omitzero"`
 	// tags on instances, disks and network interfaces. At most 15; keys at
 	// most 128 characters, not starting with "acs:", "aliyun" or
 	// "poolkeeper.io".

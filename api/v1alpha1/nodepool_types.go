@@ -25,7 +25,7 @@ type NodePool struct {
 	Spec NodePoolSpec `json:"spec"`
 	// status is what is so.
 	// +optional
-	Status NodePoolStatus `json:"status,omitempty"`
+	Status NodePoolStatus `json:"status,omitzero"`
 }
 
 // NodePoolSpec is the wish: how many nodes, and how each is made.
@@ -47,18 +47,18 @@ type NodePoolSpec struct {
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=10000
 	MinNodes int32 `json:"minNodes"`
-	// maxNodes is the most that expectedNodes may be. Unit: nodes, 0 to 10000.
+	// maxNodes is the most that expectedNodes may be. Unit: nodes, 1 to 10000.
 	// Default 2000.
 	// +optional
 	// +kubebuilder:default=2000
-	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=10000
-	MaxNodes int32 `json:"maxNodes"`
+	MaxNodes int32 `json:"maxNodes,omitempty"`
 	// scalingPolicy says which resource pool (an instance type in a vSwitch)
 	// is asked next, and which instance goes first. Default Priority.
 	// +optional
 	// +kubebuilder:default={type: Priority}
-	ScalingPolicy ScalingPolicy `json:"scalingPolicy,omitempty"`
+	ScalingPolicy ScalingPolicy `json:"scalingPolicy,omitzero"`
 
 	LaunchSettings `json:",inline"`
 
@@ -66,7 +66,7 @@ type NodePoolSpec struct {
 	// Default bestEffort within 1800 seconds.
 	// +optional
 	// +kubebuilder:default={mode: bestEffort}
-	Drain Drain `json:"drain,omitempty"`
+	Drain Drain `json:"drain,omitzero"`
 	// healthCheck says what happens to an instance that is not running: None
 	// (default) leaves it alone and shows it; ECS replaces it.
 	// +optional
@@ -149,7 +149,7 @@ type NodePoolStatus struct {
 	Selector string `json:"selector,omitempty"`
 	// counts tells what the pool's instances are doing.
 	// +optional
-	Counts PoolCounts `json:"counts,omitempty"`
+	Counts PoolCounts `json:"counts,omitzero"`
 	// why says what keeps the pool from its wish. Absent when nothing does.
 	// +optional
 	Why *Why `json:"why,omitempty"`

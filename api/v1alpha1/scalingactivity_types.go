@@ -20,7 +20,7 @@ type ScalingActivity struct {
 	Spec ScalingActivitySpec `json:"spec"`
 	// status says what was asked of the cloud and what came of it.
 	// +optional
-	Status ScalingActivityStatus `json:"status,omitempty"`
+	Status ScalingActivityStatus `json:"status,omitzero"`
 }
 
 // ScalingActivitySpec is the whole decision.

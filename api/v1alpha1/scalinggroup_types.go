@@ -23,7 +23,7 @@ type ScalingGroup struct {
 	Spec ScalingGroupSpec `json:"spec"`
 	// status is what the group has.
 	// +optional
-	Status ScalingGroupStatus `json:"status,omitempty"`
+	Status ScalingGroupStatus `json:"status,omitzero"`
 }
 
 // ScalingGroupSpec is what the group keeps.
