@@ -23,8 +23,9 @@ type Controls struct {
 	SetStock func(zone, instanceType string, n int)
 	// Settle lets the time pass that new instances need to be seen running.
 	Settle func()
-	// Protect switches the release protection of an instance on.
-	Protect func(id string)
+	// MakeProtected creates one instance that is protected from release with a
+	// request, and returns its ID.
+	MakeProtected func(r cloud.Request) (id string)
 	// Throttle makes creating be throttled from now on, or no more.
 	Throttle func(on bool)
 }

@@ -62,17 +62,17 @@ func (s *suite) releaseAgain() {
 }
 
 func (s *suite) releaseProtected() {
-	ids := s.made(5)
-	s.c.Protect(ids[1])
-	found, err := s.cloud.Find(s.ctx(), ids[1])
+	kept := s.c.MakeProtected(s.request(1))
+	ids := s.made(4)
+	found, err := s.cloud.Find(s.ctx(), kept)
 	if err != nil || len(found) != 1 || !found[0].ReleaseProtected {
 		s.Fatalf("a protected instance is shown as %+v: %v", found, err)
 	}
-	errs := cloud.ReleaseErrors(s.cloud.Release(s.ctx(), ids...))
+	errs := cloud.ReleaseErrors(s.cloud.Release(s.ctx(), ids[0], ids[1], kept, ids[2], ids[3]))
 	if len(errs) != 1 {
 		s.Fatalf("not released: %v", errs)
 	}
-	s.refusedWith(errs[ids[1]], cloud.Refused, fault.DeletionProtection)
+	s.refusedWith(errs[kept], cloud.Refused, fault.DeletionProtection)
 	s.count(1)
 }
 

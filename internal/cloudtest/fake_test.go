@@ -36,8 +36,12 @@ func TestConformanceOfFake(t *testing.T) {
 			Launch: launch(), OtherVSwitch: "vsw-b", AccountID: "1000000000000001",
 			SetStock: f.SetStock,
 			Settle:   func() { c.t = c.t.Add(time.Minute) },
-			Protect: func(id string) {
-				f.Change(id, func(i *cloud.Instance) { i.ReleaseProtected = true })
+			MakeProtected: func(r cloud.Request) string {
+				ids, err := f.Create(t.Context(), r)
+				if err != nil || !f.Change(ids[0], func(i *cloud.Instance) { i.ReleaseProtected = true }) {
+					t.Fatal(err)
+				}
+				return ids[0]
 			},
 			Throttle: func(on bool) {
 				until := c.t

@@ -98,7 +98,7 @@ var wireRows = []Entry{
 		Cause:    "the deployment set does not take this instance type",
 		Solution: "choose another instance type, or another deployment set",
 		Scope:    ScopeType, Next: NextFallOver, Retry: edit},
-	{Code: InstanceNotFound, Also: []Code{InstanceForbidden}, Origin: OriginWire, RaisedBy: "the cloud, releasing",
+	{Code: InstanceNotFound, Also: []Code{InstanceForbidden, "InvalidResourceId.NotFound"}, Origin: OriginWire, RaisedBy: "the cloud, releasing",
 		Cause:    "the instance is gone",
 		Solution: "nothing: what was to be released is released",
 		Scope:    ScopeInstance, Next: NextGone, Retry: never},

@@ -370,6 +370,29 @@ func modifyChargeType(r *Region, p params) (object, *wireError) {
 	})
 }
 
+// renewInstance prolongs a subscription, once for each client token.
 func renewInstance(r *Region, p params) (object, *wireError) {
-	return object{}, r.billed([]string{p["InstanceId"]}, p, func(i *Instance, until time.Time) { i.Expires = until })
+	token, hash := "renew/"+p["ClientToken"], p.hash()
+	r.mu.Lock()
+	known := r.tokens[token]
+	r.mu.Unlock()
+	switch {
+	case p["ClientToken"] == "" || known == nil:
+	case known.Hash != hash:
+		return nil, refuse(400, "IdempotentParameterMismatch", "The request uses the same client token as a previous, but non-identical request.")
+	default:
+		return object{}, known.Refuse
+	}
+	refused := r.billed([]string{p["InstanceId"]}, p, func(i *Instance, until time.Time) { i.Expires = until })
+	if p["ClientToken"] == "" {
+		return object{}, refused
+	}
+	e := &tokenEntry{Hash: hash, Refuse: refused, At: r.Now()}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.Store.write(change{tokens: map[string]*tokenEntry{token: e}}); err != nil {
+		return nil, refuse(500, "InternalError", "%v", err)
+	}
+	r.tokens[token] = e
+	return object{}, refused
 }
