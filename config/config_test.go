@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"context"
+	"io"
 	"io/fs"
 	"net/http"
 	"path"
@@ -143,7 +144,7 @@ func TestFlows(t *testing.T) {
 			t.Fatal(err)
 		}
 		configtest.Eventually(t, "request as "+tc.user, func() error {
-			resp, err := httpClient.Get(s.Config.Host + "/api")
+			resp, err := httpClient.Get(strings.TrimSuffix(s.Config.Host, "/") + "/api")
 			if err != nil {
 				return err
 			}
@@ -152,7 +153,8 @@ func TestFlows(t *testing.T) {
 				return errorf("matched flow schema %s, want that of %s", got, tc.schema)
 			}
 			if resp.StatusCode != http.StatusOK {
-				return errorf("status %s", resp.Status)
+				body, _ := io.ReadAll(resp.Body)
+				return errorf("status %s: %s", resp.Status, body)
 			}
 			return nil
 		})

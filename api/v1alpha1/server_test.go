@@ -190,7 +190,7 @@ func TestKubectl(t *testing.T) {
 		{"get pkp shown -o wide", []string{"POLICY", "Priority"}},
 		{"wait --for=condition=AtExpectedNumber nodepool/shown --timeout=10s", []string{"condition met"}},
 		{"scale nodepool/shown --replicas=6", []string{"scaled"}},
-		{"explain nodepool.spec.expectedNodes", []string{"-required-", "Unit: nodes", "0 to 10000"}},
+		{"explain nodepool.spec.expectedNodes", []string{"Required, without a default", "Unit: nodes", "0 to 10000"}},
 		{"explain nodepool.spec.drain", []string{"limitSeconds", "seconds, 1 to 86400"}},
 		{"explain scalingactivity.status.pieces", []string{"amount", "1 to 100"}},
 		{"explain instance.spec.joinKey", []string{"SHA-256"}},

@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -28,6 +29,7 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/config"
@@ -132,6 +134,7 @@ func start() (*Server, error) {
 		return nil, fmt.Errorf("start the API server: %w", err)
 	}
 	cfg.QPS, cfg.Burst = -1, 0
+	log.SetLogger(logr.Discard())
 	s := &Server{Config: cfg, env: env, assets: dir}
 	ctx, cancel := context.WithTimeout(context.Background(), Patience)
 	defer cancel()
@@ -157,6 +160,20 @@ func (s *Server) Apply(ctx context.Context) error {
 			if err := applyOne(ctx, c, o); err != nil {
 				return fmt.Errorf("apply %s %s of %s: %w", o.GetKind(), o.GetName(), folder, err)
 			}
+		}
+	}
+	return served(ctx, c)
+}
+
+// served waits until each of our kinds can be listed.
+func served(ctx context.Context, c client.Client) error {
+	for _, list := range []client.ObjectList{&v1alpha1.NodePoolList{}, &v1alpha1.ScalingGroupList{}, &v1alpha1.ScalingActivityList{}, &v1alpha1.InstanceList{}, &v1alpha1.ClusterTaskList{}} {
+		var last error
+		if err := wait.PollUntilContextCancel(ctx, 50*time.Millisecond, true, func(ctx context.Context) (bool, error) {
+			last = c.List(ctx, list)
+			return last == nil, nil
+		}); err != nil {
+			return fmt.Errorf("list %T: %w", list, errors.Join(err, last))
 		}
 	}
 	return nil
