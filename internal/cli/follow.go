@@ -107,10 +107,10 @@ func (f *follow) read(ctx context.Context) (view.Look, error) {
 // verdict decides whether the request has ended, and how.
 func (f *follow) verdict(ctx context.Context) (bool, error) {
 	p, t := f.look.Pool, f.look.Task
-	if p == nil && f.pool != "" && (t == nil || !view.TaskEnded(t.Status.State)) {
+	if p == nil && f.pool != "" && (f.deleting || t == nil || !view.TaskEnded(t.Status.State)) {
 		return f.gone()
 	}
-	if f.deleting {
+	if f.deleting && (t == nil || t.Status.State != v1alpha1.TaskFailed) {
 		return f.deletionBlocked(p)
 	}
 	if t != nil && view.TaskEnded(t.Status.State) {
@@ -188,17 +188,35 @@ func (f *follow) heldUp(p *v1alpha1.NodePool) (bool, error) {
 func (f *follow) taskEnded(ctx context.Context, t *v1alpha1.ClusterTask) (bool, error) {
 	switch t.Status.State {
 	case v1alpha1.TaskSuccess:
-		if f.look.Pool == nil || f.generation == 0 {
-			return true, nil
-		}
-		return true, f.otherNumber(f.look.Pool)
+		return f.succeeded(ctx)
 	case v1alpha1.TaskCanceled:
-		if !t.Spec.Cancel && f.generation > 0 && f.look.Pool != nil {
+		p := f.look.Pool
+		if !t.Spec.Cancel && f.generation > 0 && p != nil && p.DeletionTimestamp.IsZero() {
 			return f.toNewest(ctx)
 		}
-		return true, &Error{Code: ExitFailed, What: t.Spec.Title + ": the task was canceled", Cause: orElse(t.Status.Progress, "somebody asked for it"), Next: []string{fmt.Sprintf("`poolkeeper task get %s`", t.Name)}}
+		e := &Error{Code: ExitFailed, What: t.Spec.Title + ": the task was canceled", Cause: "somebody asked for it", Next: []string{fmt.Sprintf("`poolkeeper task get %s`", t.Name)}}
+		if t.Status.Error != nil {
+			e.Cause = t.Status.Error.Message
+		}
+		return true, e
 	}
 	return true, taskFailed(t, f.look.Pool)
+}
+
+// succeeded reads the pool once more: the status that made the task a success
+// is written, and may be newer than the one read before the task.
+func (f *follow) succeeded(ctx context.Context) (bool, error) {
+	if f.generation == 0 {
+		return true, nil
+	}
+	now, err := f.read(ctx)
+	if err != nil || now.Pool == nil {
+		return err == nil, err
+	}
+	before := f.look
+	f.look.Pool = now.Pool
+	f.show.change(f, before)
+	return true, f.otherNumber(now.Pool)
 }
 
 // taskFailed makes an Error of a task that failed.

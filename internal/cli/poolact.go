@@ -71,7 +71,7 @@ func (a *app) poolDelete() *cobra.Command {
 			if !w.wait {
 				return nil
 			}
-			f := follow{call: c, pool: p.Name, poolUID: p.UID, deleting: true, timeout: w.timeout}
+			f := follow{call: c, pool: p.Name, poolUID: p.UID, task: taskPrefix(p) + "-delete", deleting: true, timeout: w.timeout}
 			return f.run()
 		}),
 	}

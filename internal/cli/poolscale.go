@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/view"
+	"github.com/poolkeeper/poolkeeper/internal/view/preview"
 )
 
 // fieldOwner is the name that our writes carry.
@@ -83,13 +85,15 @@ func (c *call) scale(name string, f scaleFlags) error {
 		c.say("%s expects %d nodes already. Nothing was changed.", name, to)
 		return c.afterScale(p, from, f)
 	}
-	if to < from || f.dryRun {
-		if err := c.showPlan(p, to); err != nil {
-			return err
-		}
-	}
 	if f.dryRun {
 		return c.tryScale(p, to)
+	}
+	if to < from && !c.machine() {
+		plan, err := c.plan(p, to)
+		if err != nil {
+			return err
+		}
+		c.say("%s", strings.TrimSuffix(plan.Text(), "\n"))
 	}
 	if to < from && c.interactive() && !f.yes {
 		if err := c.ask(fmt.Sprintf("Reduce %s by %s? [y/N]", name, plural(int(from-to), "node")), "y"); err != nil {
@@ -161,13 +165,26 @@ func (c *call) emitIfMachine(p *v1alpha1.NodePool) error {
 
 // scaleTask is the name of the task that the engine makes for a changed number.
 func scaleTask(p *v1alpha1.NodePool) string {
-	uid := string(p.UID)
-	return fmt.Sprintf("%s-%s-g%d", p.Name, uid[:min(6, len(uid))], p.Generation)
+	return fmt.Sprintf("%s-g%d", taskPrefix(p), p.Generation)
 }
 
-// tryScale lets the server check a change without making it.
+// taskPrefix begins the names of the tasks that the engine makes for a pool.
+func taskPrefix(p *v1alpha1.NodePool) string {
+	uid := strings.ReplaceAll(string(p.UID), "-", "")
+	return p.Name + "-" + uid[:min(6, len(uid))]
+}
+
+// tryScale shows what a change would do and lets the server check it, without
+// making it.
 func (c *call) tryScale(p *v1alpha1.NodePool, to int32) error {
+	plan, err := c.plan(p, to)
+	if err != nil {
+		return err
+	}
 	if _, err := c.writeNumber(p, to, true); err != nil {
+		return err
+	}
+	if err := c.emit(result{views: []any{plan}, raws: []client.Object{p}, text: plan.Text()}); err != nil {
 		return err
 	}
 	c.say("Nothing was changed.")
@@ -238,15 +255,15 @@ func (c *call) patchPool(p *v1alpha1.NodePool, change func(*v1alpha1.NodePool), 
 	return nil, &Error{Code: ExitConflict, What: "nothing was sent: " + p.Name + " changes too fast", Cause: "ten tries met ten newer versions", Next: []string{"try again in a moment"}}
 }
 
-// showPlan says what a change of the number means, before it is made.
-func (c *call) showPlan(p *v1alpha1.NodePool, to int32) error {
-	if c.machine() {
-		return nil
-	}
+// plan says what a change of the number means, before it is made.
+func (c *call) plan(p *v1alpha1.NodePool, to int32) (preview.Plan, error) {
 	g, err := c.groupOf(p)
 	if err != nil {
-		return err
+		return preview.Plan{}, err
 	}
-	fmt.Fprint(c.Out, view.ScalePlan(p, g, to, c.clock))
-	return nil
+	var list v1alpha1.InstanceList
+	if err := c.List(c.ctx, &list); err != nil {
+		return preview.Plan{}, apiError(err, "cannot list instances")
+	}
+	return preview.New(p, g, list.Items, to, c.clock.Now), nil
 }

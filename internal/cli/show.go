@@ -52,6 +52,8 @@ func doneText(f *follow) string {
 	took := view.Took(f.Now().Sub(f.began))
 	p, t := f.look.Pool, f.look.Task
 	switch {
+	case f.deleting && t != nil && t.Status.Progress != "":
+		return fmt.Sprintf("%s is deleted: %s. Took %s.", f.pool, strings.TrimSuffix(t.Status.Progress, "."), took)
 	case f.deleting:
 		return fmt.Sprintf("%s is deleted. Took %s.", f.pool, took)
 	case t != nil && f.generation == 0 && t.Status.Progress != "":
@@ -61,9 +63,9 @@ func doneText(f *follow) string {
 	case p == nil:
 		return "Done."
 	}
-	text := fmt.Sprintf("%s has %d of %d. Took %s.", p.Name, p.Spec.ExpectedNodes, p.Spec.ExpectedNodes, took)
+	text := fmt.Sprintf("%s has %d of %d. Took %s.", p.Name, p.Status.Counts.InService, p.Spec.ExpectedNodes, took)
 	if pr := p.Status.Price; pr != nil && pr.PerHour != "" {
-		text += fmt.Sprintf(" %s %s/h.", pr.Currency, pr.PerHour)
+		text += fmt.Sprintf(" %s %s/h.", pr.Currency, view.Money(pr.PerHour))
 	}
 	return text
 }
@@ -120,7 +122,8 @@ func (s plainShower) end(f *follow, err error) {
 	} else {
 		add("pool", f.pool)
 		if p := f.look.Pool; p != nil && !f.deleting {
-			add("nodes", fmt.Sprint(p.Spec.ExpectedNodes))
+			add("nodes", fmt.Sprint(p.Status.Counts.InService))
+			add("expected", fmt.Sprint(p.Spec.ExpectedNodes))
 		}
 		add("took", strings.ReplaceAll(view.Took(f.Now().Sub(f.began)), " ", ""))
 	}

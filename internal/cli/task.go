@@ -132,7 +132,7 @@ func (a *app) taskWatch() *cobra.Command {
 func (a *app) taskCancel() *cobra.Command {
 	return &cobra.Command{
 		Use: "cancel TASK", Short: "Ask a task to stop, as far as it still can", Args: oneArg("task"), ValidArgsFunction: a.complete(tasks, 1),
-		Long:    "Ask a task to stop, as far as it still can. What was released stays released. A scale task\nis not canceled but replaced: set another number.",
+		Long:    "Ask a task to stop, as far as it still can. What was released stays released. Where a\nscale task is canceled, the expected number stands.",
 		Example: "  poolkeeper task cancel demo-remove-x7k2p",
 		RunE: a.run(func(c *call, args []string) error {
 			t, err := c.getTask(args[0])
@@ -143,11 +143,8 @@ func (a *app) taskCancel() *cobra.Command {
 				c.say("%s has ended already: %s.", t.Name, strings.ToLower(view.TaskWord(t.Status.State)))
 				return nil
 			}
-			if t.Spec.Type == v1alpha1.TaskScale || t.Spec.Type == v1alpha1.TaskDelete {
-				return &Error{
-					Code: ExitInput, What: t.Name + " was not canceled", Cause: "a task of this type follows the pool's own number and is replaced, not canceled",
-					Next: []string{"set another number: `poolkeeper pool scale " + t.Spec.Pool + " --expected-nodes N`"},
-				}
+			if t.Spec.Type == v1alpha1.TaskDelete {
+				return badInput(t.Name+" was not canceled", "a pool that is being deleted cannot be kept", "`poolkeeper why "+t.Spec.Pool+"`")
 			}
 			base := t.DeepCopy()
 			t.Spec.Cancel = true
@@ -155,7 +152,11 @@ func (a *app) taskCancel() *cobra.Command {
 				return apiError(err, t.Name+" was not canceled")
 			}
 			c.say("Asked %s to stop.", t.Name)
-			c.hint("Follow it: poolkeeper task watch %s", t.Name)
+			if t.Spec.Type == v1alpha1.TaskScale {
+				c.hint("The expected number stands: poolkeeper pool scale %s --expected-nodes N sets another.", t.Spec.Pool)
+			} else {
+				c.hint("Follow it: poolkeeper task watch %s", t.Name)
+			}
 			return nil
 		}),
 	}

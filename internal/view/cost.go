@@ -72,7 +72,7 @@ func NewCost(pool string, instances []v1alpha1.Instance, by string, now time.Tim
 		key := costKey(i, by)
 		s := lines[key]
 		if s == nil {
-			s = &sum{perHour: new(big.Rat), hours: new(big.Rat), cost: new(big.Rat), unit: i.Spec.Placement.PricePerHour}
+			s = &sum{perHour: new(big.Rat), hours: new(big.Rat), cost: new(big.Rat), unit: Money(i.Spec.Placement.PricePerHour)}
 			lines[key] = s
 		}
 		s.add(i, price, now)
@@ -96,8 +96,8 @@ func (s *sum) add(i *v1alpha1.Instance, price *big.Rat, now time.Time) {
 	hours := big.NewRat(seconds, 3600)
 	s.hours.Add(s.hours, hours)
 	s.cost.Add(s.cost, new(big.Rat).Mul(hours, price))
-	s.paid = chargeToday(i) == v1alpha1.ChargeSubscription
-	if s.unit != i.Spec.Placement.PricePerHour {
+	s.paid = ChargeToday(i) == v1alpha1.ChargeSubscription
+	if s.unit != Money(i.Spec.Placement.PricePerHour) {
 		s.unit = ""
 	}
 }
@@ -117,11 +117,11 @@ func costKey(i *v1alpha1.Instance, by string) string {
 	case "type":
 		return p.InstanceType
 	case "billing":
-		return BillingWord(chargeToday(i))
+		return BillingWord(ChargeToday(i))
 	case "instance":
 		return i.Name
 	}
-	return strings.Join([]string{p.Zone, p.InstanceType, BillingWord(chargeToday(i))}, " ")
+	return strings.Join([]string{p.Zone, p.InstanceType, BillingWord(ChargeToday(i))}, " ")
 }
 
 // CostTable is a bill as a table.
@@ -141,19 +141,14 @@ func CostTable(c Cost) Table {
 	return t
 }
 
-// AddPerHour is a price per hour after n instances of a unit price came (or
-// went, where n is negative). It is not known where one of both is not.
-func AddPerHour(perHour, unit string, n int32) (string, bool) {
-	sum, ok := new(big.Rat).SetString(perHour)
+// Money writes a decimal price with two decimals, three where the third is not
+// zero. Anything else is written as it is.
+func Money(price string) string {
+	r, ok := new(big.Rat).SetString(price)
 	if !ok {
-		return "", false
+		return price
 	}
-	u, ok := new(big.Rat).SetString(unit)
-	if !ok {
-		return "", false
-	}
-	sum.Add(sum, new(big.Rat).Mul(u, big.NewRat(int64(n), 1)))
-	return sum.FloatString(2), true
+	return strings.TrimSuffix(r.FloatString(3), "0")
 }
 
 // free writes a number of free addresses; negative is not known.

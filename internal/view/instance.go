@@ -51,14 +51,14 @@ func NewInstance(i *v1alpha1.Instance, clock Clock) Instance {
 		Zone: p.Zone, VSwitch: p.VSwitch, InstanceType: p.InstanceType,
 		Instance: InstanceWord(i), NodeStatus: NodeWord(i),
 		LifecycleState: string(i.Status.LifecycleState), NodeState: string(i.Status.NodeState),
-		CloudStatus: i.Status.CloudStatus, Billing: BillingWord(chargeToday(i)), Address: i.Status.PrivateIP,
+		CloudStatus: i.Status.CloudStatus, Billing: BillingWord(ChargeToday(i)), Address: i.Status.PrivateIP,
 		CreationType: string(i.Spec.CreationType), Activity: i.Spec.Activity,
 		Step: i.Status.Step, Code: i.Status.Code, Note: InstanceNote(i, clock), Summary: InstanceSentence(i, clock.Now),
 		Kept: keptNotes(i), CreatedTime: i.CreationTimestamp.UTC(), AsOf: AsOf{API: clock.Now.UTC()},
 		tone: instanceTone(i),
 	}
 	if p.PricePerHour != "" {
-		v.Price = &Price{Currency: p.Currency, PerHour: p.PricePerHour}
+		v.Price = &Price{Currency: p.Currency, PerHour: Money(p.PricePerHour)}
 	}
 	if t := i.Status.JoinedTime; t != nil {
 		u := t.UTC()
@@ -67,8 +67,8 @@ func NewInstance(i *v1alpha1.Instance, clock Clock) Instance {
 	return v
 }
 
-// chargeToday is how an instance is billed now.
-func chargeToday(i *v1alpha1.Instance) v1alpha1.ChargeType {
+// ChargeToday is how an instance is billed now.
+func ChargeToday(i *v1alpha1.Instance) v1alpha1.ChargeType {
 	if i.Status.ChargeType != "" {
 		return i.Status.ChargeType
 	}

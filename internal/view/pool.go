@@ -121,7 +121,7 @@ func NewPool(p *v1alpha1.NodePool, g *v1alpha1.ScalingGroup, now time.Time) Pool
 		v.Policy = string(v1alpha1.PolicyPriority)
 	}
 	if pr := p.Status.Price; pr != nil {
-		v.Price = &Price{Currency: pr.Currency, PerHour: pr.PerHour}
+		v.Price = &Price{Currency: pr.Currency, PerHour: Money(pr.PerHour)}
 	}
 	if g != nil {
 		v.Activity, v.AsOf.Cloud = g.Status.OpenActivity, newestCheck(g)

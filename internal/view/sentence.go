@@ -233,6 +233,13 @@ func joinNonEmpty(sep string, parts ...string) string {
 	return strings.Join(some, sep)
 }
 
+func orDefault(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}
+
 // clip shortens a text to at most n bytes, at a rune's border, and shows that
 // it did.
 func clip(s string, n int) string {

@@ -58,7 +58,7 @@ func newStrengthCell(rp v1alpha1.ResourcePoolStatus, refusals []v1alpha1.Refusal
 		Stock: rp.Stock, Word: StockWord(rp.Stock), FreeAddresses: rp.FreeAddresses,
 	}
 	if rp.PricePerHour != "" {
-		c.Price = &Price{Currency: rp.Currency, PerHour: rp.PricePerHour}
+		c.Price = &Price{Currency: rp.Currency, PerHour: Money(rp.PricePerHour)}
 	}
 	refusal := newestRefusal(rp, refusals, clock.Now)
 	switch {
