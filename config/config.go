@@ -8,6 +8,11 @@
 // the order of their names, by server-side apply. The sample is different: it
 // is a person's object from the moment it exists, so it is created once and
 // never applied over what is there.
+//
+// Right after the definitions were applied, and for up to five seconds after
+// each start of an API server, writes of pools and tasks are answered with 503:
+// a mutating policy waits for their schema. Whoever says "ready" waits until a
+// dry run of creating one passes.
 package config
 
 import "embed"

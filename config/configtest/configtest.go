@@ -165,16 +165,19 @@ func (s *Server) Apply(ctx context.Context) error {
 	return served(ctx, c)
 }
 
-// served waits until each of our kinds can be listed.
+// served waits until pools can be written: the kinds are served, and the policy
+// that stamps who asked knows their schema.
 func served(ctx context.Context, c client.Client) error {
-	for _, list := range []client.ObjectList{&v1alpha1.NodePoolList{}, &v1alpha1.ScalingGroupList{}, &v1alpha1.ScalingActivityList{}, &v1alpha1.InstanceList{}, &v1alpha1.ClusterTaskList{}} {
-		var last error
-		if err := wait.PollUntilContextCancel(ctx, 50*time.Millisecond, true, func(ctx context.Context) (bool, error) {
-			last = c.List(ctx, list)
-			return last == nil, nil
-		}); err != nil {
-			return fmt.Errorf("list %T: %w", list, errors.Join(err, last))
-		}
+	samples, err := Objects(config.Samples)
+	if err != nil {
+		return err
+	}
+	var last error
+	if err := wait.PollUntilContextCancel(ctx, 50*time.Millisecond, true, func(ctx context.Context) (bool, error) {
+		last = c.Create(ctx, samples[0].DeepCopy(), client.DryRunAll)
+		return last == nil, nil
+	}); err != nil {
+		return fmt.Errorf("create a pool as a trial: %w", errors.Join(err, last))
 	}
 	return nil
 }
