@@ -3,255 +3,204 @@ package scaling
 import (
 	"cmp"
 	"slices"
-	"strconv"
-
-	"github.com/poolkeeper/poolkeeper/internal/fault"
 )
+
+// zoneShare begins the name of a share that belongs to a zone.
+const zoneShare = "zone "
 
 // candidates orders the usable pools by the policy, with a share where one is
 // fixed.
-func candidates(s Snapshot, usable []ResourcePool, n int) []Candidate {
-	switch s.Settings.Policy {
+func candidates(p *plan, usable []ResourcePool, n int) []Candidate {
+	switch p.s.Settings.Policy {
 	case DistributionBalancing:
-		return balanced(s, usable, n)
+		usable = p.billed(usable, p.s.Settings.Charge)
+		fill := zonesOf(usable)
+		if p.s.Settings.StrictBalance {
+			fill = zonesOf(p.billed(p.s.Pools, p.s.Settings.Charge))
+		}
+		return p.balanced(usable, fill, n)
 	case CostOptimization:
-		return cheapest(s, usable, n)
+		return p.cheapest(usable, n)
 	}
-	ordered := slices.Clone(usable)
-	if s.Settings.TypeFirst {
-		rank := map[string]int{}
-		for _, p := range s.Pools {
-			if _, ok := rank[p.InstanceType]; !ok {
-				rank[p.InstanceType] = len(rank)
-			}
-		}
-		slices.SortStableFunc(ordered, func(a, b ResourcePool) int {
-			return cmp.Compare(rank[a.InstanceType], rank[b.InstanceType])
-		})
+	list := p.billed(usable, p.s.Settings.Charge)
+	if p.s.Settings.TypeFirst {
+		rank := p.typeRank()
+		slices.SortStableFunc(list, func(a, b ResourcePool) int { return rank[a.InstanceType] - rank[b.InstanceType] })
 	}
-	out := make([]Candidate, 0, len(ordered))
-	for _, p := range ordered {
-		if p.ChargeType == s.Settings.Charge {
-			out = append(out, p.candidate(0))
+	return asCandidates(list, 0, "")
+}
+
+// billed are those of a charge type, in the same order.
+func (p *plan) billed(list []ResourcePool, c ChargeType) []ResourcePool {
+	return slices.DeleteFunc(slices.Clone(list), func(pool ResourcePool) bool { return pool.ChargeType != c })
+}
+
+// typeRank is the place of each instance type in the pool's order.
+func (p *plan) typeRank() map[string]int {
+	rank := map[string]int{}
+	for _, pool := range p.s.Pools {
+		if _, ok := rank[pool.InstanceType]; !ok {
+			rank[pool.InstanceType] = len(rank)
 		}
+	}
+	return rank
+}
+
+func (p ResourcePool) candidate(share int, with string) Candidate {
+	return Candidate{VSwitch: p.VSwitch, Zone: p.Zone, InstanceType: p.InstanceType, ChargeType: p.ChargeType,
+		Price: p.Price, Disk: p.Disk, Share: share, ShareWith: with}
+}
+
+func asCandidates(pools []ResourcePool, share int, with string) []Candidate {
+	out := make([]Candidate, 0, len(pools))
+	for _, p := range pools {
+		out = append(out, p.candidate(share, with))
 	}
 	return out
 }
 
-func (p ResourcePool) candidate(share int) Candidate {
-	return Candidate{VSwitch: p.VSwitch, Zone: p.Zone, InstanceType: p.InstanceType, ChargeType: p.ChargeType, Price: p.Price, Share: share, Disk: p.Disk}
-}
-
-// balanced gives each new instance to the zone with the fewest. The candidates
-// of a zone carry its share together, on the first of them; a zone that cannot
-// give passes its share on unless balance is strict.
-func balanced(s Snapshot, usable []ResourcePool, n int) []Candidate {
-	have := map[string]int{}
-	for _, i := range s.Instances {
-		if i.counted() {
-			have[i.Zone]++
-		}
-	}
-	byZone := map[string][]ResourcePool{}
-	var zones []string
-	for _, p := range usable {
-		if p.ChargeType != s.Settings.Charge {
-			continue
-		}
-		if byZone[p.Zone] == nil {
-			zones = append(zones, p.Zone)
-		}
-		byZone[p.Zone] = append(byZone[p.Zone], p)
-	}
+// balanced gives each new instance to the zone with the fewest. Each candidate
+// of a zone carries the zone's share: what it is to get, or, below zero, by how
+// much it is above the others. Fill are the zones that shares are made for.
+func (p *plan) balanced(usable []ResourcePool, fill []string, n int) []Candidate {
+	zones := zonesOf(usable)
 	if len(zones) == 0 {
 		return nil
 	}
-	share := map[string]int{}
-	for range n {
-		fewest := zones[0]
-		for _, z := range zones[1:] {
-			if have[z]+share[z] < have[fewest]+share[fewest] {
-				fewest = z
-			}
+	share := fillUp(fill, p.zones, n)
+	level := 0
+	for _, z := range fill {
+		if share[z] > 0 {
+			level = max(level, p.zones[z]+share[z])
 		}
-		share[fewest]++
 	}
-	slices.SortStableFunc(zones, func(a, b string) int { return cmp.Compare(have[a], have[b]) })
+	slices.SortStableFunc(zones, func(a, b string) int { return cmp.Compare(p.zones[a], p.zones[b]) })
 	var out []Candidate
 	for _, z := range zones {
-		for _, p := range byZone[z] {
-			c := p.candidate(share[z])
-			c.ShareWith = "zone " + z
-			out = append(out, c)
+		if share[z] == 0 {
+			share[z] = min(level-p.zones[z], 0)
 		}
-	}
-	return out
-}
-
-// cheapest orders by price per vCPU in two phases: spot first where it is asked
-// for, spread over the cheapest pools, then on demand.
-func cheapest(s Snapshot, usable []ResourcePool, n int) []Candidate {
-	byPrice := slices.Clone(usable)
-	slices.SortStableFunc(byPrice, func(a, b ResourcePool) int { return cmp.Compare(a.perVCPU(), b.perVCPU()) })
-	var spot, demand []ResourcePool
-	for _, p := range byPrice {
-		if p.ChargeType == Spot {
-			spot = append(spot, p)
-		} else {
-			demand = append(demand, p)
-		}
-	}
-	if s.Settings.Charge != Spot {
-		return asCandidates(demand, 0)
-	}
-	first := onDemandNow(s, n)
-	var out []Candidate
-	if first > 0 {
-		for _, p := range demand {
-			c := p.candidate(first)
-			c.ShareWith = "on demand"
-			out = append(out, c)
-		}
-	}
-	left := n - first
-	spread := min(max(s.Settings.SpotPools, 1), len(spot))
-	for k, p := range spot {
-		share := left
-		if k < spread {
-			share = (left + spread - 1 - k) / spread
-		}
-		out = append(out, p.candidate(max(share, 1)))
-	}
-	if s.Settings.Compensate {
-		out = append(out, asCandidates(demand, 0)...)
-	}
-	return out
-}
-
-// onDemandNow is how many of n new instances are on demand by base capacity and
-// percentage.
-func onDemandNow(s Snapshot, n int) int {
-	demand, total := 0, 0
-	for _, i := range s.Instances {
-		if i.counted() {
-			total++
-			if i.ChargeType != Spot {
-				demand++
+		for _, pool := range usable {
+			if pool.Zone == z {
+				out = append(out, pool.candidate(share[z], zoneShare+z))
 			}
 		}
 	}
-	after := total + n
-	above := max(after-s.Settings.OnDemandBase, 0)
-	want := min(after, s.Settings.OnDemandBase) + (above*s.Settings.OnDemandPercent+99)/100
-	return min(max(want-demand, 0), n)
+	return out
 }
 
-func asCandidates(pools []ResourcePool, share int) []Candidate {
-	out := make([]Candidate, 0, len(pools))
+// zonesOf are the zones of resource pools, in their order.
+func zonesOf(pools []ResourcePool) []string {
+	var zones []string
 	for _, p := range pools {
-		out = append(out, p.candidate(share))
+		if !slices.Contains(zones, p.Zone) {
+			zones = append(zones, p.Zone)
+		}
 	}
-	return out
+	return zones
 }
 
-// Activity is an open activity as NextPiece reads it.
-type Activity struct {
-	StrictBalance bool
-	Create        int
-	Candidates    []Candidate
-	// Pieces asked so far, in order.
-	Pieces []Piece
+// fillUp spreads n over zones, each time to the one with the fewest, the first
+// of equals.
+func fillUp(zones []string, have map[string]int, n int) map[string]int {
+	share := map[string]int{}
+	for range n {
+		share[fewest(zones, func(z string) int { return have[z] + share[z] })]++
+	}
+	return share
 }
 
-// Piece is one candidate and one amount, with what came of it.
-type Piece struct {
-	// Candidate is an index into the activity's candidates.
-	Candidate int
-	// Amount asked for, 1 to 100.
-	Amount int
-	// Created is how many came.
-	Created int
-	// Code of the refusal, empty where it gave all.
-	Code fault.Code
+// fewest is the first of those with the lowest level.
+func fewest[Z any](zones []Z, level func(Z) int) Z {
+	best := zones[0]
+	for _, z := range zones[1:] {
+		if level(z) < level(best) {
+			best = z
+		}
+	}
+	return best
 }
 
-// NextPiece returns what an open activity asks for next, never more than is
-// still wanted. It is a pure function of the candidates and the pieces before.
-func NextPiece(a Activity, wanted int) (Piece, bool) {
-	made := 0
-	created := make([]int, len(a.Candidates))
-	closed := make([]bool, len(a.Candidates))
-	for _, p := range a.Pieces {
-		made += p.Created
-		created[p.Candidate] += p.Created
-		if p.Code == "" {
-			continue
+// shares is how many all zones are to get together.
+func shares(list []Candidate) int {
+	n, seen := 0, map[string]bool{}
+	for _, c := range list {
+		if !seen[c.ShareWith] {
+			n += max(c.Share, 0)
 		}
-		entry := fault.Lookup(p.Code)
-		if entry.Next == fault.NextStop {
-			return Piece{}, false
-		}
-		for c, other := range a.Candidates {
-			if c == p.Candidate || entry.Scope.Covers(a.Candidates[p.Candidate].place(), other.place()) {
-				closed[c] = true
-			}
-		}
-	}
-	wanted = min(wanted, a.Create-made)
-	if wanted <= 0 {
-		return Piece{}, false
-	}
-	for c, cand := range a.Candidates {
-		if closed[c] {
-			continue
-		}
-		left := wanted
-		if cand.Share > 0 {
-			left = min(left, cand.Share-a.given(c, created))
-		}
-		if left > 0 {
-			return Piece{Candidate: c, Amount: min(left, MaxPiece)}, true
-		}
-	}
-	return a.passedOn(closed, wanted)
-}
-
-// passedOn is what the shares left over ask for: any candidate that still
-// gives, in order, unless balance is strict.
-func (a Activity) passedOn(closed []bool, wanted int) (Piece, bool) {
-	if a.StrictBalance {
-		return Piece{}, false
-	}
-	for c := range a.Candidates {
-		if !closed[c] {
-			return Piece{Candidate: c, Amount: min(wanted, MaxPiece)}, true
-		}
-	}
-	return Piece{}, false
-}
-
-// given is how much of a candidate's share has come, from it and from those
-// that fill the same share with it.
-func (a Activity) given(c int, created []int) int {
-	group := a.Candidates[c].ShareWith
-	if group == "" {
-		return created[c]
-	}
-	n := 0
-	for o, other := range a.Candidates {
-		if other.ShareWith == group {
-			n += created[o]
-		}
+		seen[c.ShareWith] = true
 	}
 	return n
 }
 
-func (c Candidate) place() fault.Place {
-	return fault.Place{VSwitch: c.VSwitch, Zone: c.Zone, InstanceType: c.InstanceType, ChargeType: string(c.ChargeType), Disk: c.Disk}
+// cheapest orders by price per vCPU in two phases. Where spot is asked for: as
+// many on demand as base capacity and percentage want, then spot, spread over
+// the cheapest pools, then what is still missing from any spot pool, and on
+// demand where that may compensate. Where it is not: on demand alone.
+func (p *plan) cheapest(usable []ResourcePool, n int) []Candidate {
+	set := p.s.Settings
+	if set.Charge != Spot {
+		return asCandidates(p.byPrice(p.billed(usable, set.Charge)), 0, "")
+	}
+	demand := p.byPrice(p.billed(usable, PayAsYouGo))
+	spot := p.billed(usable, Spot)
+	slices.SortStableFunc(spot, perVCPU)
+	var out []Candidate
+	first := p.onDemandNow(n)
+	if first > 0 {
+		out = asCandidates(demand, first, "on demand")
+	}
+	spread := min(max(set.SpotPools, 1), len(spot), n-first)
+	for k, pool := range spot[:spread] {
+		out = append(out, pool.candidate((n-first+spread-1-k)/spread, ""))
+	}
+	out = append(out, asCandidates(spot, 0, "")...)
+	if set.Compensate {
+		out = append(out, asCandidates(demand, 0, "")...)
+	}
+	return out
 }
 
-// Token is the client token of a piece: a function of its activity's UID and
-// its index, at most 64 ASCII characters. It never changes between versions.
-func Token(activityUID string, piece int) string {
-	return "pk-" + activityUID + "-" + strconv.Itoa(piece)
+// perVCPU orders by price per vCPU; prices not known come last.
+func perVCPU(a, b ResourcePool) int {
+	known := func(p ResourcePool) bool { return p.Price > 0 && p.VCPU > 0 }
+	switch {
+	case !known(a) && !known(b):
+		return 0
+	case !known(a):
+		return 1
+	case !known(b):
+		return -1
+	}
+	return cmp.Compare(a.Price*int64(b.VCPU), b.Price*int64(a.VCPU))
+}
+
+// byPrice orders on-demand pools so that each type is tried in all zones before
+// the next dearer one.
+func (p *plan) byPrice(list []ResourcePool) []ResourcePool {
+	rank, best := p.typeRank(), map[string]ResourcePool{}
+	for _, pool := range list {
+		if b, ok := best[pool.InstanceType]; !ok || perVCPU(pool, b) < 0 {
+			best[pool.InstanceType] = pool
+		}
+	}
+	slices.SortStableFunc(list, func(a, b ResourcePool) int {
+		return cmp.Or(perVCPU(best[a.InstanceType], best[b.InstanceType]), rank[a.InstanceType]-rank[b.InstanceType], perVCPU(a, b))
+	})
+	return list
+}
+
+// onDemandNow is how many of n new instances are on demand by base capacity and
+// percentage.
+func (p *plan) onDemandNow(n int) int {
+	demand := 0
+	for _, i := range p.s.Instances {
+		if p.counts(i) && i.ChargeType != Spot {
+			demand++
+		}
+	}
+	after := p.d.Counted + n
+	above := max(after-p.s.Settings.OnDemandBase, 0)
+	want := min(after, p.s.Settings.OnDemandBase) + (above*p.s.Settings.OnDemandPercent+99)/100
+	return min(max(want-demand, 0), n)
 }

@@ -2,82 +2,128 @@ package scaling
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
+	"strings"
+
+	"github.com/poolkeeper/poolkeeper/internal/fault"
 )
+
+// scaleIn releases the excess: first those a person chose, those that failed to
+// join and those that do not run, then in the policy's order. Kept ones, those
+// that no look by id has shown, and those on their way in or out are never
+// picked.
+func (p *plan) scaleIn(excess int) {
+	if p.s.NoRelease != "" {
+		p.block(Reason{Text: p.s.NoRelease})
+		return
+	}
+	var may []Instance
+	var kept, names []string
+	for _, i := range p.s.Instances {
+		switch {
+		case !p.counts(i) || !i.Seen || p.in[i.Name]:
+		case i.Kept != "":
+			kept = append(kept, i.Name+" ("+i.Kept+")")
+			names = append(names, i.Name)
+		default:
+			may = append(may, i)
+		}
+	}
+	p.order(may)
+	for _, i := range may[:min(len(may), excess)] {
+		p.d.Release = append(p.d.Release, Chosen{Name: i.Name, Why: why(i, p.s.Settings.Policy)})
+	}
+	if left := excess - len(may); left > 0 {
+		text := fmt.Sprintf("%s too many, and only such are left as scaling in never picks: %s", some(left, "instance"), fault.List(kept))
+		if len(kept) == 0 {
+			text = some(left, "instance") + " too many, on the way in by name"
+		}
+		p.block(Reason{Code: fault.OnlyKeptInstances, Text: text, Names: names})
+	}
+	if len(p.d.Release) > 0 {
+		p.d.Cause = p.cause(fmt.Sprintf("scale in from %d to %d", p.d.Counted, p.s.Desired))
+	}
+}
 
 // newest sorts by creation, newest first; names break ties.
 func newest(a, b Instance) int {
 	return cmp.Or(b.Created.Compare(a.Created), cmp.Compare(a.Name, b.Name))
 }
 
-// before is the part of the order that comes before every policy's: wished by
-// a person, failed to join, not running.
-func (i Instance) before() int {
+// The part of the order that comes before every policy's; policyTurn is the
+// policy's own.
+const (
+	wished = iota
+	didNotJoin
+	notRunning
+	policyTurn
+)
+
+func (i Instance) turn() int {
 	switch {
 	case i.ReleaseFirst:
-		return 0
+		return wished
 	case i.FailedToJoin:
-		return 1
+		return didNotJoin
 	case !i.Running:
-		return 2
+		return notRunning
 	}
-	return 3
+	return policyTurn
 }
 
-// order sorts instances by who goes first.
-func order(s Snapshot, list []Instance) {
+// order sorts instances by who goes first: by turn, under CostOptimization the
+// dearest vCPU, then the newest, the vSwitch of the lowest priority, the name.
+func (p *plan) order(list []Instance) {
 	rank := map[string]int{}
-	for n, p := range s.Pools {
-		if _, ok := rank[p.VSwitch]; !ok {
-			rank[p.VSwitch] = n
+	for _, pool := range p.s.Pools {
+		if _, ok := rank[pool.VSwitch]; !ok {
+			rank[pool.VSwitch] = len(rank) - len(p.s.Pools) - 1 // one that is no longer listed has 0: the lowest
 		}
 	}
 	slices.SortFunc(list, func(a, b Instance) int {
-		if c := cmp.Compare(a.before(), b.before()); c != 0 {
+		if c := cmp.Compare(a.turn(), b.turn()); c != 0 {
 			return c
 		}
-		if s.Settings.Policy == CostOptimization {
-			if c := cmp.Compare(price(b), price(a)); c != 0 {
+		if p.s.Settings.Policy == CostOptimization && a.turn() == policyTurn {
+			if c := dearer(a, b); c != 0 {
 				return c
 			}
 		}
-		return cmp.Or(b.Created.Compare(a.Created), cmp.Compare(rank[b.VSwitch], rank[a.VSwitch]), cmp.Compare(a.Name, b.Name))
+		return cmp.Or(b.Created.Compare(a.Created), rank[b.VSwitch]-rank[a.VSwitch], cmp.Compare(a.Name, b.Name))
 	})
-	if s.Settings.Policy == DistributionBalancing {
-		balance(s, list)
+	if p.s.Settings.Policy == DistributionBalancing {
+		p.balance(list)
 	}
 }
 
-func price(i Instance) int64 {
-	return ResourcePool{Price: i.Price, VCPU: i.VCPU}.perVCPU() % (1 << 60)
+// dearer orders by price per vCPU, highest first; a price not known is lowest.
+func dearer(a, b Instance) int {
+	return cmp.Compare(max(b.Price, 0)*int64(max(a.VCPU, 1)), max(a.Price, 0)*int64(max(b.VCPU, 1)))
 }
 
-// balance reorders those of the policy's own part so that each time the zone
+// balance reorders those of the policy's own turn so that each time the zone
 // with the most instances gives one.
-func balance(s Snapshot, list []Instance) {
+func (p *plan) balance(list []Instance) {
 	zones := map[string]int{}
-	for _, i := range s.Instances {
-		if i.counted() {
+	for _, i := range p.s.Instances {
+		if p.counts(i) {
 			zones[i.Zone]++
 		}
 	}
-	from := slices.IndexFunc(list, func(i Instance) bool { return i.before() == 3 })
-	if from < 0 {
-		return
-	}
-	for _, i := range list[:from] {
-		zones[i.Zone]--
+	from := 0
+	for ; from < len(list) && list[from].turn() < policyTurn; from++ {
+		zones[list[from].Zone]--
 	}
 	for n := from; n < len(list); n++ {
 		best := n
 		for m := n + 1; m < len(list); m++ {
-			a, b := list[m], list[best]
-			if zones[a.Zone] > zones[b.Zone] || (zones[a.Zone] == zones[b.Zone] && a.Zone != b.Zone && newest(a, b) < 0) {
-				best = m
+			if zones[list[m].Zone] > zones[list[best].Zone] {
+				best = m // among equals the one that stands first: the newest
 			}
 		}
-		zones[list[best].Zone]--
 		chosen := list[best]
+		zones[chosen.Zone]--
 		copy(list[n+1:best+1], list[n:best])
 		list[n] = chosen
 	}
@@ -85,19 +131,36 @@ func balance(s Snapshot, list []Instance) {
 
 // why says why this one goes.
 func why(i Instance, p Policy) string {
-	switch i.before() {
-	case 0:
+	switch i.turn() {
+	case wished:
 		return "marked to be released first"
-	case 1:
+	case didNotJoin:
 		return "it failed to join"
-	case 2:
+	case notRunning:
 		return "it is not running"
 	}
 	switch p {
 	case DistributionBalancing:
 		return "newest in the fullest zone"
 	case CostOptimization:
-		return "dearest vCPU"
+		return "dearest per vCPU"
 	}
-	return "newest first"
+	return "newest"
+}
+
+// WayOut says what a person can do so that a kept instance can be released;
+// kept is one of the Kept words.
+func WayOut(name, kept string) string {
+	by, ok := map[string]string{
+		KeptSubscription:     "poolkeeper instance convert {}, or poolkeeper node remove {}",
+		KeptProtected:        "poolkeeper instance unprotect {}",
+		KeptStandby:          "poolkeeper instance in-service {}",
+		KeptAttached:         "poolkeeper node remove {}",
+		KeptReleaseProtected: "take the release protection off in the cloud",
+		KeptHeld:             "wait for the task that holds it",
+	}[kept]
+	if !ok {
+		return "poolkeeper why " + name
+	}
+	return strings.ReplaceAll(by, "{}", name)
 }

@@ -4,267 +4,262 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/poolkeeper/poolkeeper/internal/fault"
 )
 
+// plan is one decision in the making.
+type plan struct {
+	s   Snapshot
+	d   Decision
+	out map[string]bool // named by a transfer on its way out
+	in  map[string]bool // and in
+	// zones is how many instances each zone has, those that may be coming
+	// included.
+	zones map[string]int
+	seen  int // of the counted
+}
+
 // Plan returns what the group does next.
 func Plan(s Snapshot) Decision {
-	out, in := transfers(s)
-	counted, seen := 0, 0
-	for _, i := range s.Instances {
-		switch {
-		case in[i.Name] && !i.Removed && i.Marked.IsZero(), i.counted() && !out[i.Name]:
-			counted++
-			if i.Seen {
-				seen++
-			}
-		}
-	}
-	for name := range in {
-		if !known(s.Instances, name) {
-			counted++
-		}
-	}
-	d := Decision{Counted: counted, Missing: s.Desired - counted - s.Uncertain}
+	p := count(s)
 	switch {
 	case s.Frozen != "":
-		d.Blocked = []Reason{{Text: s.Frozen}}
-		return d
-	case s.Busy:
-		return d
+		p.block(Reason{Text: s.Frozen})
+		return p.d
+	case p.unknownMany(), s.Busy:
+		return p.d
 	}
-	named(s, &d)
-	if !d.Empty() {
-		d.Cause = cause(s, d, "named instances")
-		return d
-	}
-	if s.Emptying {
-		empty(s, &d)
-		return d
-	}
-	failed(s, &d)
-	if !d.Empty() {
-		return d
-	}
-	switch {
-	case d.Missing > 0:
-		scaleOut(s, &d)
-	case seen > s.Desired:
-		scaleIn(s, &d, seen-s.Desired, out, in)
-	}
-	return d
-}
-
-// transfers are the names on their way out and in.
-func transfers(s Snapshot) (out, in map[string]bool) {
-	out, in = map[string]bool{}, map[string]bool{}
-	for _, t := range s.Transfers {
-		if t.In {
-			in[t.Instance] = true
-		} else {
-			out[t.Instance] = true
+	for _, part := range []func(*plan){(*plan).named, (*plan).empty, (*plan).failed, (*plan).unhealthy} {
+		if part(p); !p.d.Empty() || s.Emptying && p.d.Cause != "" {
+			return p.d
 		}
 	}
-	return out, in
+	switch excess := p.seen - s.Desired; {
+	case p.d.Missing > 0:
+		p.scaleOut()
+	case excess > 0:
+		p.scaleIn(excess)
+	case s.Rebalance:
+		p.rebalance()
+	}
+	return p.d
 }
 
-func known(list []Instance, name string) bool {
-	return slices.ContainsFunc(list, func(i Instance) bool { return i.Name == name })
+// count reckons what is there (rule 3): recorded instances that nobody decided
+// to release, those on their way out not, those on their way in once, with or
+// without a record.
+func count(s Snapshot) *plan {
+	s.Instances, s.Transfers, s.Refusals = slices.Clone(s.Instances), slices.Clone(s.Transfers), slices.Clone(s.Refusals)
+	slices.SortFunc(s.Instances, func(a, b Instance) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(s.Transfers, func(a, b Transfer) int { return cmp.Compare(a.Instance, b.Instance) })
+	slices.SortFunc(s.Refusals, func(a, b Refusal) int {
+		return cmp.Or(b.Until.Compare(a.Until), cmp.Compare(b.Count, a.Count), cmp.Compare(a.Code, b.Code))
+	})
+	p := &plan{s: s, out: map[string]bool{}, in: map[string]bool{}, zones: map[string]int{}}
+	for _, t := range s.Transfers {
+		p.out[t.Instance], p.in[t.Instance] = !t.In, t.In
+	}
+	absent := 0 // on their way in, and not counted by a record of their own
+	for name, in := range p.in {
+		if in && !slices.ContainsFunc(s.Instances, func(i Instance) bool { return i.Name == name && i.counted() }) {
+			absent++
+		}
+	}
+	p.d.Counted = absent
+	for _, i := range s.Instances {
+		if !p.counts(i) {
+			continue
+		}
+		p.d.Counted++
+		p.zones[i.Zone]++
+		if i.Seen {
+			p.seen++
+		}
+	}
+	p.d.Missing = s.Desired - p.d.Counted - s.Uncertain
+	p.d.Imbalance = p.imbalance()
+	for z, n := range s.UncertainByZone {
+		p.zones[z] += n
+	}
+	return p
 }
 
-func find(list []Instance, name string) (Instance, bool) {
-	n := slices.IndexFunc(list, func(i Instance) bool { return i.Name == name })
+// counts says whether an instance counts by its own record.
+func (p *plan) counts(i Instance) bool { return i.counted() && !p.out[i.Name] }
+
+func (p *plan) block(r Reason) { p.d.Blocked = append(p.d.Blocked, r) }
+
+func (s Snapshot) find(name string) (Instance, bool) {
+	n := slices.IndexFunc(s.Instances, func(i Instance) bool { return i.Name == name })
 	if n < 0 {
 		return Instance{}, false
 	}
-	return list[n], true
+	return s.Instances[n], true
 }
 
-// named deals with the entries that tasks wrote, before anything is created.
-func named(s Snapshot, d *Decision) {
-	for _, t := range s.Transfers {
-		i, there := find(s.Instances, t.Instance)
+// unknownMany stops everything while more instances of unknown origin are there
+// than 3 or a fifth of the expected number: a lost store would otherwise build
+// the fleet a second time (rule 18).
+func (p *plan) unknownMany() bool {
+	var names []string
+	for _, i := range p.s.Instances {
+		if i.Unknown && !i.Removed {
+			names = append(names, i.Name)
+		}
+	}
+	if len(names) <= max(3, p.s.Desired/5) {
+		return false
+	}
+	p.block(Reason{Names: names, Text: fmt.Sprintf(
+		"%d instances carry our tags and nobody knows why: nothing is created or released until a person says poolkeeper pool adopt --all, or poolkeeper instance disown",
+		len(names))})
+	return true
+}
+
+// named deals with the entries that tasks wrote, before anything is created. A
+// kept one is only taken out.
+func (p *plan) named() {
+	var blocked []string
+	for _, t := range p.s.Transfers {
+		i, there := p.s.find(t.Instance)
+		c := Chosen{Name: t.Instance, Why: "named by a task", Task: t.Task}
 		switch {
-		case t.In && (!there || i.Removed || i.Unknown):
-			d.BringIn = append(d.BringIn, t.Instance)
-		case t.In || !there || i.Removed || !i.Marked.IsZero():
-		case t.Release && (i.Kept == "" || i.Kept == "held by another task"):
-			d.Release = append(d.Release, Chosen{Name: i.Name, Why: "named by a task", Task: t.Task})
+		case t.In:
+			if !there || i.Removed || i.Unknown {
+				p.d.BringIn = append(p.d.BringIn, t.Instance)
+			}
+		case !there || i.Removed || !i.Marked.IsZero():
+		case !t.Release || i.Unknown || (i.Kept != "" && i.Kept != KeptHeld):
+			p.d.TakeOut = append(p.d.TakeOut, c)
+		case p.s.NoRelease != "":
+			blocked = append(blocked, t.Instance)
 		default:
-			d.TakeOut = append(d.TakeOut, Chosen{Name: i.Name, Why: "named by a task", Task: t.Task})
+			p.d.Release = append(p.d.Release, c)
 		}
 	}
-	slices.Sort(d.BringIn)
-	byName := func(a, b Chosen) int { return cmp.Compare(a.Name, b.Name) }
-	slices.SortFunc(d.Release, byName)
-	slices.SortFunc(d.TakeOut, byName)
+	if len(blocked) > 0 {
+		p.block(Reason{Text: p.s.NoRelease, Names: blocked})
+	}
+	if !p.d.Empty() {
+		p.d.Cause = p.cause("named instances")
+	}
 }
 
-// empty lets everything go: what may be released is, what is kept is taken out.
-func empty(s Snapshot, d *Decision) {
-	for _, i := range s.Instances {
-		if !i.Marked.IsZero() || i.Removed {
-			continue
-		}
-		if i.Kept == "" || i.Kept == "protected" || i.Kept == "standby" {
-			d.Release = append(d.Release, Chosen{Name: i.Name, Why: "the pool is being deleted"})
-		} else {
-			d.TakeOut = append(d.TakeOut, Chosen{Name: i.Name, Why: "the pool is being deleted; kept: " + i.Kept})
-		}
-	}
-	byName := func(a, b Chosen) int { return cmp.Compare(a.Name, b.Name) }
-	slices.SortFunc(d.Release, byName)
-	slices.SortFunc(d.TakeOut, byName)
-	d.Cause = "the pool is being deleted"
-}
-
-// failed decides that machines which did not join are released; the newest few
-// are kept for a while to be looked at. A subscription one stays.
-func failed(s Snapshot, d *Decision) {
-	var list []Instance
-	for _, i := range s.Instances {
-		if i.FailedToJoin && i.counted() && i.Kept == "" {
-			list = append(list, i)
-		}
-	}
-	if len(list) == 0 {
+// empty lets everything go: what may be released is, also where a person
+// protected it; what is billed in advance, was brought in by hand or is of
+// unknown origin is taken out.
+func (p *plan) empty() {
+	if !p.s.Emptying {
 		return
 	}
+	const why = "the pool is being deleted"
+	p.d.Cause = why
+	if p.s.NoRelease != "" {
+		p.block(Reason{Text: p.s.NoRelease})
+		return
+	}
+	for _, i := range p.s.Instances {
+		switch {
+		case !i.Marked.IsZero() || i.Removed:
+		case i.Unknown:
+			p.d.TakeOut = append(p.d.TakeOut, Chosen{Name: i.Name, Why: why + "; of unknown origin"})
+		case i.Kept == KeptSubscription || i.Kept == KeptAttached || i.Kept == KeptReleaseProtected:
+			p.d.TakeOut = append(p.d.TakeOut, Chosen{Name: i.Name, Why: why + "; kept: " + i.Kept})
+		default:
+			p.d.Release = append(p.d.Release, Chosen{Name: i.Name, Why: why})
+		}
+	}
+}
+
+// failed decides that machines which did not join are released, when their
+// replacement is due; a few are kept for a while to be looked at. Where joins
+// fail again and again no replacement is near, and they go at once. A kept one,
+// such as a subscription, stays.
+func (p *plan) failed() {
+	memory, waiting := p.joinMemory()
+	if p.s.NoRelease != "" || (waiting && !p.s.held(memory)) {
+		return
+	}
+	var list []Instance
 	kept := 0
-	for _, i := range s.Instances {
-		if i.FailedToJoin && !i.Marked.IsZero() && !i.ReleaseSent {
+	for _, i := range p.s.Instances {
+		switch {
+		case !i.FailedToJoin || i.ReleaseSent || i.Removed:
+		case !i.Marked.IsZero():
 			kept++
+		case p.counts(i) && !i.Unknown && i.Kept == "":
+			list = append(list, i)
 		}
 	}
 	slices.SortFunc(list, newest)
 	for _, i := range list {
 		c := Chosen{Name: i.Name, Why: "it failed to join"}
-		if kept < s.KeepFailed {
+		if kept < p.s.KeepFailed {
 			kept++
-			c.NotBefore, c.Why = s.Now.Add(s.KeepFailedFor), "it failed to join and is kept to look at"
+			c.NotBefore, c.Why = p.s.Now.Add(p.s.KeepFailedFor), "it failed to join and is kept to look at"
 		}
-		d.Release = append(d.Release, c)
+		p.d.Release = append(p.d.Release, c)
 	}
-	d.Cause = fmt.Sprintf("%d instances failed to join", len(list))
+	if len(list) > 0 {
+		p.d.Cause = some(len(list), "instance") + " failed to join"
+	}
 }
 
-// scaleOut calls marked instances back, then creates.
-func scaleOut(s Snapshot, d *Decision) {
-	back := slices.DeleteFunc(slices.Clone(s.Instances), func(i Instance) bool {
-		return i.Marked.IsZero() || i.ReleaseSent || i.Named || i.FailedToJoin || i.Removed
-	})
-	slices.SortFunc(back, func(a, b Instance) int {
-		return cmp.Or(b.Marked.Compare(a.Marked), cmp.Compare(a.Name, b.Name))
-	})
-	for _, i := range back[:min(len(back), d.Missing)] {
-		d.CallBack = append(d.CallBack, i.Name)
-	}
-	if len(d.CallBack) > 0 {
-		d.Cause = fmt.Sprintf("expected number %d: %d instances are called back", s.Desired, len(d.CallBack))
+// unhealthy replaces what the cloud's health check finds not running: a kept
+// one is taken out and not released; protected and standby ones are exempt.
+func (p *plan) unhealthy() {
+	if p.s.NoRelease != "" {
 		return
 	}
-	usable := s.usable(d)
-	if len(usable) == 0 {
-		return
-	}
-	d.Create = min(d.Missing, MaxCreate)
-	d.Candidates = candidates(s, usable, d.Create)
-	if len(d.Candidates) == 0 {
-		d.Create = 0
-		return
-	}
-	d.Cause = cause(s, *d, fmt.Sprintf("instances %d -> %d", d.Counted, s.Desired))
-}
-
-func cause(s Snapshot, _ Decision, otherwise string) string {
-	if s.Cause != "" {
-		return s.Cause
-	}
-	return otherwise
-}
-
-// usable are the pools that may be asked now. Where there is none, the decision
-// says why, and when one may be asked again.
-func (s Snapshot) usable(d *Decision) []ResourcePool {
-	var out []ResourcePool
-	reasons := map[fault.Code]int{}
-	block := func(c fault.Code, until time.Time) {
-		reasons[c]++
-		if !until.IsZero() && (d.Wake.IsZero() || until.Before(d.Wake)) {
-			d.Wake = until
+	n := 0
+	for _, i := range p.s.Instances {
+		if !i.Unhealthy || !p.counts(i) || p.in[i.Name] || i.Kept == KeptProtected || i.Kept == KeptStandby || i.Kept == KeptHeld {
+			continue
+		}
+		n++
+		c := Chosen{Name: i.Name, Why: "it is not running, and the health check is on"}
+		if i.Kept != "" {
+			p.d.TakeOut = append(p.d.TakeOut, c)
+		} else {
+			p.d.Release = append(p.d.Release, c)
 		}
 	}
-	for _, p := range s.Pools {
-		r, refused := s.refusal(p)
-		switch {
-		case refused:
-			block(r.Code, r.Until)
-		case p.Constraint != "":
-			block(p.Constraint, time.Time{})
-		case p.SoldOut:
-			block(fault.NoStock, time.Time{})
-		case p.FreeAddresses == 0:
-			block(fault.PrivateIPAddress, time.Time{})
-		default:
-			out = append(out, p)
-		}
+	if n > 0 {
+		p.d.Cause = some(n, "instance") + " failed the health check"
 	}
-	if len(out) > 0 {
-		d.Wake = time.Time{}
-		return out
-	}
-	codes := make([]fault.Code, 0, len(reasons))
-	for c := range reasons {
-		codes = append(codes, c)
-	}
-	slices.Sort(codes)
-	for _, c := range codes {
-		d.Blocked = append(d.Blocked, Reason{Code: c, Text: fmt.Sprintf("%s in %d of %d resource pools", fault.Lookup(c).Cause, reasons[c], len(s.Pools))})
-	}
-	return nil
 }
 
-// refusal is the remembered refusal that speaks of a pool and has not expired;
-// the one that lasts longest.
-func (s Snapshot) refusal(p ResourcePool) (Refusal, bool) {
-	var worst Refusal
-	for _, r := range s.Refusals {
-		if r.Until.After(s.Now) && r.Until.After(worst.Until) &&
-			(r.All || fault.Lookup(r.Code).Scope.Covers(r.Place, p.place())) {
-			worst = r
-		}
+// cause is what is known of what changed, or what the numbers tell.
+func (p *plan) cause(numbers string) string {
+	if p.s.Cause != "" {
+		return p.s.Cause
 	}
-	return worst, worst.Code != ""
+	return numbers
 }
 
-// scaleIn releases the excess: first those a person chose, those that failed to
-// join and those that do not run, then in the policy's order.
-func scaleIn(s Snapshot, d *Decision, excess int, out, in map[string]bool) {
-	var may []Instance
-	kept := map[string]int{}
-	var names []string
-	for _, i := range s.Instances {
-		switch {
-		case !i.counted() || !i.Seen || out[i.Name]:
-		case in[i.Name]:
-		case i.Kept != "":
-			kept[i.Kept]++
-			names = append(names, i.Name+" ("+i.Kept+")")
-		default:
-			may = append(may, i)
+func some(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// joinMemory is the memory of machines that failed, where there is one, and
+// whether it still has to be waited for.
+func (p *plan) joinMemory() (r Refusal, waiting bool) {
+	for _, r := range p.s.Refusals {
+		if ofMachines(r.Code) && !p.s.edited(r) {
+			return r, r.Until.After(p.s.Now)
 		}
 	}
-	order(s, may)
-	for _, i := range may[:min(len(may), excess)] {
-		d.Release = append(d.Release, Chosen{Name: i.Name, Why: why(i, s.Settings.Policy)})
-	}
-	if len(may) < excess {
-		slices.Sort(names)
-		d.Blocked = append(d.Blocked, Reason{Code: fault.OnlyKeptInstances, Text: fmt.Sprintf("%d instances may not be released: %s", excess-len(may), fault.List(names))})
-	}
-	if len(d.Release) > 0 {
-		d.Cause = cause(s, *d, fmt.Sprintf("instances %d -> %d", d.Counted, s.Desired))
-	}
+	return Refusal{}, false
 }
+
+// ofMachines says whether a code speaks of one machine that was created and
+// failed; it is remembered for the whole group.
+func ofMachines(c fault.Code) bool { return fault.Lookup(c).Next == fault.NextReplace }
+
+// held says whether a cause came so often in a row that it is only tried now
+// and then.
+func (s Snapshot) held(r Refusal) bool { return r.Count >= cmp.Or(s.HoldAfter, HoldAfter) }

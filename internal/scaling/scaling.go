@@ -15,6 +15,10 @@ import (
 // MaxCreate is the most that one activity creates. Unit: instances.
 const MaxCreate = 2000
 
+// HoldAfter is how often the same cause may come in a row before it is only
+// tried now and then, where nothing else is set.
+const HoldAfter = 3
+
 // MaxPiece is the most that one request asks for. Unit: instances.
 const MaxPiece = 100
 
@@ -253,11 +257,13 @@ type Candidate struct {
 	// Price per hour, as in ResourcePool.
 	Price int64
 	// Share is how many this one gives before the next is asked; 0: as many
-	// as are missing.
+	// as are missing. Where zones are balanced, it is what its zone is to get,
+	// or, at 0 and below, by how much that zone is above the others.
 	Share int
 	// ShareWith is the same for candidates that fill one share together.
 	ShareWith string
-	Disk      string
+	// Disk as in ResourcePool.
+	Disk string
 }
 
 // Decision is what a group does next.

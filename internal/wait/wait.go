@@ -8,6 +8,8 @@ package wait
 import (
 	"reflect"
 	"time"
+
+	"github.com/poolkeeper/poolkeeper/internal/fault"
 )
 
 // Settings are the waits. Each is a positive duration.
@@ -78,6 +80,21 @@ type Settings struct {
 	Retry, RetryMost time.Duration
 	// Conflict is the pause after a write that somebody else overtook.
 	Conflict time.Duration
+
+	// Expiry is the shortest time for which a refusal of the catalogue is
+	// remembered; its longer ones keep their proportion to it.
+	Expiry time.Duration
+	// Backoff is the longest first wait of a growing one, BackoffMost the
+	// longest of all, of the catalogue.
+	Backoff, BackoffMost time.Duration
+	// Throttled is the window to whose end throttling lasts.
+	Throttled time.Duration
+	// HookTimeout is the default heartbeat timeout of a lifecycle hook.
+	HookTimeout time.Duration
+	// ExpiryWarning is how long before its end a subscription is warned of.
+	ExpiryWarning time.Duration
+	// ClockMargin is by how much our own clock may be off, either way.
+	ClockMargin time.Duration
 }
 
 // Defaults are the waits of production.
@@ -93,6 +110,19 @@ func Defaults() Settings {
 		SettingsCheck: 10 * time.Minute, SettingsRetry: 30 * time.Second, Stock: 10 * time.Minute,
 		StatusInterval: time.Second, Gather: 20 * time.Millisecond,
 		Retry: 2 * time.Second, RetryMost: time.Minute, Conflict: 50 * time.Millisecond,
+		Expiry: shortest, Backoff: 2 * time.Second, BackoffMost: 5 * time.Minute, Throttled: time.Minute,
+		HookTimeout: 10 * time.Minute, ExpiryWarning: 7 * 24 * time.Hour, ClockMargin: time.Minute,
+	}
+}
+
+// shortest is the default of Expiry: the shortest expiry of the catalogue.
+const shortest = 5 * time.Minute
+
+// Faults are the waits of the failure catalogue.
+func (s Settings) Faults() fault.Waits {
+	return fault.Waits{
+		Divide:       int(max(shortest/max(s.Expiry, 1), 1)),
+		BackoffFirst: s.Backoff, BackoffMax: s.BackoffMost, Recheck: s.Held, Minute: s.Throttled,
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"reflect"
 	"testing"
 	"time"
+
+	"github.com/poolkeeper/poolkeeper/internal/fault"
 )
 
 func TestEveryWaitHasADefaultAndIsDivided(t *testing.T) {
@@ -25,5 +27,28 @@ func TestAFactorOfOneChangesNothing(t *testing.T) {
 		if Defaults().Divided(by) != Defaults() {
 			t.Errorf("divided by %v, the waits changed", by)
 		}
+	}
+}
+
+func TestTheCatalogueIsDividedToo(t *testing.T) {
+	now := time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)
+	for name, c := range map[string]struct {
+		code  fault.Code
+		by    float64
+		tries int
+		want  time.Duration
+	}{
+		"no stock is remembered for 5 minutes":         {fault.NoStock, 1, 1, 5 * time.Minute},
+		"a tenth of it where waits are a tenth":         {fault.NoStock, 10, 1, 30 * time.Second},
+		"a quota is remembered twice as long":           {fault.ElasticQuota, 100, 1, 6 * time.Second},
+		"what only an edit mends is rechecked":          {fault.ForbiddenRAM, 1, 1, 30 * time.Minute},
+		"a backoff grows to its longest and no further": {fault.ServiceUnavailable, 1, 99, 5 * time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, ok := Defaults().Divided(c.by).Faults().Wait(fault.Lookup(c.code).Retry, c.tries, now, 0.999999999)
+			if !ok || c.want-got > c.want/1000 || got > c.want {
+				t.Errorf("wait = %v, %v, want %v", got, ok, c.want)
+			}
+		})
 	}
 }

@@ -1,0 +1,191 @@
+package scaling
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/poolkeeper/poolkeeper/internal/fault"
+)
+
+// scaleOut calls marked instances back, newest mark first, then creates.
+func (p *plan) scaleOut() {
+	back := slices.DeleteFunc(slices.Clone(p.s.Instances), func(i Instance) bool {
+		return i.Marked.IsZero() || i.ReleaseSent || i.Named || p.out[i.Name] || i.FailedToJoin || i.Unhealthy || i.Removed || i.Unknown
+	})
+	slices.SortStableFunc(back, func(a, b Instance) int { return b.Marked.Compare(a.Marked) })
+	for _, i := range back[:min(len(back), p.d.Missing)] {
+		p.d.CallBack = append(p.d.CallBack, i.Name)
+	}
+	if n := len(p.d.CallBack); n > 0 {
+		p.d.Cause = p.cause(fmt.Sprintf("expected number %d: %s called back", p.s.Desired, some(n, "instance")))
+		return
+	}
+	n := p.tryOne(min(p.d.Missing, MaxCreate))
+	if n == 0 {
+		return
+	}
+	usable := p.usable()
+	p.create(n, candidates(p, usable, n))
+	if p.d.Create > 0 {
+		p.d.Cause = p.cause(fmt.Sprintf("scale out from %d to %d", p.d.Counted+p.s.Uncertain, p.s.Desired))
+	}
+}
+
+// create sets how many are created where, without those shares that no zone may
+// take over.
+func (p *plan) create(n int, list []Candidate) {
+	if len(list) == 0 {
+		p.noCandidate()
+		return
+	}
+	if p.s.Settings.Policy == DistributionBalancing && p.s.Settings.StrictBalance {
+		n = min(n, shares(list))
+		if n == 0 {
+			p.noCandidate()
+			return
+		}
+	}
+	p.d.Create, p.d.Candidates, p.d.Wake = n, list, time.Time{}
+}
+
+// tryOne bounds what is created after machines failed again and again: one is
+// tried, and the rest waits for what becomes of it.
+func (p *plan) tryOne(n int) int {
+	memory, waiting := p.joinMemory()
+	if waiting || memory.Code == "" || !p.s.held(memory) {
+		return n
+	}
+	for _, i := range p.s.Instances {
+		if p.counts(i) && !i.Joined && !i.FailedToJoin && i.Created.After(memory.Last) {
+			p.block(p.reason(memory, "one machine is tried, "+i.Name+": the rest waits for what becomes of it"))
+			return 0
+		}
+	}
+	return min(n, 1)
+}
+
+// usable are the resource pools that may be asked now.
+func (p *plan) usable() []ResourcePool {
+	var list []ResourcePool
+	for _, pool := range p.s.Pools {
+		if _, blocked := p.s.obstacle(pool); !blocked {
+			list = append(list, pool)
+		}
+	}
+	return list
+}
+
+// obstacle is what keeps a resource pool from being asked now; of several, the
+// one that lasts longest.
+func (s Snapshot) obstacle(pool ResourcePool) (Refusal, bool) {
+	switch {
+	case pool.Constraint != "":
+		return Refusal{Code: pool.Constraint}, true
+	case pool.FreeAddresses == 0:
+		return Refusal{Code: fault.PrivateIPAddress, Until: s.NextLook}, true
+	}
+	if r, refused := s.refusal(pool); refused {
+		return r, true
+	}
+	if pool.soldOut() {
+		return Refusal{Code: fault.NoStock, Until: s.NextLook}, true
+	}
+	return Refusal{}, false
+}
+
+// refusal is the remembered refusal that speaks of a pool and has not expired.
+func (s Snapshot) refusal(pool ResourcePool) (Refusal, bool) {
+	var worst Refusal
+	for _, r := range s.Refusals {
+		if r.Until.After(s.Now) && r.Until.After(worst.Until) && r.covers(pool.place()) && !s.edited(r) {
+			worst = r
+		}
+	}
+	return worst, worst.Code != ""
+}
+
+// edited says whether the settings changed since, where that ends the wait: for
+// what only an edit is expected to mend, and for machines that failed.
+func (s Snapshot) edited(r Refusal) bool {
+	kind := fault.Lookup(r.Code).Retry.Kind
+	return (kind == fault.RetryEdit || ofMachines(r.Code)) && r.Generation > 0 && s.Generation > r.Generation
+}
+
+// covers says whether a refusal speaks of a place too.
+func (r Refusal) covers(place fault.Place) bool {
+	return r.All || ofMachines(r.Code) || fault.Lookup(r.Code).Scope.Covers(r.Place, place)
+}
+
+// noCandidate says why no resource pool can be asked, the cause of the whole
+// first, and when one can be asked again.
+func (p *plan) noCandidate() {
+	reasons := map[fault.Code]*Reason{}
+	var codes []fault.Code
+	pools := map[fault.Code]int{}
+	of := 0
+	for _, pool := range p.s.Pools {
+		r, blocked := p.s.obstacle(pool)
+		if !blocked {
+			continue
+		}
+		of++
+		if reasons[r.Code] == nil {
+			reason := p.reason(r, "")
+			reasons[r.Code] = &reason
+			codes = append(codes, r.Code)
+		} else if sooner(r.Until, reasons[r.Code].Until) {
+			reasons[r.Code].Until = r.Until
+		}
+		pools[r.Code]++
+		if sooner(r.Until, p.d.Wake) {
+			p.d.Wake = r.Until
+		}
+	}
+	slices.SortFunc(codes, func(a, b fault.Code) int { return cmp.Or(pools[b]-pools[a], cmp.Compare(a, b)) })
+	if whole := p.whole(codes, of); whole.Text != "" {
+		p.block(whole)
+	}
+	for _, c := range codes {
+		reasons[c].Text = fmt.Sprintf("%s (%d of %d resource pools)", fault.Lookup(c).Cause, pools[c], len(p.s.Pools))
+		p.block(*reasons[c])
+	}
+}
+
+// sooner says whether a known time is before another, which may be unknown.
+func sooner(a, b time.Time) bool { return !a.IsZero() && (b.IsZero() || a.Before(b)) }
+
+// whole is the one reason that speaks of all candidates together.
+func (p *plan) whole(codes []fault.Code, of int) Reason {
+	r := Reason{Until: p.d.Wake}
+	switch {
+	case len(p.s.Pools) == 0:
+		r.Text = "what the cloud can give is not known yet"
+	case of == 0:
+		r.Text = "no resource pool is billed as the pool wants"
+	case all(codes, func(e fault.Entry) bool { return e.Scope == fault.ScopeDisk }):
+		r.Code = fault.DiskTypeNoStock
+	case all(codes, func(e fault.Entry) bool { return e.Code == fault.InstanceTypeNotAuthorized }):
+		return Reason{} // the only code says it
+	case slices.ContainsFunc(codes, func(c fault.Code) bool { return ofStock(fault.Lookup(c)) }):
+		r.Code = fault.InstanceTypeNoStock
+	}
+	if r.Code != "" {
+		r.Text = fault.Lookup(r.Code).Cause
+	}
+	return r
+}
+
+// ofStock says whether a failure is that of a resource pool which gives nothing
+// for now.
+func ofStock(e fault.Entry) bool { return e.Scope == fault.ScopePool && e.Next == fault.NextFallOver }
+
+func all(codes []fault.Code, is func(fault.Entry) bool) bool {
+	return len(codes) > 0 && !slices.ContainsFunc(codes, func(c fault.Code) bool { return !is(fault.Lookup(c)) })
+}
+
+// reason tells what a refusal means for the group.
+func (p *plan) reason(r Refusal, text string) Reason {
+	return Reason{Code: r.Code, Text: text, Since: r.First, Until: r.Until, Count: r.Count, Held: r.Count > 0 && p.s.held(r), Burnt: r.Burnt}
+}

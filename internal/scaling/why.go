@@ -1,0 +1,122 @@
+package scaling
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/poolkeeper/poolkeeper/internal/fault"
+)
+
+// Why is why a group is not at its desired number, and what comes next.
+type Why struct {
+	// Short is how many are missing; negative: too many.
+	Short int
+	// Code of what stands in the way; empty where nothing failed.
+	Code fault.Code
+	// Sentence tells it, without a full stop.
+	Sentence string
+	// Since is when it began, Next when the next try is due; zero where not
+	// known, or where an event decides.
+	Since, Next time.Time
+	// NextStep is what is tried next.
+	NextStep string
+	// Edit is the smallest edit, or the one thing outside, that would help;
+	// empty where nothing has to be done.
+	Edit string
+	// Count is how often the cause came in a row; Held is true where it is only
+	// tried now and then; Burnt is what the tries cost. Unit: millionths of the
+	// currency.
+	Count int
+	Held  bool
+	Burnt int64
+}
+
+// Explain says why a group is not at its number; ok is false where it is, and
+// nothing stands in the way.
+func Explain(s Snapshot, d Decision) (w Why, ok bool) {
+	w.Short = s.Desired - d.Counted
+	if w.Short == 0 && d.Empty() && len(d.Blocked) == 0 {
+		return Why{}, false
+	}
+	w.Next = d.Wake
+	switch {
+	case !d.Empty():
+		w.Sentence, w.NextStep = d.Cause, nextStep(d)
+	case len(d.Blocked) > 0:
+		w.because(s, d)
+	case s.Busy:
+		w.Sentence, w.NextStep = "an activity is under way", "what is missing when it ends is decided then"
+	case s.Uncertain > 0 && w.Short > 0:
+		w.Sentence = fmt.Sprintf("a call whose answer was lost may have made %s", some(s.Uncertain, "instance"))
+		w.NextStep = "the cloud is searched for them by tag"
+	case w.Short < 0:
+		w.Sentence = some(-w.Short, "instance") + " too many, not yet shown by a look at the cloud"
+		w.NextStep = "they are released when they were seen"
+	default:
+		w.Sentence, w.NextStep = "instances are on their way", "the next look at the cloud decides"
+	}
+	return w, true
+}
+
+// because takes over the first reason.
+func (w *Why) because(s Snapshot, d Decision) {
+	r := d.Blocked[0]
+	w.Code, w.Sentence = r.Code, r.Text
+	for _, other := range d.Blocked {
+		w.Held = w.Held || other.Held
+		w.Count = max(w.Count, other.Count)
+		w.Burnt += other.Burnt
+		if sooner(other.Since, w.Since) {
+			w.Since = other.Since
+		}
+		if sooner(other.Until, w.Next) {
+			w.Next = other.Until
+		}
+	}
+	w.Edit = edit(s, r)
+	switch {
+	case r.Code == fault.OnlyKeptInstances:
+		w.NextStep = "they are released when they are no longer kept"
+	case !w.Next.IsZero():
+		w.NextStep = "the resource pools are asked again"
+	default:
+		w.NextStep = "nothing is tried until that changes"
+	}
+}
+
+// edit is the smallest thing that would help.
+func edit(s Snapshot, r Reason) string {
+	switch r.Code {
+	case "":
+		return ""
+	case fault.OnlyKeptInstances:
+		if len(r.Names) > 0 {
+			if i, ok := s.find(r.Names[0]); ok {
+				return WayOut(i.Name, i.Kept)
+			}
+		}
+	case fault.InstanceTypeNoStock, fault.NoStock:
+		if len(zonesOf(s.Pools)) < 2 {
+			return "add a vSwitch in another zone, or another instance type"
+		}
+		return "add another instance type, or a vSwitch in another zone"
+	case fault.PrivateIPAddress:
+		return "add a vSwitch with free addresses"
+	}
+	return fault.Lookup(r.Code).Solution
+}
+
+// nextStep is what a decision does.
+func nextStep(d Decision) string {
+	switch {
+	case len(d.CallBack) > 0:
+		return some(len(d.CallBack), "instance") + " called back"
+	case d.Create > 0:
+		return some(d.Create, "instance") + " created"
+	case len(d.Release) > 0:
+		return some(len(d.Release), "instance") + " released"
+	case len(d.TakeOut) > 0:
+		return some(len(d.TakeOut), "instance") + " taken out"
+	}
+	return some(len(d.BringIn), "instance") + " brought in"
+}
