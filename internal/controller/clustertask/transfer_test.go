@@ -123,7 +123,7 @@ func TestKeptOnesAreOnlyTakenOutAndNamed(t *testing.T) {
 	b.looks("rm", 2)
 	b.carryOut()
 	b.region.seen["i-1"] = clustertask.Seen{Ours: true} // the untag call has not landed
-	b.looks("rm", 2)
+	b.looks("rm", 5)
 	b.state("rm", api.TaskRunning)
 	b.region.seen["i-1"] = clustertask.Seen{}
 	b.looks("rm", 4)
