@@ -11,7 +11,7 @@ import (
 )
 
 func (a *app) activityCommand() *cobra.Command {
-	cmd := noun("activity", "Scaling activities: what was decided and what came of it", a.activityList(), a.activityGet())
+	cmd := Noun("activity", "Scaling activities: what was decided and what came of it", a.activityList(), a.activityGet())
 	cmd.Aliases = []string{"activities"}
 	return cmd
 }

@@ -195,8 +195,9 @@ func asNoun(cmd *cobra.Command) *cobra.Command {
 	return cmd
 }
 
-// noun makes the command of a noun.
-func noun(use, short string, verbs ...*cobra.Command) *cobra.Command {
+// Noun makes a command that groups verbs: alone it prints its help, and a verb
+// that it does not have is refused with the nearest one.
+func Noun(use, short string, verbs ...*cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{Use: use, Short: short}
 	cmd.AddCommand(verbs...)
 	return asNoun(cmd)

@@ -141,7 +141,7 @@ func isUnknownCommand(err error) bool {
 	s := err.Error()
 	return strings.HasPrefix(s, "unknown command") || strings.HasPrefix(s, "accepts ") ||
 		strings.HasPrefix(s, "requires at least") || strings.HasPrefix(s, "required flag") ||
-		strings.HasPrefix(s, "invalid argument") || strings.HasPrefix(s, "if any flags in the group") ||
+		strings.HasPrefix(s, `invalid argument "`) || strings.HasPrefix(s, "if any flags in the group") ||
 		strings.HasPrefix(s, "at least one of the flags")
 }
 

@@ -45,7 +45,7 @@ func (a *app) faultCommand() *cobra.Command {
 			return c.emit(result{views: []any{v}, text: v.Describe(c.color)})
 		}),
 	}
-	cmd := noun("fault", "The catalogue of failures: cause, solution, retry rule", list, get)
+	cmd := Noun("fault", "The catalogue of failures: cause, solution, retry rule", list, get)
 	cmd.Aliases = []string{"faults"}
 	return cmd
 }

@@ -18,7 +18,7 @@ func (a *app) instanceCommand() *cobra.Command {
 		verbs = append(verbs, a.instanceMark(m))
 	}
 	verbs = append(verbs, a.instanceClaim(v1alpha1.TaskAdopt), a.instanceClaim(v1alpha1.TaskDisown))
-	cmd := noun("instance", "Instances: machines of the cloud that pools have", verbs...)
+	cmd := Noun("instance", "Instances: machines of the cloud that pools have", verbs...)
 	cmd.Aliases = []string{"instances"}
 	return cmd
 }

@@ -12,7 +12,7 @@ import (
 )
 
 func (a *app) nodeCommand() *cobra.Command {
-	cmd := noun("node", "Nodes of pools, each with its instance", a.nodeList(), a.nodeGet(), a.nodeRemove(), a.nodeAttach(), a.nodeRejoin(), a.nodeForget())
+	cmd := Noun("node", "Nodes of pools, each with its instance", a.nodeList(), a.nodeGet(), a.nodeRemove(), a.nodeAttach(), a.nodeRejoin(), a.nodeForget())
 	cmd.Aliases = []string{"nodes"}
 	return cmd
 }

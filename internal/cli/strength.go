@@ -13,7 +13,7 @@ import (
 )
 
 func (a *app) strengthCommand() *cobra.Command {
-	return noun("strength", "Elastic strength: what the cloud could give a pool", &cobra.Command{
+	return Noun("strength", "Elastic strength: what the cloud could give a pool", &cobra.Command{
 		Use: "get POOL", Short: "Show the outlook of each instance type in each vSwitch of a pool", Args: oneArg("pool"), ValidArgsFunction: a.complete(pools, 1),
 		Long:    "Show the outlook of each instance type in each vSwitch of a pool, as the controller last\nread it from the cloud, with refusals that are still remembered.",
 		Example: "  poolkeeper strength get demo\n  poolkeeper strength get demo -o json",
@@ -52,7 +52,7 @@ func (a *app) costCommand() *cobra.Command {
 	}
 	get.Flags().StringVar(&by, "by", "", "one line per zone, type, billing or instance")
 	_ = get.RegisterFlagCompletionFunc("by", cobra.FixedCompletions(view.CostKeys, cobra.ShellCompDirectiveNoFileComp))
-	return noun("cost", "What pools cost", get)
+	return Noun("cost", "What pools cost", get)
 }
 
 func (c *call) cost(pool, by string) error {

@@ -13,7 +13,7 @@ import (
 )
 
 func (a *app) taskCommand() *cobra.Command {
-	cmd := noun("task", "Tasks: one request each, and what came of it", a.taskList(), a.taskGet(), a.taskWatch(), a.taskCancel())
+	cmd := Noun("task", "Tasks: one request each, and what came of it", a.taskList(), a.taskGet(), a.taskWatch(), a.taskCancel())
 	cmd.Aliases = []string{"tasks"}
 	return cmd
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // lookAnyway is how long a follower waits for news before it looks without
-// any: a watch can die without saying so. Unit of redraws: a quarter of it.
+// any: a watch can die without saying so, and a clock on the screen goes on.
 const lookAnyway = time.Second
 
 // watch wakes whenever pool or tasks may have changed, and every lookAnyway

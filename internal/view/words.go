@@ -95,7 +95,7 @@ func PoolTone(p *v1alpha1.NodePool) Tone {
 		return ToneHold
 	case Complete(p):
 		return ToneOK
-	case p.Status.State == v1alpha1.PoolActive:
+	case p.Status.State == v1alpha1.PoolActive && begun(p):
 		return ToneWarn
 	default:
 		return ToneBusy
