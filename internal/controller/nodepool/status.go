@@ -106,14 +106,19 @@ func onlyKept(g *api.ScalingGroup) bool {
 // why names the one reason for which the pool is not as wished: what keeps the
 // group from its number first, then settings, then machines that do not join.
 func why(pool *api.NodePool, p *passed, t *tally, now time.Time) *api.Why {
-	var w *api.Why
+	var w, group *api.Why
+	if p.group != nil {
+		group = p.group.Status.Why
+	}
 	switch {
-	case p.group != nil && p.group.Status.Why != nil:
-		return p.group.Status.Why.DeepCopy()
+	case group != nil && group.Code != "":
+		return group.DeepCopy()
 	case p.verdict.state == metav1.ConditionFalse:
 		w = &api.Why{Code: p.verdict.code, Sentence: cut("the cloud has not what the spec names: "+p.verdict.message, 1024), Solution: "name in the spec what the cloud has"}
 	case t.counts.Failed > 0:
 		w = &api.Why{Code: t.code(), Sentence: fmt.Sprintf("%d of its machines did not join: %s", t.counts.Failed, some(t.failed)), Solution: "read step and log: kubectl get instances; poolkeeper task causes"}
+	case group != nil:
+		return group.DeepCopy()
 	case t.counts.Offline > 0:
 		w = &api.Why{Sentence: fmt.Sprintf("%d of its nodes are not Ready or gone from the API: %s", t.counts.Offline, some(t.offline)), Solution: "look at their kubelets; an instance whose machine is beyond help: poolkeeper node remove --release"}
 	default:
