@@ -44,11 +44,7 @@ func (w *work) followWave(ctx context.Context, pool *api.NodePool, mine []string
 		}
 		w.event("", fmt.Sprintf("taken back: %s; expected number is %d", names(back), pool.Spec.ExpectedNodes))
 	}
-	for _, id := range w.t.Status.WaveInstances { // entries that went before a crash could write why
-		if !slices.Contains(mine, id) && w.result(id).State == stateRunning {
-			w.set(id, stateFailed, "its entry was taken back")
-		}
-	}
+	w.noteTakenBack(mine)
 	w.t.Status.Progress = w.tally()
 	if pending {
 		if len(back) > 0 {
@@ -59,6 +55,16 @@ func (w *work) followWave(ctx context.Context, pool *api.NodePool, mine []string
 	w.t.Status.WaveDone = true
 	w.stage(fmt.Sprintf("Wave %d", w.t.Status.Wave), api.TaskSuccess)
 	return w.Waits.Conflict, w.write(ctx)
+}
+
+// noteTakenBack gives a result to instances whose entries went before a crash
+// could write why.
+func (w *work) noteTakenBack(mine []string) {
+	for _, id := range w.t.Status.WaveInstances {
+		if !slices.Contains(mine, id) && w.result(id).State == stateRunning {
+			w.set(id, stateFailed, "its entry was taken back")
+		}
+	}
 }
 
 // cancelWave says why what can still be taken back is; empty: it goes on.

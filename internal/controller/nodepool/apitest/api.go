@@ -45,68 +45,91 @@ func Scheme(t testing.TB) *runtime.Scheme {
 	return s
 }
 
-// New returns a client of a fresh API server with these objects. Each write is
-// told to watch, where it is not nil, before it is carried out; an error of it
-// refuses the write.
-func New(t testing.TB, watch func(verb string, obj client.Object) error, objs ...client.Object) client.WithWatch {
-	var serial atomic.Int64
-	prepare := func(o client.Object) {
-		if o.GetUID() == "" {
-			o.SetUID(types.UID(fmt.Sprintf("%08x-0000-0000-0000-%012d", serial.Add(1)*0x10203, serial.Load())))
-		}
-		if o.GetGeneration() == 0 {
-			o.SetGeneration(1)
-		}
+// Watch is told of each write before it is carried out: its verb (create,
+// update, patch, delete, or the name of a subresource) and the object. An
+// error refuses the write.
+type Watch func(verb string, obj client.Object) error
+
+// server is what the writes of one test go through.
+type server struct {
+	watch  Watch
+	serial atomic.Int64
+}
+
+// New returns a client of a fresh API server with these objects. The watch may
+// be nil.
+func New(t testing.TB, watch Watch, objs ...client.Object) client.WithWatch {
+	s := &server{watch: watch}
+	if watch == nil {
+		s.watch = func(string, client.Object) error { return nil }
 	}
 	for _, o := range objs {
-		prepare(o)
-	}
-	if watch == nil {
-		watch = func(string, client.Object) error { return nil }
+		s.prepare(o)
 	}
 	return fake.NewClientBuilder().WithScheme(Scheme(t)).WithObjects(objs...).
 		WithStatusSubresource(&api.NodePool{}, &api.ScalingGroup{}, &api.ScalingActivity{}, &api.Instance{}, &api.ClusterTask{}).
 		WithInterceptorFuncs(interceptor.Funcs{
-			Create: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.CreateOption) error {
-				prepare(o)
-				if err := watch("create", o); err != nil {
-					return err
-				}
-				return c.Create(ctx, o, opts...)
-			},
-			Update: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.UpdateOption) error {
-				if err := watch("update", o); err != nil {
-					return err
-				}
-				old := o.DeepCopyObject().(client.Object)
-				if err := c.Get(ctx, client.ObjectKeyFromObject(o), old); err != nil {
-					return err
-				}
-				o.SetGeneration(old.GetGeneration())
-				if spec(o) != spec(old) {
-					o.SetGeneration(old.GetGeneration() + 1)
-				}
-				return c.Update(ctx, o, opts...)
-			},
-			Patch: func(ctx context.Context, c client.WithWatch, o client.Object, p client.Patch, opts ...client.PatchOption) error {
-				if err := watch("patch", o); err != nil {
-					return err
-				}
-				return c.Patch(ctx, o, p, opts...)
-			},
-			Delete: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.DeleteOption) error {
-				if err := watch("delete", o); err != nil {
-					return err
-				}
-				return c.Delete(ctx, o, opts...)
-			},
-			SubResourceUpdate: func(ctx context.Context, c client.Client, sub string, o client.Object, opts ...client.SubResourceUpdateOption) error {
-				if err := watch(sub, o); err != nil {
-					return err
-				}
-				return c.SubResource(sub).Update(ctx, o, opts...)
-			},
+			Create: s.create, Update: s.update, Patch: s.patch, Delete: s.remove, SubResourceUpdate: s.updateSub,
 		}).Build()
+}
+
+// prepare gives a new object what an API server gives it.
+func (s *server) prepare(o client.Object) {
+	if o.GetUID() == "" {
+		n := s.serial.Add(1)
+		o.SetUID(types.UID(fmt.Sprintf("%08x-0000-0000-0000-%012d", n*0x10203, n)))
+	}
+	if o.GetGeneration() == 0 {
+		o.SetGeneration(1)
+	}
+}
+
+func (s *server) create(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.CreateOption) error {
+	s.prepare(o)
+	if err := s.watch("create", o); err != nil {
+		return err
+	}
+	return c.Create(ctx, o, opts...)
+}
+
+// update raises the generation where the spec changes.
+func (s *server) update(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.UpdateOption) error {
+	if err := s.watch("update", o); err != nil {
+		return err
+	}
+	old, ok := o.DeepCopyObject().(client.Object)
+	if !ok {
+		return fmt.Errorf("update %s: it is no object", o.GetName())
+	}
+	if err := c.Get(ctx, client.ObjectKeyFromObject(o), old); err != nil {
+		return err
+	}
+	o.SetGeneration(old.GetGeneration())
+	if spec(o) != spec(old) {
+		o.SetGeneration(old.GetGeneration() + 1)
+	}
+	return c.Update(ctx, o, opts...)
+}
+
+func (s *server) patch(ctx context.Context, c client.WithWatch, o client.Object, p client.Patch, opts ...client.PatchOption) error {
+	if err := s.watch("patch", o); err != nil {
+		return err
+	}
+	return c.Patch(ctx, o, p, opts...)
+}
+
+func (s *server) remove(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.DeleteOption) error {
+	if err := s.watch("delete", o); err != nil {
+		return err
+	}
+	return c.Delete(ctx, o, opts...)
+}
+
+func (s *server) updateSub(ctx context.Context, c client.Client, sub string, o client.Object, opts ...client.SubResourceUpdateOption) error {
+	if err := s.watch(sub, o); err != nil {
+		return err
+	}
+	return c.SubResource(sub).Update(ctx, o, opts...)
 }
 
 // spec is the spec of an object as text.
