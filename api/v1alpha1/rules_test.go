@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"github.com/cockroachdb/datadriven"
-	jsonpatch "gopkg.in/evanphx/json-patch.v4"
 	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
 	structuralschema "k8s.io/apiextensions-apiserver/pkg/apiserver/schema"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel"
@@ -133,22 +132,33 @@ func TestRules(t *testing.T) {
 // patched returns base with a merge patch, written in YAML, on it.
 func patched(t *testing.T, base []byte, patch string) map[string]any {
 	t.Helper()
-	p, err := yaml.YAMLToJSON([]byte(patch))
-	if err != nil {
-		t.Fatalf("read patch: %v\n%s", err, patch)
-	}
-	if strings.TrimSpace(patch) == "" {
-		p = []byte("{}")
-	}
-	b, err := jsonpatch.MergePatch(base, p)
-	if err != nil {
-		t.Fatalf("apply patch: %v\n%s", err, patch)
-	}
-	var out map[string]any
-	if err := yaml.Unmarshal(b, &out); err != nil {
+	var object, change map[string]any
+	if err := yaml.Unmarshal(base, &object); err != nil {
 		t.Fatal(err)
 	}
-	return integers(out).(map[string]any)
+	if err := yaml.Unmarshal([]byte(patch), &change); err != nil {
+		t.Fatalf("read patch: %v\n%s", err, patch)
+	}
+	return integers(merged(object, change)).(map[string]any)
+}
+
+// merged is a merge patch: null takes a field away, objects merge, all else
+// replaces.
+func merged(object, change map[string]any) map[string]any {
+	if object == nil {
+		object = map[string]any{}
+	}
+	for k, v := range change {
+		if sub, ok := v.(map[string]any); ok {
+			below, _ := object[k].(map[string]any)
+			object[k] = merged(below, sub)
+		} else if v == nil {
+			delete(object, k)
+		} else {
+			object[k] = v
+		}
+	}
+	return object
 }
 
 // integers turns whole floats into int64, as the API server's decoder does.
