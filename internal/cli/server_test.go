@@ -64,16 +64,34 @@ func closed(t *testing.T) string {
 	return s.URL
 }
 
-func TestAnswersOfTheServer(t *testing.T) {
+// saying is one command line, and what it must come to.
+type saying struct {
+	file     string
+	args     []string
+	wantCode int
+	want     string
+}
+
+func check(t *testing.T, sayings map[string]saying) {
+	t.Helper()
+	for name, tc := range sayings {
+		t.Run(name, func(t *testing.T) {
+			code, got := real(t, tc.file, tc.args...)
+			if code != tc.wantCode {
+				t.Errorf("exit %d, want %d", code, tc.wantCode)
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("stderr (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestServerOutOfReach: who does not answer is named, and how to go on.
+func TestServerOutOfReach(t *testing.T) {
 	down := closed(t)
 	host := strings.TrimPrefix(down, "http://")
-	invalid := `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Invalid","code":422,"message":"NodePool.poolkeeper.io \"web\" is invalid","details":{"name":"web","kind":"NodePool","causes":[{"reason":"FieldValueInvalid","message":"Invalid value: expectedNodes is above maxNodes: ask for fewer nodes, or raise maxNodes with it","field":"spec"}]}}`
-	for name, tc := range map[string]struct {
-		file     string
-		args     []string
-		wantCode int
-		want     string
-	}{
+	check(t, map[string]saying{
 		"a stopped local region says how to start it": {
 			file: kubeconfig(t, down, "poolkeeper", "local"), args: []string{"pool", "list"}, wantCode: ExitUnreachable,
 			want: "error: cannot reach the API server at " + host + "\ncause: connection refused; the local region in DIR is stopped\nnext:  `poolkeeper local up`\n",
@@ -86,6 +104,21 @@ func TestAnswersOfTheServer(t *testing.T) {
 			file: kubeconfig(t, down, "plain", "prod"), args: []string{"pool", "scale", "demo", "--expected-nodes", "3"}, wantCode: ExitUnreachable,
 			want: "error: cannot reach the API server at " + host + "\ncause: connection refused\nnext:  check --kubeconfig and --context: `kubectl cluster-info`\n",
 		},
+		"a server that is overloaded": {
+			file:     kubeconfig(t, answer(t, 503, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"ServiceUnavailable","code":503,"message":"etcd is away"}`), "plain", "prod"),
+			args:     []string{"node", "list"},
+			wantCode: ExitUnreachable,
+			want:     "error: the API server does not answer now\ncause: etcd is away\nnext:  try again in a moment\n",
+		},
+	})
+}
+
+// TestAnswersOfTheServer: what the server refuses is told in its own words,
+// with the exit code of the table.
+func TestAnswersOfTheServer(t *testing.T) {
+	down := closed(t)
+	invalid := `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Invalid","code":422,"message":"NodePool.poolkeeper.io \"web\" is invalid","details":{"name":"web","kind":"NodePool","causes":[{"reason":"FieldValueInvalid","message":"Invalid value: expectedNodes is above maxNodes: ask for fewer nodes, or raise maxNodes with it","field":"spec"}]}}`
+	check(t, map[string]saying{
 		"a cluster without our kinds says so": {
 			file: kubeconfig(t, answer(t, 404, "404 page not found"), "plain", "prod"), args: []string{"pool", "get", "demo"}, wantCode: ExitNotFound,
 			want: "error: cannot read node pool demo\ncause: this cluster does not know the kinds of poolkeeper\nnext:  `poolkeeper local up` for a local region, or install the manifests of config/\nnext:  another cluster: --kubeconfig, --context\n",
@@ -104,21 +137,5 @@ func TestAnswersOfTheServer(t *testing.T) {
 			wantCode: ExitNotAllowed,
 			want:     "error: cannot list tasks\ncause: Unauthorized\nnext:  use credentials that the cluster accepts: --kubeconfig, --context\n",
 		},
-		"a server that is overloaded": {
-			file:     kubeconfig(t, answer(t, 503, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"ServiceUnavailable","code":503,"message":"etcd is away"}`), "plain", "prod"),
-			args:     []string{"node", "list"},
-			wantCode: ExitUnreachable,
-			want:     "error: the API server does not answer now\ncause: etcd is away\nnext:  try again in a moment\n",
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			code, got := real(t, tc.file, tc.args...)
-			if code != tc.wantCode {
-				t.Errorf("exit %d, want %d", code, tc.wantCode)
-			}
-			if diff := cmp.Diff(tc.want, got); diff != "" {
-				t.Errorf("stderr (-want +got):\n%s", diff)
-			}
-		})
-	}
+	})
 }

@@ -58,19 +58,24 @@ func (w *world) command(t *testing.T, d *datadriven.TestData) string {
 		d.ScanArgs(t, "kind", &kind)
 		w.deny[verb+" "+kind] = forbiddenBy(verb, kind, strings.TrimSpace(d.Input))
 	case "run":
-		how := typing{terminal: d.HasArg("terminal"), env: map[string]string{}}
-		line, stdin, _ := strings.Cut(d.Input, "\n")
-		how.stdin = stdin + "\n"
-		for _, a := range d.CmdArgs {
-			if a.Key != "terminal" {
-				how.env[a.Key] = a.Vals[0]
-			}
-		}
-		return w.run(line, how)
+		return w.typed(d)
 	default:
 		t.Fatalf("%s: unknown command %q", d.Pos, d.Cmd)
 	}
 	return ""
+}
+
+// typed runs the command line of a block: its first line; the rest is stdin.
+func (w *world) typed(d *datadriven.TestData) string {
+	how := typing{terminal: d.HasArg("terminal"), env: map[string]string{}}
+	line, stdin, _ := strings.Cut(d.Input, "\n")
+	how.stdin = stdin + "\n"
+	for _, a := range d.CmdArgs {
+		if a.Key != "terminal" {
+			how.env[a.Key] = a.Vals[0]
+		}
+	}
+	return w.run(line, how)
 }
 
 // forbiddenBy is a refusal as the API server words it: by RBAC, or by an
