@@ -170,7 +170,7 @@ filing() {
 	seen=${seen%%\"*}
 	rm -f $run/events
 	mkfifo $run/events
-	curl -sS -f -N -A poolkeeper --cacert $dir/ca.crt -H @$dir/credential \
+	curl -sS -f -N -A poolkeeper --max-time $((WATCH_SECONDS + 10)) --cacert $dir/ca.crt -H @$dir/credential \
 		"$requests?watch=1&fieldSelector=metadata.name%3D$name&resourceVersion=$seen&timeoutSeconds=$WATCH_SECONDS" >$run/events 2>$run/error &
 	grep -m 1 -o -e '"certificate":"[^"]*"' -e '"type":"Denied"[^}]*' -e '"type":"Failed"[^}]*' -e '^{"type":"DELETED"' $run/events >$run/verdict
 	kill $! 2>/dev/null
@@ -226,7 +226,7 @@ ok "request=$name"
 ready() {
 	rm -f $run/events
 	mkfifo $run/events
-	curl -sS -f -N -A poolkeeper --cacert $dir/ca.crt --cert $pki/kubelet-client-current.pem \
+	curl -sS -f -N -A poolkeeper --max-time $((WATCH_SECONDS + 10)) --cacert $dir/ca.crt --cert $pki/kubelet-client-current.pem \
 		"$API_SERVER/api/v1/nodes?watch=1&fieldSelector=metadata.name%3D$id&timeoutSeconds=$WATCH_SECONDS" >$run/events 2>$run/error &
 	grep -m 1 -o -e '"type":"Ready","status":"True"' $run/events >$run/verdict
 	code=$?
