@@ -99,6 +99,7 @@ func (w *run) carryOut(ctx context.Context) (time.Duration, error) {
 			return w.Waits.Retry, nil
 		}
 	}
+	ctx = cloud.WithAccount(ctx, w.group.Status.AccountID)
 	w.Sweeper.Busy(w.Now().Add(w.Waits.BusyAfter))
 	if err := w.named(ctx); err != nil {
 		return 0, err

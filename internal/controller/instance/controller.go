@@ -83,7 +83,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if err := p.observe(ctx); err != nil {
 		return ctrl.Result{}, err
 	}
-	err := errors.Join(p.mirror(ctx), p.leave(ctx), p.vanished(ctx))
+	ctx = cloud.WithAccount(ctx, g.Status.AccountID)
+	err := errors.Join(p.mirror(ctx), p.leave(ctx), p.vanished(ctx), p.uncordon(ctx))
 	return p.again(), err
 }
 
@@ -99,11 +100,8 @@ func (p *pass) observe(ctx context.Context) error {
 		if s, ok := p.picture.Instances[c.i.Name]; ok {
 			c.seen = &s
 		}
-		found, ok, err := p.Nodes.Find(ctx, c.i.Name, p.Region+"."+c.i.Name)
-		if err != nil {
-			return err
-		}
-		if ok {
+		// A Node of that name with another provider ID is not the instance's.
+		if found, ok, err := p.Nodes.Find(ctx, c.i.Name, p.Region+"."+c.i.Name); err == nil && ok {
 			c.node = &found
 		}
 		c.facts = p.facts(c)

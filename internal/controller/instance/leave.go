@@ -213,3 +213,9 @@ func ignoreConflict(err error) error {
 	}
 	return err
 }
+
+// uncordon takes our cordon off the nodes of instances that were called back.
+func (p *pass) uncordon(ctx context.Context) error {
+	back := p.which(func(c *aCase) bool { return c.i.Spec.Release == nil && c.node != nil && c.node.Cordoned })
+	return p.Each(len(back), func(n int) error { return p.Nodes.Uncordon(ctx, back[n].i.Name) })
+}

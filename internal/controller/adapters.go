@@ -1,0 +1,256 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"k8s.io/client-go/tools/clientcmd"
+
+	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/bootstrap"
+	"github.com/poolkeeper/poolkeeper/internal/cloud"
+	"github.com/poolkeeper/poolkeeper/internal/controller/clustertask"
+	"github.com/poolkeeper/poolkeeper/internal/controller/join"
+	"github.com/poolkeeper/poolkeeper/internal/controller/nodepool"
+	"github.com/poolkeeper/poolkeeper/internal/fault"
+	"github.com/poolkeeper/poolkeeper/internal/scaling"
+)
+
+type httpRequest = http.Request
+
+// clusterInfo reads address and CA of kube-public/cluster-info.
+func clusterInfo(text string) (string, []byte, error) {
+	c, err := clientcmd.Load([]byte(text))
+	if err == nil {
+		for _, k := range c.Clusters {
+			return k.Server, k.CertificateAuthorityData, nil
+		}
+	}
+	return "", nil, fault.New(fault.QueryEndpoints, "kube-public/cluster-info names no API server")
+}
+
+// market asks the cloud for the outlook of resource pools.
+type market struct{ cloud Provider }
+
+// Pools returns them in the order of vSwitches, then types, then charge types.
+func (m market) Pools(ctx context.Context, s *api.LaunchSettings, charges []api.ChargeType) ([]api.ResourcePoolStatus, error) {
+	want := make([]cloud.ChargeType, 0, len(charges))
+	for _, c := range charges {
+		want = append(want, cloud.ChargeType(c))
+	}
+	pools, err := m.cloud.ResourcePools(ctx, s.VSwitches, s.InstanceTypes, want...)
+	if err != nil {
+		return nil, err
+	}
+	misfits, err := m.cloud.Fits(ctx, s.ImageID, disks(s), s.InstanceTypes...)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]api.ResourcePoolStatus, 0, len(pools))
+	for _, p := range pools {
+		st := api.ResourcePoolStatus{VSwitch: p.VSwitch, Zone: p.Zone, InstanceType: p.InstanceType, ChargeType: api.ChargeType(p.ChargeType),
+			Stock: string(p.Stock), VCPU: int32(p.VCPU), MemoryMiB: p.MemoryMiB, FreeAddresses: int32(p.FreeAddresses)}
+		if p.Price.Known() {
+			st.PricePerHour, st.Currency = p.Price.Decimal(), p.Price.Currency
+		}
+		if p.Constraint != nil {
+			st.Constraint = string(p.Constraint.Code)
+		} else if f := misfits[p.InstanceType]; f != nil {
+			st.Constraint = string(f.Code)
+		}
+		out = append(out, st)
+	}
+	rank := func(p api.ResourcePoolStatus) int {
+		return slices.Index(s.VSwitches, p.VSwitch)*10000 + slices.Index(s.InstanceTypes, p.InstanceType)*10 + slices.Index(charges, p.ChargeType)
+	}
+	slices.SortStableFunc(out, func(a, b api.ResourcePoolStatus) int { return rank(a) - rank(b) })
+	return out, nil
+}
+
+func disk(d api.Disk) cloud.Disk {
+	return cloud.Disk{Category: d.Category, SizeGiB: int(d.SizeGiB), PerformanceLevel: d.PerformanceLevel, Encrypted: d.Encrypted, KMSKeyID: d.KMSKeyID}
+}
+
+func disks(s *api.LaunchSettings) []cloud.Disk {
+	out := []cloud.Disk{disk(s.SystemDisk)}
+	for _, d := range s.DataDisks {
+		out = append(out, disk(d))
+	}
+	return out
+}
+
+// encoder writes exact requests.
+type encoder struct {
+	*wiring
+	credentials join.Credentials
+}
+
+// Encode mints a join credential, renders the user data and writes each
+// candidate down.
+func (e *encoder) Encode(ctx context.Context, g *api.ScalingGroup, candidates []scaling.Candidate) (map[string][]byte, []string, time.Time, error) {
+	server, ca, err := e.nodeEndpoint(ctx)
+	if err != nil {
+		return nil, nil, time.Time{}, err
+	}
+	issued := time.Now()
+	token, expiry, err := e.credentials.Mint(ctx, g.Spec.Pool, e.waits.TokenLife)
+	if err != nil {
+		return nil, nil, time.Time{}, err
+	}
+	spec := &g.Spec
+	settings := bootstrap.Settings{
+		ClusterID: e.clusterID, Pool: spec.Pool, Region: e.Region, APIServer: server, CA: ca, Token: token, IssuedTime: issued, ExpiryTime: expiry,
+		Labels: spec.Nodes.Labels, Unschedulable: spec.Nodes.Unschedulable, LeaseDuration: e.NodeLease,
+		BeforeJoin: spec.UserData.BeforeJoin, AfterJoin: spec.UserData.AfterJoin,
+		Waits: bootstrap.Waits{JoinDeadline: e.joinDeadline(spec)},
+	}
+	for _, t := range spec.Nodes.Taints {
+		settings.Taints = append(settings.Taints, bootstrap.Taint{Key: t.Key, Value: t.Value, Effect: string(t.Effect)})
+	}
+	userData, err := bootstrap.Render(settings)
+	if err != nil {
+		return nil, nil, time.Time{}, err
+	}
+	data := map[string][]byte{"user-data": userData}
+	keys := make([]string, 0, len(candidates))
+	for n, c := range candidates {
+		body, err := e.Cloud.Encode(e.launch(g, c))
+		if err != nil {
+			return nil, nil, time.Time{}, err
+		}
+		key := "request-" + strconv.Itoa(n)
+		data[key], keys = body, append(keys, key)
+	}
+	return data, keys, expiry, nil
+}
+
+func (e *encoder) joinDeadline(s *api.ScalingGroupSpec) time.Duration {
+	if s.JoinDeadlineSeconds != nil {
+		return time.Duration(*s.JoinDeadlineSeconds) * time.Second
+	}
+	return e.waits.JoinDeadline
+}
+
+// launch is one candidate with everything else of the settings.
+func (e *encoder) launch(g *api.ScalingGroup, c scaling.Candidate) cloud.Launch {
+	s := &g.Spec
+	l := cloud.Launch{
+		VSwitch: c.VSwitch, Zone: c.Zone, InstanceType: c.InstanceType, ChargeType: cloud.ChargeType(c.ChargeType),
+		ImageID: s.ImageID, SystemDisk: disk(s.SystemDisk), SecurityGroups: s.SecurityGroups, DeploymentSet: s.DeploymentSet, RAMRole: s.RAMRole,
+		Name: "poolkeeper-" + s.Pool, HostName: "${instance_id}", Tags: map[string]string{},
+	}
+	for _, d := range s.DataDisks {
+		l.DataDisks = append(l.DataDisks, disk(d))
+	}
+	if s.Login != nil {
+		l.KeyPair = s.Login.KeyPair
+	}
+	if p := s.Billing.Subscription; p != nil && l.ChargeType == cloud.Subscription {
+		l.Period = cloud.Period{Count: int(p.Period), Unit: p.PeriodUnit, AutoRenew: p.AutoRenew}
+	}
+	if p := s.Billing.Spot; p != nil && l.ChargeType == cloud.Spot {
+		for _, limit := range p.PriceLimits {
+			if limit.InstanceType == c.InstanceType {
+				l.SpotPriceLimit, _ = cloud.ParsePrice(limit.PricePerHour, "")
+			}
+		}
+		l.SpotProtectedHours = 1
+		if p.ProtectedHours != nil {
+			l.SpotProtectedHours = int(*p.ProtectedHours)
+		}
+	}
+	for k, v := range s.Tags {
+		l.Tags[k] = v
+	}
+	for k, v := range (cloud.Origin{ClusterID: e.clusterID, Pool: s.Pool, GroupUID: string(g.UID)}).LaunchTags() {
+		l.Tags[k] = v
+	}
+	return l
+}
+
+// checker compares settings with what the cloud has.
+type checker struct{ cloud Provider }
+
+// Check returns each setting that the cloud has not.
+func (c checker) Check(ctx context.Context, _ string, s *api.LaunchSettings) ([]nodepool.Wrong, error) {
+	var out []nodepool.Wrong
+	missing := func(code fault.Code, field string, want, have []string) {
+		for _, w := range want {
+			if !slices.Contains(have, w) {
+				out = append(out, nodepool.Wrong{Code: code, Field: field, Value: w, Exists: have})
+			}
+		}
+	}
+	vs, err := c.cloud.VSwitches(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("check vSwitches: %w", err)
+	}
+	missing(fault.VSwitchNotFound, "vSwitches", s.VSwitches, names(vs, func(v cloud.VSwitch) string { return v.ID }))
+	types, err := c.cloud.InstanceTypes(ctx, s.InstanceTypes...)
+	if err != nil {
+		return nil, fmt.Errorf("check instance types: %w", err)
+	}
+	if have := names(types, func(t cloud.InstanceType) string { return t.Name }); len(have) < len(s.InstanceTypes) {
+		all, err := c.cloud.InstanceTypes(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("check instance types: %w", err)
+		}
+		missing(fault.TypeValueNotSupported, "instanceTypes", s.InstanceTypes, names(all, func(t cloud.InstanceType) string { return t.Name }))
+	}
+	images, err := c.cloud.Images(ctx, s.ImageID)
+	if err != nil {
+		return nil, fmt.Errorf("check image: %w", err)
+	}
+	if len(images) == 0 {
+		all, err := c.cloud.Images(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("check image: %w", err)
+		}
+		missing(fault.ImageNotFound, "imageID", []string{s.ImageID}, names(all, func(i cloud.Image) string { return i.ID }))
+	}
+	groups, err := c.cloud.SecurityGroups(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("check security groups: %w", err)
+	}
+	missing(fault.SecurityGroupNotFound, "securityGroups", s.SecurityGroups, names(groups, func(g cloud.SecurityGroup) string { return g.ID }))
+	if s.Login != nil && s.Login.KeyPair != "" {
+		pairs, err := c.cloud.KeyPairs(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("check key pair: %w", err)
+		}
+		missing(fault.KeyPairNotFound, "login.keyPair", []string{s.Login.KeyPair}, pairs)
+	}
+	return out, nil
+}
+
+func names[T any](list []T, of func(T) string) []string {
+	out := make([]string, 0, len(list))
+	for _, v := range list {
+		out = append(out, of(v))
+	}
+	return out
+}
+
+// looker looks at instances by their IDs.
+type looker struct {
+	cloud     Provider
+	clusterID string
+}
+
+// Look returns what is there of the given IDs.
+func (l looker) Look(ctx context.Context, ids ...string) (map[string]clustertask.Seen, error) {
+	found, err := l.cloud.Find(ctx, ids...)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]clustertask.Seen{}
+	for _, f := range found {
+		o, _ := cloud.OriginOf(f.Tags)
+		out[f.ID] = clustertask.Seen{Ours: o.ClusterID == l.clusterID, Pool: o.Pool}
+	}
+	return out, nil
+}

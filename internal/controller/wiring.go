@@ -1,0 +1,306 @@
+// Package controller wires the controllers together: one manager, one sweep of
+// the cloud, one client under the controller's own identity. In come settings
+// and the interfaces of a cloud, out comes a running controller. It holds no
+// decision of its own.
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	certificatesv1 "k8s.io/api/certificates/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	"k8s.io/client-go/kubernetes"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	runtimemetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/cloud"
+	"github.com/poolkeeper/poolkeeper/internal/controller/activity"
+	"github.com/poolkeeper/poolkeeper/internal/controller/clustertask"
+	"github.com/poolkeeper/poolkeeper/internal/controller/instance"
+	"github.com/poolkeeper/poolkeeper/internal/controller/join"
+	"github.com/poolkeeper/poolkeeper/internal/controller/nodepool"
+	"github.com/poolkeeper/poolkeeper/internal/controller/scalinggroup"
+	"github.com/poolkeeper/poolkeeper/internal/fault"
+	identity "github.com/poolkeeper/poolkeeper/internal/join"
+	"github.com/poolkeeper/poolkeeper/internal/metrics"
+	"github.com/poolkeeper/poolkeeper/internal/node"
+	"github.com/poolkeeper/poolkeeper/internal/sweep"
+	"github.com/poolkeeper/poolkeeper/internal/wait"
+)
+
+// Provider is all that the controllers ask of a cloud.
+type Provider interface {
+	cloud.Cloud
+	cloud.Encoder
+	cloud.Tags
+	cloud.Account
+	cloud.Checks
+}
+
+// Settings of a controller.
+type Settings struct {
+	Kube  *rest.Config
+	Cloud Provider
+	// Region of the cloud, as it stands in provider IDs.
+	Region string
+	// ClusterID is written into every tag; empty: the UID of kube-system.
+	ClusterID string
+	// Identity holds the region's certificates of instance identities, PEM.
+	Identity []byte
+	// NodeAPIServer is the URL of the API server as nodes reach it; empty: of
+	// kube-public/cluster-info. NodeCA is its certificate authority, PEM.
+	NodeAPIServer string
+	NodeCA        []byte
+	// NodeLease is how long a Node's lease lasts.
+	NodeLease time.Duration
+	// Factor divides every wait.
+	Factor float64
+	// MetricsAddress and HealthAddress; "0" for none.
+	MetricsAddress, HealthAddress string
+	// Workers is how many writes may be under way at once. Default 16.
+	Workers int
+}
+
+// Run runs all controllers until the context ends.
+func Run(ctx context.Context, s Settings) error {
+	w, err := prepare(ctx, s)
+	if err != nil {
+		return err
+	}
+	mgr := w.mgr
+	fw := fault.DefaultWaits()
+	if s.Factor > 1 {
+		fw = fw.Divided(int(s.Factor))
+	}
+	trust, err := identity.NewTrust(s.Identity)
+	if err != nil {
+		return err
+	}
+	c, live, events := mgr.GetClient(), mgr.GetAPIReader(), mgr.GetEventRecorderFor("poolkeeper") //nolint:staticcheck // the newer recorder has no events on cluster-scoped objects in default
+	credentials := join.Credentials{Client: c, Live: live, Now: time.Now}
+	each := w.each
+	setups := []interface{ SetupWithManager(ctrl.Manager) error }{
+		&nodepool.Reconciler{Client: c, Live: live, Now: time.Now, Waits: w.waits, Events: events,
+			Check: checker{s.Cloud}, Definitions: nodepool.CRDs{Cache: c, Live: live}, Credentials: credentials},
+		&scalinggroup.Reconciler{Cache: c, Live: live, Market: market{s.Cloud}, Encoder: &encoder{wiring: w, credentials: credentials}, Events: events,
+			Waits: w.waits, FaultWaits: fw, Now: time.Now, Account: w.account, Guard: w.guard},
+		&activity.Reconciler{Cache: c, Live: live, Cloud: s.Cloud, Tags: s.Cloud, Sweeper: w.sweeper, ClusterID: w.clusterID,
+			Waits: w.waits, Now: time.Now, Each: each, Allowed: s.Cloud.Allow,
+			Pause: func(n int) time.Duration { return fault.Backoff(w.waits.Retry, w.waits.RetryMost, n, 0.5) }},
+		&instance.Reconciler{Cache: c, Live: live, Cloud: s.Cloud, Tags: s.Cloud, Nodes: node.Cluster{Cache: c, Clients: w.kube}, Sweeper: w.sweeper,
+			Events: events, ClusterID: w.clusterID, Region: s.Region, Waits: w.waits, Now: time.Now, Each: each, Allowed: s.Cloud.Allow},
+		&clustertask.Reconciler{Client: c, Live: live, Now: time.Now, Waits: w.waits, Events: events, Look: looker{s.Cloud, w.clusterID}},
+		&join.Reconciler{Client: c, Now: time.Now, Waits: w.waits, Events: events, Trust: trust, Account: w.knownAccount, Region: s.Region,
+			Seeker: w, Replacer: credentials},
+	}
+	for _, r := range setups {
+		if err := r.SetupWithManager(mgr); err != nil {
+			return fmt.Errorf("set up controllers: %w", err)
+		}
+	}
+	if err := mgr.Add(w.sweeper); err != nil {
+		return err
+	}
+	return mgr.Start(ctx)
+}
+
+// wiring is what the controllers share.
+type wiring struct {
+	Settings
+	mgr       ctrl.Manager
+	kube      kubernetes.Interface
+	waits     wait.Settings
+	clusterID string
+	sweeper   *sweep.Sweeper
+	owner     atomic.Pointer[string]
+}
+
+func scheme() *runtime.Scheme {
+	s := runtime.NewScheme()
+	utilruntime.Must(clientgoscheme.AddToScheme(s))
+	utilruntime.Must(api.AddToScheme(s))
+	return s
+}
+
+func prepare(ctx context.Context, s Settings) (*wiring, error) {
+	w := &wiring{Settings: s, waits: wait.Defaults().Divided(s.Factor)}
+	w.Kube = rest.CopyConfig(s.Kube)
+	w.Kube.QPS, w.Kube.Burst = -1, -1 // the API server's own fairness bounds us
+	plain := rest.CopyConfig(w.Kube)
+	plain.ContentType = "application/vnd.kubernetes.protobuf"
+	plain.AcceptContentTypes = "application/vnd.kubernetes.protobuf,application/json"
+	var err error
+	if w.kube, err = kubernetes.NewForConfig(plain); err != nil {
+		return nil, fmt.Errorf("set up client: %w", err)
+	}
+	if w.clusterID, err = clusterID(ctx, w.kube, s.ClusterID); err != nil {
+		return nil, err
+	}
+	strip := cache.TransformStripManagedFields()
+	w.mgr, err = ctrl.NewManager(w.Kube, ctrl.Options{
+		Scheme:  scheme(),
+		Metrics: metricsserver.Options{BindAddress: s.MetricsAddress}, HealthProbeBindAddress: s.HealthAddress,
+		Cache: cache.Options{DefaultTransform: strip, ByObject: map[client.Object]cache.ByObject{
+			&corev1.Node{}: {Transform: node.Trim},
+			&certificatesv1.CertificateSigningRequest{}: {Transform: strip},
+		}},
+		Client: client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}, &corev1.ConfigMap{}, &corev1.Namespace{}, &corev1.ServiceAccount{}, &corev1.Pod{}}}},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("set up manager: %w", err)
+	}
+	metrics.Register(runtimemetrics.Registry)
+	w.sweeper = sweep.New(sweep.Options{Cloud: s.Cloud, ClusterID: w.clusterID, Waits: w.waits, Now: time.Now,
+		Report: func(took time.Duration, err error) {
+			metrics.SweepSeconds.Observe(took.Seconds())
+			if err != nil {
+				metrics.SweepErrors.Inc()
+				w.mgr.GetLogger().Error(err, "sweep of the cloud failed")
+			}
+		}})
+	return w, errors.Join(w.mgr.AddHealthzCheck("alive", healthz.Ping), w.mgr.AddReadyzCheck("swept", func(*httpRequest) error {
+		if w.sweeper.Latest() == nil {
+			return errors.Join(errors.New("the cloud was not read yet"), w.sweeper.Err())
+		}
+		return nil
+	}))
+}
+
+// settingsName is where the cluster ID is written down at the first start.
+const settingsName = "poolkeeper-cluster"
+
+// clusterID is the ID that was written down, or the one that is asked for, or
+// the UID of kube-system. Another one than was written down is refused.
+func clusterID(ctx context.Context, k kubernetes.Interface, asked string) (string, error) {
+	maps := k.CoreV1().ConfigMaps(activity.SystemNamespace)
+	m, err := maps.Get(ctx, settingsName, metav1.GetOptions{})
+	if err == nil {
+		if id := m.Data["clusterID"]; asked != "" && asked != id {
+			return "", fmt.Errorf("this cluster's ID was written down as %s, not %s: start with --cluster-id %s", id, asked, id)
+		}
+		return m.Data["clusterID"], nil
+	}
+	if !apierrors.IsNotFound(err) {
+		return "", fmt.Errorf("read cluster ID: %w", err)
+	}
+	if asked == "" {
+		ns, err := k.CoreV1().Namespaces().Get(ctx, metav1.NamespaceSystem, metav1.GetOptions{})
+		if err != nil {
+			return "", fmt.Errorf("read UID of kube-system: %w", err)
+		}
+		asked = string(ns.UID)
+	}
+	yes := true
+	_, err = maps.Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: settingsName}, Immutable: &yes, Data: map[string]string{"clusterID": asked}}, metav1.CreateOptions{})
+	if err != nil {
+		return "", fmt.Errorf("write cluster ID down: %w", err)
+	}
+	return asked, nil
+}
+
+// each runs f for 0 to n-1, several at a time, and joins the errors.
+func (w *wiring) each(n int, f func(i int) error) error {
+	workers := w.Workers
+	if workers <= 0 {
+		workers = 16
+	}
+	errs := make([]error, n)
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(workers, n) {
+		wg.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				errs[i] = f(i)
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// Seek looks for an instance that a machine says it is.
+func (w *wiring) Seek(string) { w.sweeper.Soon() }
+
+// account asks whose credentials we have, once.
+func (w *wiring) account(ctx context.Context) (string, error) {
+	if p := w.owner.Load(); p != nil {
+		return *p, nil
+	}
+	id, err := w.Cloud.ID(ctx)
+	if err != nil {
+		return "", err
+	}
+	w.owner.Store(&id)
+	return id, nil
+}
+
+// knownAccount is the account, empty while it is not known.
+func (w *wiring) knownAccount() string {
+	if p := w.owner.Load(); p != nil {
+		return *p
+	}
+	return ""
+}
+
+// guard says why a group may neither create nor release: more instances of
+// unknown origin than max(3, 20 %) of it, or another cluster's (rules 1, 18).
+func (w *wiring) guard(g *api.ScalingGroup) string {
+	picture := w.sweeper.Latest()
+	if picture == nil {
+		return "the cloud was not read yet"
+	}
+	var list api.InstanceList
+	err := w.mgr.GetClient().List(context.Background(), &list, client.MatchingLabels{api.LabelGroup: g.Name}, client.UnsafeDisableDeepCopy)
+	if err != nil {
+		return "its instances could not be read"
+	}
+	unknown := 0
+	for i := range list.Items {
+		if list.Items[i].Spec.CreationType == api.CreatedUnknown {
+			unknown++
+		}
+	}
+	if unknown > max(3, int(g.Spec.DesiredCapacity)/5) {
+		return fmt.Sprintf("%d instances carry our tags and nobody knows why: poolkeeper pool adopt %s --all, or poolkeeper instance disown each", unknown, g.Spec.Pool)
+	}
+	return ""
+}
+
+// nodeEndpoint is the API server as nodes reach it.
+func (w *wiring) nodeEndpoint(ctx context.Context) (string, []byte, error) {
+	if w.NodeAPIServer != "" && len(w.NodeCA) > 0 {
+		return w.NodeAPIServer, w.NodeCA, nil
+	}
+	m := &corev1.ConfigMap{}
+	err := w.mgr.GetAPIReader().Get(ctx, types.NamespacedName{Namespace: metav1.NamespacePublic, Name: "cluster-info"}, m)
+	if err != nil {
+		return "", nil, &fault.Fault{Code: fault.QueryEndpoints, Message: err.Error()}
+	}
+	return clusterInfo(m.Data["kubeconfig"])
+}
+
+// ReadFile reads a file that may be left out.
+func ReadFile(path string) ([]byte, error) {
+	if path == "" {
+		return nil, nil
+	}
+	return os.ReadFile(path)
+}
