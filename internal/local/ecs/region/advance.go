@@ -59,7 +59,7 @@ func (r *Region) start(i *Instance) {
 	l := i.launch
 	m := Machine{ID: i.ID, Region: r.world.Region, Zone: l.Zone, InstanceType: l.Type.Name, ImageID: l.Image.ID,
 		HostName: i.HostName, PrivateIP: i.IP, VCPU: l.Type.VCPU, MemoryMiB: l.Type.MemoryMiB, UserData: l.data,
-		Boot: r.wait(r.world.Times.Boot), StopAtStep: i.StopAtStep, MIGPartitions: i.MIG, MIGReset: r.after(i.MIGReset)}
+		Boot: time.Duration(r.world.Times.Boot), StopAtStep: i.StopAtStep, MIGPartitions: i.MIG, MIGReset: i.MIGReset}
 	r.effects = append(r.effects, Effect{Kind: Start, ID: i.ID, Machine: m})
 }
 

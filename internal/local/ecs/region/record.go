@@ -18,6 +18,7 @@ const (
 	bucketUserData  = "userdata"
 	bucketTokens    = "tokens"
 	keyWorld        = "world"
+	keySeq          = "seq"
 )
 
 // Buckets names the buckets of all records.
@@ -174,6 +175,9 @@ func compare(a, b string) int {
 func (r *Region) record(bucket, key string) ([]byte, error) {
 	switch bucket {
 	case bucketWorld:
+		if key == keySeq {
+			return json.Marshal(r.seq)
+		}
 		return json.Marshal(&r.world)
 	case bucketInstances:
 		if i := r.instances[key]; i != nil {
@@ -199,6 +203,11 @@ func (r *Region) load(stored map[string]map[string][]byte) error {
 	if b := stored[bucketWorld][keyWorld]; b != nil {
 		if err := json.Unmarshal(b, &r.world); err != nil {
 			return fmt.Errorf("read world of local cloud: %w", err)
+		}
+	}
+	if b := stored[bucketWorld][keySeq]; b != nil {
+		if err := json.Unmarshal(b, &r.seq); err != nil {
+			return fmt.Errorf("read sequence of local cloud: %w", err)
 		}
 	}
 	for hash, data := range stored[bucketUserData] {

@@ -1,6 +1,7 @@
 package region
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/poolkeeper/poolkeeper/internal/local/ecs/scenario"
@@ -206,8 +207,8 @@ func (r *Region) bounds(l *Launch) []bound {
 	for _, d := range append([]Disk{l.SystemDisk}, l.DataDisks...) {
 		per[d.Category]++
 	}
-	for category, n := range per {
-		out = append(out, bound{r.disksLeft(l.Zone, category) / n, refuse(403, "OperationDenied.NoStock",
+	for _, category := range slices.Sorted(maps.Keys(per)) {
+		out = append(out, bound{r.disksLeft(l.Zone, category) / per[category], refuse(403, "OperationDenied.NoStock",
 			"The requested disk category %s is sold out in the specified zone; try other disk categories or other regions and zones.", category)})
 	}
 	for _, id := range l.Groups {

@@ -37,6 +37,7 @@ type Region struct {
 	o     Options
 	world world
 	now   time.Time
+	seq   uint64 // of the newest instance
 
 	instances map[string]*Instance
 	order     []*Instance // by Seq
@@ -60,7 +61,6 @@ type world struct {
 	Totals       map[string]int `json:"totals,omitempty"`
 	Faults       []Fault        `json:"faults,omitempty"`
 	FaultSeq     int            `json:"faultSeq,omitempty"`
-	Seq          uint64         `json:"seq,omitempty"`
 }
 
 // Effect is something that happens to a machine.
@@ -87,10 +87,11 @@ type Machine struct {
 	HostName, PrivateIP                     string
 	VCPU, MemoryMiB                         int
 	UserData                                []byte
-	Boot                                    time.Duration
-	StopAtStep                              string
-	MIGPartitions                           bool
-	MIGReset                                time.Duration
+	// Boot and MIGReset are not divided: a Host divides its own waits.
+	Boot          time.Duration
+	StopAtStep    string
+	MIGPartitions bool
+	MIGReset      time.Duration
 }
 
 // New makes a region from what was stored, bucket by bucket, or a new one.

@@ -180,13 +180,13 @@ func (r *Region) create(l *Launch, n int) []string {
 		r.arm(i)
 	}
 	r.dropSpent()
-	r.touch(bucketWorld, keyWorld)
+	r.touch(bucketWorld, keySeq)
 	return ids
 }
 
 func (r *Region) newInstance(l *Launch, k int) *Instance {
-	r.world.Seq++
-	i := &Instance{ID: r.newID(), Seq: r.world.Seq, Launch: l.ID, IP: r.vSwitches[l.VSwitch].pick(), Status: statusPending,
+	r.seq++
+	i := &Instance{ID: r.newID(), Seq: r.seq, Launch: l.ID, IP: r.vSwitches[l.VSwitch].pick(), Status: statusPending,
 		Charge: l.Charge, Created: r.now, Tags: l.Tags, Groups: l.Groups, Protected: l.Protected,
 		Due: r.now.Add(r.wait(r.world.Times.Pending)), launch: l}
 	i.Name = numbered(l.Name, k, l.UniqueSuffix)
