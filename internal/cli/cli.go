@@ -30,6 +30,9 @@ type Options struct {
 	// NewClient connects to the cluster of a kubeconfig and a context, both
 	// empty for the defaults. Default: over the network.
 	NewClient func(kubeconfig, context string) (client.WithWatch, error)
+	// LookAnyway is how often a follower looks though no watch has spoken: a
+	// watch can die without saying so. Default 1 s.
+	LookAnyway time.Duration
 	// Env reads an environment variable. Default: os.Getenv.
 	Env func(string) string
 	// Terminal says whether a stream is a terminal. Default: asks the kernel.
@@ -108,6 +111,9 @@ func withDefaults(o Options) Options {
 	}
 	if o.NewClient == nil {
 		o.NewClient = connect
+	}
+	if o.LookAnyway <= 0 {
+		o.LookAnyway = time.Second
 	}
 	if o.Env == nil {
 		o.Env = os.Getenv

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -37,8 +38,10 @@ type follow struct {
 
 	look     view.Look
 	replaced bool
-	show     shower
-	began    time.Time
+	// away is true while the API server does not answer.
+	away  bool
+	show  shower
+	began time.Time
 }
 
 // errTimeout ends a wait whose time is over.
@@ -56,6 +59,9 @@ func (f *follow) run() error {
 		if ctx.Err() != nil {
 			return f.cut(context.Cause(ctx))
 		}
+		if f.outOfReach(err) {
+			err = nil
+		}
 		if ended || err != nil {
 			f.show.end(f, err)
 			return err
@@ -68,12 +74,42 @@ func (f *follow) run() error {
 	}
 }
 
+// outOfReach is true for an API server that does not answer: the work does not
+// need us, so the follower waits until it is back or its time is over.
+func (f *follow) outOfReach(err error) bool {
+	var e *Error
+	if !errors.As(err, &e) || e.Code != ExitUnreachable {
+		return false
+	}
+	if !f.away {
+		f.away = true
+		f.show.note(f, joinSentence(e.What, e.Cause)+" Trying again.")
+	}
+	return true
+}
+
+// inReach says that the API server answers again, where it did not.
+func (f *follow) inReach() {
+	if f.away {
+		f.away = false
+		f.show.note(f, "The API server is back.")
+	}
+}
+
+func joinSentence(what, cause string) string {
+	if cause == "" {
+		return strings.ToUpper(what[:1]) + what[1:] + "."
+	}
+	return strings.ToUpper(what[:1]) + what[1:] + ": " + cause + "."
+}
+
 // step reads once, shows what changed and decides whether this is the end.
 func (f *follow) step(ctx context.Context) (ended bool, err error) {
 	now, err := f.read(ctx)
 	if err != nil {
 		return false, err
 	}
+	f.inReach()
 	before := f.look
 	f.look = now
 	f.show.change(f, before)
@@ -287,7 +323,9 @@ func (f *follow) cut(cause error) error {
 	}
 	if errors.Is(cause, errTimeout) {
 		e := &Error{Code: ExitTimeout, What: fmt.Sprintf("not done after %s; the work goes on", f.timeout), Next: []string{"later: " + later}}
-		if p := f.look.Pool; p != nil {
+		if f.away {
+			e.Cause = "the API server does not answer"
+		} else if p := f.look.Pool; p != nil {
 			e.Cause = view.PoolSentence(p, f.Now())
 			if p.Status.Why != nil {
 				e.Fault = p.Status.Why.Code

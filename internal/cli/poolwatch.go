@@ -42,15 +42,17 @@ func (f *follow) stay() error {
 	wake := f.watch(ctx)
 	for {
 		now, err := f.read(ctx)
-		if ctx.Err() == nil && err != nil {
+		lost := f.outOfReach(err)
+		if ctx.Err() == nil && err != nil && !lost {
 			return err
 		}
-		if ctx.Err() == nil && now.Pool == nil {
+		if ctx.Err() == nil && !lost && now.Pool == nil {
 			_, err := f.gone()
 			f.show.end(f, err)
 			return err
 		}
-		if ctx.Err() == nil {
+		if ctx.Err() == nil && !lost {
+			f.inReach()
 			f.showPool(ctx, now)
 		}
 		select {

@@ -11,12 +11,9 @@ import (
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
 )
 
-// lookAnyway is how long a follower waits for news before it looks without
-// any: a watch can die without saying so, and a clock on the screen goes on.
-const lookAnyway = time.Second
-
-// watch wakes whenever pool or tasks may have changed, and every lookAnyway
-// besides. The first watches are open when it returns, so that nothing that
+// watch wakes whenever pool or tasks may have changed, and every LookAnyway
+// besides: a watch can die without saying so, and the clock on a screen goes
+// on. The first watches are open when it returns, so that nothing that
 // changes after the next read is missed.
 func (f *follow) watch(ctx context.Context) <-chan struct{} {
 	wake := make(chan struct{}, 1)
@@ -25,7 +22,7 @@ func (f *follow) watch(ctx context.Context) <-chan struct{} {
 	}
 	f.wakeBy(ctx, wake, func() client.ObjectList { return &v1alpha1.ClusterTaskList{} }, named(f.task))
 	go func() {
-		tick := time.NewTicker(lookAnyway)
+		tick := time.NewTicker(f.LookAnyway)
 		defer tick.Stop()
 		for {
 			select {
@@ -62,7 +59,7 @@ func (f *follow) wakeBy(ctx context.Context, wake chan<- struct{}, list func() c
 			select {
 			case <-ctx.Done():
 				return
-			case <-time.After(lookAnyway):
+			case <-time.After(f.LookAnyway):
 			}
 			if w, err = f.Watch(ctx, list(), opts...); err != nil {
 				w = nil

@@ -5,11 +5,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -40,6 +43,8 @@ type world struct {
 	made   int
 	// deny refuses a verb on a kind: "patch NodePool".
 	deny map[string]error
+	// away makes the server silent.
+	away bool
 	// meddle changes an object just before our patch of it arrives.
 	meddle []map[string]any
 }
@@ -59,6 +64,9 @@ func (w *world) client(string, string) (client.WithWatch, error) {
 				return err
 			}
 			err := c.Get(ctx, key, o, opts...)
+			if w.away {
+				err = &url.Error{Op: "Get", URL: "https://127.0.0.1:7443/apis", Err: &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}}
+			}
 			if kindOf(o) == w.on {
 				w.step()
 			}
@@ -170,6 +178,10 @@ func (w *world) step() {
 func (w *world) apply(objects []map[string]any) {
 	ctx := context.Background()
 	for _, m := range objects {
+		if away, ok := m["away"].(bool); ok {
+			w.away = away
+			continue
+		}
 		if m["interrupt"] == true {
 			w.cancel()
 			continue
@@ -293,7 +305,7 @@ func (w *world) run(line string, how typing) string {
 	}
 	root := New(Options{
 		Version: "v0.0.0-test", In: strings.NewReader(how.stdin), Out: &out, Err: &errs,
-		Now: func() time.Time { return w.now }, NewClient: w.client,
+		Now: func() time.Time { return w.now }, NewClient: w.client, LookAnyway: 5 * time.Millisecond,
 		Env:      func(k string) string { return env[k] },
 		Terminal: func(any) bool { return how.terminal },
 	})
