@@ -60,26 +60,29 @@ func asCandidates(pools []ResourcePool, share int, with string) []Candidate {
 }
 
 // balanced gives each new instance to the zone with the fewest. Each candidate
-// of a zone carries the zone's share: what it is to get, or, below zero, by how
-// much it is above the others. Fill are the zones that shares are made for.
+// of a zone carries the zone's share: how far it is below the level that all
+// zones are filled to, or above it, below zero; where balance is strict, exactly
+// what it is to get. Fill are the zones that shares are made for.
 func (p *plan) balanced(usable []ResourcePool, fill []string, n int) []Candidate {
 	zones := zonesOf(usable)
 	if len(zones) == 0 {
 		return nil
 	}
 	share := fillUp(fill, p.zones, n)
-	level := 0
-	for _, z := range fill {
-		if share[z] > 0 {
-			level = max(level, p.zones[z]+share[z])
+	if !p.s.Settings.StrictBalance {
+		level := 0
+		for _, z := range fill {
+			if share[z] > 0 {
+				level = max(level, p.zones[z]+share[z])
+			}
+		}
+		for _, z := range zones {
+			share[z] = level - p.zones[z]
 		}
 	}
 	slices.SortStableFunc(zones, func(a, b string) int { return cmp.Compare(p.zones[a], p.zones[b]) })
 	var out []Candidate
 	for _, z := range zones {
-		if share[z] == 0 {
-			share[z] = min(level-p.zones[z], 0)
-		}
 		for _, pool := range usable {
 			if pool.Zone == z {
 				out = append(out, pool.candidate(share[z], zoneShare+z))

@@ -77,8 +77,7 @@ func Restocked(list []Refusal, before, now []ResourcePool) []Refusal {
 			continue
 		}
 		out = slices.DeleteFunc(out, func(r Refusal) bool {
-			e := fault.Lookup(r.Code)
-			return !r.All && ofStock(e) && e.Scope.Covers(r.Place, b.place())
+			return !r.All && ofStock(r.Code) && r.covers(b.place())
 		})
 	}
 	return out

@@ -43,6 +43,7 @@ func (p *plan) create(n int, list []Candidate) {
 	if p.s.Settings.Policy == DistributionBalancing && p.s.Settings.StrictBalance {
 		n = min(n, shares(list))
 		if n == 0 {
+			p.block(Reason{Text: "balance is strict, and the zones that can be asked have their share"})
 			p.noCandidate()
 			return
 		}
@@ -143,7 +144,9 @@ func (p *plan) noCandidate() {
 			p.d.Wake = r.Until
 		}
 	}
-	slices.SortFunc(codes, func(a, b fault.Code) int { return cmp.Or(pools[b]-pools[a], cmp.Compare(a, b)) })
+	slices.SortFunc(codes, func(a, b fault.Code) int { // stock first, as people can do most about it
+		return cmp.Or(notStock(a)-notStock(b), pools[b]-pools[a], cmp.Compare(a, b))
+	})
 	if whole := p.whole(codes, of); whole.Text != "" {
 		p.block(whole)
 	}
@@ -164,25 +167,40 @@ func (p *plan) whole(codes []fault.Code, of int) Reason {
 		r.Text = "what the cloud can give is not known yet"
 	case of == 0:
 		r.Text = "no resource pool is billed as the pool wants"
-	case all(codes, func(e fault.Entry) bool { return e.Scope == fault.ScopeDisk }):
+	case of < len(p.s.Pools):
+	case all(codes, ofDisk):
 		r.Code = fault.DiskTypeNoStock
-	case all(codes, func(e fault.Entry) bool { return e.Code == fault.InstanceTypeNotAuthorized }):
-		return Reason{} // the only code says it
-	case slices.ContainsFunc(codes, func(c fault.Code) bool { return ofStock(fault.Lookup(c)) }):
+	case all(codes, func(c fault.Code) bool { return ofStock(c) || ofDisk(c) }):
 		r.Code = fault.InstanceTypeNoStock
 	}
-	if r.Code != "" {
-		r.Text = fault.Lookup(r.Code).Cause
+	if r.Code == "" || len(codes) == 1 && codes[0] == r.Code {
+		return Reason{Text: r.Text} // the code itself says it
 	}
+	r.Text = fault.Lookup(r.Code).Cause
 	return r
 }
 
-// ofStock says whether a failure is that of a resource pool which gives nothing
-// for now.
-func ofStock(e fault.Entry) bool { return e.Scope == fault.ScopePool && e.Next == fault.NextFallOver }
+// ofStock says whether a code says that a resource pool gives nothing for now.
+func ofStock(c fault.Code) bool {
+	switch c {
+	case fault.DeploymentSetFull, fault.SpotPriceLimitLow, fault.SpotPriceLow:
+		return false
+	}
+	e := fault.Lookup(c)
+	return e.Known && e.Scope == fault.ScopePool && e.Next == fault.NextFallOver
+}
 
-func all(codes []fault.Code, is func(fault.Entry) bool) bool {
-	return len(codes) > 0 && !slices.ContainsFunc(codes, func(c fault.Code) bool { return !is(fault.Lookup(c)) })
+func ofDisk(c fault.Code) bool { return fault.Lookup(c).Scope == fault.ScopeDisk }
+
+func notStock(c fault.Code) int {
+	if ofStock(c) {
+		return 0
+	}
+	return 1
+}
+
+func all(codes []fault.Code, is func(fault.Code) bool) bool {
+	return len(codes) > 0 && !slices.ContainsFunc(codes, func(c fault.Code) bool { return !is(c) })
 }
 
 // reason tells what a refusal means for the group.

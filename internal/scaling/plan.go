@@ -30,10 +30,17 @@ func Plan(s Snapshot) Decision {
 	case p.unknownMany(), s.Busy:
 		return p.d
 	}
-	for _, part := range []func(*plan){(*plan).named, (*plan).empty, (*plan).failed, (*plan).unhealthy} {
-		if part(p); !p.d.Empty() || s.Emptying && p.d.Cause != "" {
+	parts := []func(*plan){(*plan).named, (*plan).failed, (*plan).unhealthy}
+	if s.Emptying {
+		parts = []func(*plan){(*plan).named, (*plan).empty}
+	}
+	for _, part := range parts {
+		if part(p); !p.d.Empty() {
 			return p.d
 		}
+	}
+	if s.Emptying {
+		return p.d
 	}
 	switch excess := p.seen - s.Desired; {
 	case p.d.Missing > 0:
@@ -126,7 +133,7 @@ func (p *plan) named() {
 		c := Chosen{Name: t.Instance, Why: "named by a task", Task: t.Task}
 		switch {
 		case t.In:
-			if !there || i.Removed || i.Unknown {
+			if !p.s.Emptying && (!there || i.Removed || i.Unknown) {
 				p.d.BringIn = append(p.d.BringIn, t.Instance)
 			}
 		case !there || i.Removed || !i.Marked.IsZero():
@@ -150,11 +157,7 @@ func (p *plan) named() {
 // protected it; what is billed in advance, was brought in by hand or is of
 // unknown origin is taken out.
 func (p *plan) empty() {
-	if !p.s.Emptying {
-		return
-	}
 	const why = "the pool is being deleted"
-	p.d.Cause = why
 	if p.s.NoRelease != "" {
 		p.block(Reason{Text: p.s.NoRelease})
 		return
@@ -169,6 +172,9 @@ func (p *plan) empty() {
 		default:
 			p.d.Release = append(p.d.Release, Chosen{Name: i.Name, Why: why})
 		}
+	}
+	if !p.d.Empty() {
+		p.d.Cause = why
 	}
 }
 

@@ -50,8 +50,10 @@ func (p *plan) rebalance() {
 		n = min(n, p.s.Max-p.s.Desired)
 	}
 	switch {
-	case moves == 0:
+	case len(usable) == 0:
 		p.noCandidate()
+		return
+	case moves == 0:
 		p.block(Reason{Text: fmt.Sprintf("zones differ by %d instances, and nothing can be moved to an emptier one now", p.d.Imbalance)})
 		return
 	case n <= 0:

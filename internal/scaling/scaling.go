@@ -257,8 +257,8 @@ type Candidate struct {
 	// Price per hour, as in ResourcePool.
 	Price int64
 	// Share is how many this one gives before the next is asked; 0: as many
-	// as are missing. Where zones are balanced, it is what its zone is to get,
-	// or, at 0 and below, by how much that zone is above the others.
+	// as are missing. Where zones are balanced, it is how far its zone is
+	// below the level that all zones are filled to; negative: above it.
 	Share int
 	// ShareWith is the same for candidates that fill one share together.
 	ShareWith string

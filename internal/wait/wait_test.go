@@ -38,7 +38,7 @@ func TestTheCatalogueIsDividedToo(t *testing.T) {
 		tries int
 		want  time.Duration
 	}{
-		"no stock is remembered for 5 minutes":         {fault.NoStock, 1, 1, 5 * time.Minute},
+		"no stock is remembered for 5 minutes":          {fault.NoStock, 1, 1, 5 * time.Minute},
 		"a tenth of it where waits are a tenth":         {fault.NoStock, 10, 1, 30 * time.Second},
 		"a quota is remembered twice as long":           {fault.ElasticQuota, 100, 1, 6 * time.Second},
 		"what only an edit mends is rechecked":          {fault.ForbiddenRAM, 1, 1, 30 * time.Minute},
