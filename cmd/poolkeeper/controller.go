@@ -1,0 +1,86 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+	"k8s.io/client-go/tools/clientcmd"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+
+	"github.com/poolkeeper/poolkeeper/internal/cloud/alicloud"
+	"github.com/poolkeeper/poolkeeper/internal/controller"
+	"github.com/poolkeeper/poolkeeper/internal/metrics"
+)
+
+// controllerFlags are what the flags hold beside Settings.
+type controllerFlags struct {
+	controller.Settings
+	kubeconfig, endpoint, identity, ca, vpc string
+}
+
+// newControllerCommand returns the subcommand that runs the controllers. Each
+// flag falls back to an environment variable POOLKEEPER_ and its name.
+func newControllerCommand(version string) *cobra.Command {
+	var f controllerFlags
+	c := &cobra.Command{Use: "controller", Short: "Run the controllers", Args: cobra.NoArgs, SilenceUsage: true,
+		RunE: func(*cobra.Command, []string) error {
+			ctrl.SetLogger(zap.New(zap.UseDevMode(false)))
+			if err := f.open(version); err != nil {
+				return err
+			}
+			return controller.Run(ctrl.SetupSignalHandler(), f.Settings)
+		}}
+	fs := c.Flags()
+	fs.StringVar(&f.kubeconfig, "kubeconfig", env("KUBECONFIG", ""), "kubeconfig of the controller's own identity; empty: the one of its pod")
+	fs.StringVar(&f.endpoint, "cloud-endpoint", env("CLOUD_ENDPOINT", ""), "URL that replaces the vendor's endpoints")
+	fs.StringVar(&f.vpc, "vpc-id", env("VPC_ID", ""), "VPC that is swept; empty: the whole region")
+	fs.StringVar(&f.Region, "region", env("REGION", os.Getenv("ALIBABA_CLOUD_REGION_ID")), "region of the cloud")
+	fs.StringVar(&f.ClusterID, "cluster-id", env("CLUSTER_ID", ""), "ID of this cluster in the cloud's tags; empty: the UID of kube-system")
+	fs.StringVar(&f.identity, "identity-certificate", env("IDENTITY_CERTIFICATE", ""), "file with the region's certificates of instance identities")
+	fs.StringVar(&f.NodeAPIServer, "node-api-server", env("NODE_API_SERVER", ""), "URL of the API server as nodes reach it; empty: of kube-public/cluster-info")
+	fs.StringVar(&f.ca, "node-api-server-ca", env("NODE_API_SERVER_CA", ""), "file with its certificate authority")
+	fs.DurationVar(&f.NodeLease, "node-lease-duration", 40*time.Second, "how long the lease of a Node lasts")
+	fs.StringVar(&f.MetricsAddress, "metrics-bind-address", env("METRICS_BIND_ADDRESS", "127.0.0.1:8080"), "address of the metrics; 0: none")
+	fs.StringVar(&f.HealthAddress, "health-probe-bind-address", env("HEALTH_PROBE_BIND_ADDRESS", "127.0.0.1:8081"), "address of /healthz and /readyz")
+	fs.IntVar(&f.Workers, "workers", 16, "writes under way at once")
+	factor, _ := strconv.ParseFloat(env("TIME_FACTOR", "1"), 64)
+	fs.Float64Var(&f.Factor, "time-factor", factor, "divide every wait by this, for tests")
+	_ = fs.MarkHidden("time-factor")
+	return c
+}
+
+// open reads what the flags name.
+func (f *controllerFlags) open(version string) (err error) {
+	if f.Kube, err = clientcmd.BuildConfigFromFlags("", f.kubeconfig); err != nil {
+		return fmt.Errorf("read kubeconfig: %w", err)
+	}
+	f.Kube.UserAgent = "poolkeeper-controller/" + version
+	if f.Identity, err = controller.ReadFile(f.identity); err != nil {
+		return fmt.Errorf("read identity certificate: %w", err)
+	}
+	if f.NodeCA, err = controller.ReadFile(f.ca); err != nil {
+		return fmt.Errorf("read CA of the API server: %w", err)
+	}
+	o := alicloud.Options{Region: f.Region, Endpoint: f.endpoint, Version: version,
+		AccessKeyID: os.Getenv("ALIBABA_CLOUD_ACCESS_KEY_ID"), AccessKeySecret: os.Getenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET"),
+		SecurityToken: os.Getenv("ALIBABA_CLOUD_SECURITY_TOKEN"),
+		Observe: func(operation string, _ time.Duration, code string) {
+			metrics.CloudCalls.WithLabelValues(operation, code).Inc()
+		}}
+	if f.vpc != "" {
+		o.VPCs = []string{f.vpc}
+	}
+	f.Cloud, err = alicloud.New(o)
+	return err
+}
+
+func env(name, otherwise string) string {
+	if v := os.Getenv("POOLKEEPER_" + name); v != "" {
+		return v
+	}
+	return otherwise
+}
