@@ -1,40 +1,60 @@
-# Everything is built into bin/. `make help` says what there is.
-export GOFLAGS ?= -buildvcs=false
-K8S := v1.37.2
-LDPLANE := -s -w -X k8s.io/component-base/version.gitVersion=$(K8S) -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=37
-VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-GEN := go tool -modfile=hack/go.mod controller-gen
+# `make help` lists the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
+BIN := $(abspath bin)
+KUBERNETES := v1.37.2
+KV := k8s.io/component-base/version
+VERSION := $(shell git describe --tags --always --dirty=-modified 2>/dev/null || echo unknown)
+PLANE_FLAGS := -trimpath -ldflags "-s -w -X $(KV).gitVersion=$(KUBERNETES) -X $(KV).gitMajor=1 -X $(KV).gitMinor=37"
+TOOL := go tool -modfile=hack/go.mod
+TESTS = go test -count=1 -timeout=40m -json
+export KUBEBUILDER_ASSETS := $(BIN)
 
-.PHONY: help up test build plane generate verify lint bench
-help: ## say what can be made
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+.DEFAULT_GOAL := help
+.PHONY: help up test bench kill verify lint vet build plane generate generated
 
-build: plane ## build bin/poolkeeper and the control plane
-	go build -ldflags "-s -w -X main.version=$(VERSION)" -o bin/poolkeeper ./cmd/poolkeeper
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-plane: bin/poolkeeper-plane ## build the control plane (minutes the first time)
-bin/poolkeeper-plane: $(wildcard plane/*.go) plane/go.mod plane/go.sum
-	@mkdir -p bin
-	@echo "building the Kubernetes control plane: 7 to 12 minutes the first time, seconds later"
-	@(while sleep 30; do echo "  ... still building"; done) & P=$$!; \
-	  (cd plane && go build -ldflags "$(LDPLANE)" -o ../bin/poolkeeper-plane .); R=$$?; kill $$P 2>/dev/null; exit $$R
-	@for n in etcd kube-apiserver kubectl; do ln -sf poolkeeper-plane bin/$$n; done
+up: build ## build, then start the local region in the foreground
+	@exec $(BIN)/poolkeeper local up
 
-up: build ## build, and start the local region in the foreground
-	bin/poolkeeper local up
+build: plane ## build bin/poolkeeper and bin/poolkeeper-plane (the first time takes minutes)
+	@go build -ldflags "-X main.version=$(VERSION)" -o $(BIN)/poolkeeper ./cmd/poolkeeper
+	@ln -sf poolkeeper $(BIN)/kubectl-poolkeeper
 
-test: plane ## run everything that CI runs
-	go vet ./...
-	KUBEBUILDER_ASSETS=$(CURDIR)/bin go test -timeout 20m ./...
-	cd plane && go vet ./... && go test ./...
+plane:
+	@hack/build-plane $(BIN)/poolkeeper-plane $(PLANE_FLAGS)
+	@for name in etcd kube-apiserver kubectl; do ln -sf poolkeeper-plane $(BIN)/$$name; done
 
-generate: ## make deep copies, CRDs and docs/faults.md anew
-	$(GEN) object paths=./api/...
-	$(GEN) crd paths=./api/... output:crd:dir=config/crd
-	go run ./internal/faultdoc > docs/faults.md
+test: build verify vet ## all that CI runs: verify, vet, every test; a skipped test fails
+	@{ r=0; $(TESTS) ./... || r=1; (cd plane && $(TESTS) -trimpath ./...) || r=1; exit $$r; } | go -C hack run ./testsum
+	@echo "make test: everything passed"
 
-verify: generate ## fail where generated files are not what is committed
-	git diff --exit-code -- api config/crd docs/faults.md
+kill: build ## kill controller, local cloud and control plane by seed, at least 50 times each
+	@$(TESTS) -timeout=3h -tags=kill ./test/kill/... | go -C hack run ./testsum
 
-lint: ## vet and format
-	go vet ./... && test -z "$$(gofmt -l api cmd config internal plane)"
+bench: build ## measure beside the floor; prints a table and writes JSON
+	@go run ./test/bench
+
+verify: ## generate everything again and fail on a difference
+	@hack/verify
+
+lint: vet ## go vet and staticcheck
+	@$(TOOL) staticcheck ./...
+	@cd plane && go tool -modfile=../hack/go.mod staticcheck ./...
+
+vet:
+	@files=$$(gofmt -l .); test -z "$$files" || { echo "not formatted, run gofmt -w:" $$files; exit 1; }
+	@go vet ./...
+	@cd plane && go vet -trimpath ./...
+
+generate: ## write deep copies, CRDs and docs/faults.md
+	@$(MAKE) --no-print-directory generated OUT=.
+
+# generated writes what is generated below OUT.
+generated:
+	@mkdir -p $(OUT)/config/crd $(OUT)/docs $(OUT)/api/v1alpha1
+	@$(TOOL) controller-gen object paths=./api/... output:object:dir=$(OUT)/api/v1alpha1
+	@$(TOOL) controller-gen crd paths=./api/... output:crd:dir=$(OUT)/config/crd
+	@go run ./internal/faultdoc > $(OUT)/docs/faults.md.new && mv $(OUT)/docs/faults.md.new $(OUT)/docs/faults.md

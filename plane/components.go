@@ -36,8 +36,12 @@ func runAPIServer(ctx context.Context, s *state) error {
 	if err := os.WriteFile(s.path("audit-policy.yaml"), []byte(auditPolicy), 0o600); err != nil {
 		return fmt.Errorf("write audit policy: %w", err)
 	}
+	args, err := s.apiServerArgs()
+	if err != nil {
+		return err
+	}
 	o := apiserveroptions.NewServerRunOptions()
-	if err := parse(o.Flags(), s.apiServerArgs()); err != nil {
+	if err := parse(o.Flags(), args); err != nil {
 		return err
 	}
 	if err := o.GenericServerRunOptions.ComponentGlobalsRegistry.Set(); err != nil {
@@ -51,58 +55,78 @@ func runAPIServer(ctx context.Context, s *state) error {
 		return utilerrors.NewAggregate(errs)
 	}
 	if err := apiserver.Run(ctx, c); err != nil {
-		return fmt.Errorf("API server: %w", err)
+		return fmt.Errorf("run API server: %w", err)
 	}
-	return errors.New("the API server ended")
+	return nil
 }
 
-func (s *state) apiServerArgs() []string {
+func (s *state) apiServerArgs() ([]string, error) {
+	socket, err := s.socket("etcd")
+	if err != nil {
+		return nil, err
+	}
 	k := s.pki.file
 	return []string{
-		"--etcd-servers=unix://" + s.socket("etcd"),
+		"--etcd-servers=unix://" + socket,
 		"--bind-address=127.0.0.1", fmt.Sprintf("--secure-port=%d", s.port), "--advertise-address=127.0.0.1",
 		"--endpoint-reconciler-type=none",
 		"--tls-cert-file=" + k("apiserver.crt"), "--tls-private-key-file=" + k("apiserver.key"),
 		"--client-ca-file=" + k("ca.crt"),
 		"--kubelet-client-certificate=" + k("kubelet-client.crt"), "--kubelet-client-key=" + k("kubelet-client.key"),
-		"--requestheader-client-ca-file=" + k("ca.crt"), "--requestheader-allowed-names=front-proxy-client",
+		"--requestheader-client-ca-file=" + k("front-proxy-ca.crt"), "--requestheader-allowed-names=front-proxy-client",
 		"--requestheader-username-headers=X-Remote-User", "--requestheader-group-headers=X-Remote-Group", "--requestheader-extra-headers-prefix=X-Remote-Extra-",
 		"--proxy-client-cert-file=" + k("front-proxy.crt"), "--proxy-client-key-file=" + k("front-proxy.key"),
-		"--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction",
+		"--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction,ValidatingAdmissionPolicy,MutatingAdmissionPolicy",
 		"--service-account-issuer=https://kubernetes.default.svc.cluster.local",
 		"--service-account-signing-key-file=" + k("sa.key"), "--service-account-key-file=" + k("sa.key"),
-		"--service-account-max-token-expiration=720h", "--service-account-extend-token-expiration=false",
+		"--service-account-extend-token-expiration=false",
 		"--service-cluster-ip-range=10.96.0.0/16",
-		"--audit-policy-file=" + s.path("audit-policy.yaml"), "--audit-log-path=" + s.path("audit.log"),
+		"--audit-policy-file=" + s.path("audit-policy.yaml"), "--audit-log-path=" + s.path("audit", "audit.log"),
 		"--audit-log-maxsize=50", "--audit-log-maxbackup=2", "--audit-log-mode=batch",
 		"--max-requests-inflight=800", "--max-mutating-requests-inflight=400",
-		"--shutdown-delay-duration=0s", "--profiling=false", fmt.Sprintf("--v=%d", s.v),
-	}
+		"--shutdown-delay-duration=0s", "--profiling=false",
+	}, nil
 }
 
-// auditPolicy keeps who changed what of ours with the request, who changed what
-// else without, and nothing of the nodes' heartbeats.
+// auditPolicy keeps writes to our kinds with request and answer, and who did
+// what else without. What beats all the time (leases, events, the heartbeat of a
+// node, health checks) and reads of the control plane itself are left out.
 const auditPolicy = `apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived]
+omitManagedFields: true
 rules:
 - level: None
   resources: [{group: coordination.k8s.io}, {group: "", resources: [events]}, {group: events.k8s.io}]
 - level: None
   userGroups: [system:nodes]
+  verbs: [get, list, watch, patch, update]
+  resources: [{group: "", resources: [nodes/status]}]
 - level: None
   users: [system:apiserver, system:kube-scheduler, system:kube-controller-manager]
-- level: None
   verbs: [get, list, watch]
-- level: Metadata
-  users: ["system:serviceaccount:poolkeeper-system:poolkeeper-controller"]
-- level: Request
+- level: None
+  userGroups: ["system:serviceaccounts:kube-system"]
+  verbs: [get, list, watch]
+- level: None
+  nonResourceURLs: [/healthz*, /readyz*, /livez*, /openapi*, /api, /api/*, /apis, /apis/*]
+- level: RequestResponse
+  verbs: [create, update, patch, delete, deletecollection]
   resources: [{group: poolkeeper.io}]
 - level: Metadata
 `
 
-// runControllerManager runs upstream's controllers until the context ends. The
-// service and route controllers need a cloud of their own and stay off.
+// controllers are all of upstream's but those that need a cloud of their own
+// or volumes, devices and autoscaling, which no node here has.
+var controllers = []string{
+	"*", "-node-route-controller", "-cloud-node-lifecycle-controller", "-service-lb-controller", "-node-ipam-controller",
+	"-persistentvolume-binder-controller", "-persistentvolume-attach-detach-controller", "-persistentvolume-expander-controller",
+	"-ephemeral-volume-controller", "-device-taint-eviction-controller", "-horizontal-pod-autoscaler-controller",
+	"-selinux-warning-controller", "-resourceclaim-controller",
+}
+
+// runControllerManager runs upstream's controllers until the context ends, each
+// under its own service account.
 func runControllerManager(ctx context.Context, s *state, grace time.Duration) error {
 	o, err := manageroptions.NewKubeControllerManagerOptions()
 	if err != nil {
@@ -113,12 +137,12 @@ func runControllerManager(ctx context.Context, s *state, grace time.Duration) er
 	kubeconfig := s.path("controller-manager.kubeconfig")
 	err = parse(sets, []string{
 		"--kubeconfig=" + kubeconfig, "--authentication-kubeconfig=" + kubeconfig, "--authorization-kubeconfig=" + kubeconfig,
-		"--leader-elect=false", "--secure-port=0", "--use-service-account-credentials=false",
+		"--leader-elect=false", "--secure-port=0", "--use-service-account-credentials=true",
 		"--cluster-signing-cert-file=" + s.pki.file("ca.crt"), "--cluster-signing-key-file=" + s.pki.file("ca.key"),
 		"--root-ca-file=" + s.pki.file("ca.crt"), "--service-account-private-key-file=" + s.pki.file("sa.key"),
 		"--node-monitor-grace-period=" + grace.String(), "--node-monitor-period=" + min(5*time.Second, grace/4).String(),
 		"--kube-api-qps=1000", "--kube-api-burst=2000",
-		"--controllers=*,-node-route-controller,-cloud-node-lifecycle-controller,-service-lb-controller,-node-ipam-controller",
+		"--controllers=" + strings.Join(controllers, ","),
 		"--concurrent-gc-syncs=10",
 	})
 	if err != nil {
@@ -132,7 +156,7 @@ func runControllerManager(ctx context.Context, s *state, grace time.Duration) er
 		return err
 	}
 	if err := manager.Run(ctx, c.Complete()); err != nil && ctx.Err() == nil {
-		return fmt.Errorf("controller manager: %w", err)
+		return fmt.Errorf("run controller manager: %w", err)
 	}
 	return errors.New("the controller manager ended")
 }
@@ -165,7 +189,7 @@ func runScheduler(ctx context.Context, s *state) error {
 		return err
 	}
 	if err := scheduler.Run(ctx, c, sched); err != nil && ctx.Err() == nil {
-		return fmt.Errorf("scheduler: %w", err)
+		return fmt.Errorf("run scheduler: %w", err)
 	}
 	return errors.New("the scheduler ended")
 }

@@ -1,9 +1,13 @@
 package main
 
 import (
+	"crypto/sha256"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
+	"path/filepath"
+	"syscall"
 	"time"
 
 	"go.etcd.io/etcd/server/v3/embed"
@@ -17,10 +21,15 @@ func startEtcd(s *state, noSync bool) (*embed.Etcd, error) {
 	c.UnsafeNoFsync = noSync
 	c.LogLevel = "error"
 	c.LogOutputs = []string{"stderr"}
-	c.AutoCompactionMode, c.AutoCompactionRetention = "periodic", "10m"
 	c.QuotaBackendBytes = 4 << 30
-	c.SnapshotCount = 50_000
-	client, peer := s.socket("etcd"), s.socket("etcd-peer")
+	client, err := s.socket("etcd")
+	if err != nil {
+		return nil, err
+	}
+	peer, err := s.socket("etcd-peer")
+	if err != nil {
+		return nil, err
+	}
 	for _, f := range []string{client, peer} {
 		if err := os.Remove(f); err != nil && !os.IsNotExist(err) {
 			return nil, fmt.Errorf("remove old socket: %w", err)
@@ -43,14 +52,28 @@ func startEtcd(s *state, noSync bool) (*embed.Etcd, error) {
 	}
 }
 
+// longestSocket is what the kernel takes as the path of a unix socket, with
+// room for what etcd adds.
+const longestSocket = 100
+
 // socket is the path of a unix socket: in the state directory, or, where that
 // path is too long for a socket, in a directory of this user's named after it.
-func (s *state) socket(name string) string {
-	p := s.path(name + ".sock")
-	if len(p) <= 100 {
-		return p
+func (s *state) socket(name string) (string, error) {
+	if p := s.path(name + ".sock"); len(p) <= longestSocket {
+		return p, nil
 	}
-	dir := fmt.Sprintf("%s/poolkeeper-plane-%d-%d", os.TempDir(), os.Getuid(), s.port)
-	_ = os.MkdirAll(dir, 0o700)
-	return dir + "/" + name + ".sock"
+	sum := sha256.Sum256([]byte(s.dir))
+	dir := filepath.Join(os.TempDir(), fmt.Sprintf("poolkeeper-%d-%x", os.Getuid(), sum[:6]))
+	if err := os.Mkdir(dir, 0o700); err != nil && !os.IsExist(err) {
+		return "", fmt.Errorf("make socket directory: %w", err)
+	}
+	info, err := os.Lstat(dir)
+	if err != nil {
+		return "", fmt.Errorf("look at socket directory: %w", err)
+	}
+	// etcd asks nobody who they are: whoever reaches the socket owns the state.
+	if st, ok := info.Sys().(*syscall.Stat_t); !ok || int(st.Uid) != os.Getuid() || info.Mode() != fs.ModeDir|0o700 {
+		return "", fmt.Errorf("socket directory %s is open to others: remove it or use a shorter --dir", dir)
+	}
+	return filepath.Join(dir, name+".sock"), nil
 }

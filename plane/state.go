@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -23,23 +24,22 @@ import (
 type state struct {
 	dir  string
 	port int
-	v    int
 	lock *os.File
 	pki  *pki
 }
 
 // openState takes the directory and makes what is missing in it.
 func openState(o options) (*state, error) {
-	s := &state{dir: o.dir, port: o.port, v: o.verbosity}
+	s := &state{dir: o.dir, port: o.port}
 	if err := os.MkdirAll(o.dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make state directory: %w", err)
 	}
-	lock, err := os.OpenFile(s.path("lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	lock, err := os.OpenFile(s.path("plane.lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open lock of %s: %w", o.dir, err)
 	}
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		holder, _ := os.ReadFile(s.path("lock"))
+		holder, _ := os.ReadFile(s.path("plane.lock"))
 		return nil, fmt.Errorf("%s is held by process %s", o.dir, holder)
 	}
 	_ = lock.Truncate(0)
@@ -59,7 +59,7 @@ func openState(o options) (*state, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s, os.WriteFile(s.path("ca.crt"), ca, 0o644)
+	return s, writeFile(s.path("ca.crt"), ca, 0o644)
 }
 
 func (s *state) close() { _ = s.lock.Close() }
@@ -89,10 +89,11 @@ func (s *state) writeKubeconfig(file, cert string) error {
 	c.AuthInfos[cert] = &clientcmdapi.AuthInfo{ClientCertificateData: crt, ClientKeyData: key}
 	c.Contexts["poolkeeper-local"] = &clientcmdapi.Context{Cluster: "poolkeeper-local", AuthInfo: cert}
 	c.CurrentContext = "poolkeeper-local"
-	if err := clientcmd.WriteToFile(*c, s.path(file)); err != nil {
+	text, err := clientcmd.Write(*c)
+	if err != nil {
 		return fmt.Errorf("write %s: %w", file, err)
 	}
-	return nil
+	return writeFile(s.path(file), text, 0o600)
 }
 
 func (s *state) client() (*kubernetes.Clientset, error) {
@@ -104,7 +105,7 @@ func (s *state) client() (*kubernetes.Clientset, error) {
 }
 
 // waitReady waits until the API server says that it is ready.
-func (s *state) waitReady(ctx context.Context, ended <-chan error) error {
+func (s *state) waitReady(ctx context.Context) error {
 	k, err := s.client()
 	if err != nil {
 		return err
@@ -118,8 +119,6 @@ func (s *state) waitReady(ctx context.Context, ended <-chan error) error {
 			return nil
 		}
 		select {
-		case err := <-ended:
-			return fmt.Errorf("the API server ended before it was ready: %w", err)
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-tick.C:
@@ -155,6 +154,25 @@ func (s *state) publish(ctx context.Context) error {
 		return err
 	} else if err != nil {
 		return fmt.Errorf("publish cluster-info: %w", err)
+	}
+	return nil
+}
+
+// writeFile puts a file in place whole and synced, so that a crash leaves the
+// old one or the new one.
+func writeFile(path string, data []byte, mode os.FileMode) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	_, err = f.Write(data)
+	err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+		return fmt.Errorf("write %s: %w", path, err)
 	}
 	return nil
 }

@@ -25,12 +25,13 @@ func upstream(name string) (run func() int, ok bool) {
 }
 
 // dieWithParent asks the kernel to end this process when its parent ends, and
-// ends at once where that has happened already.
+// says so where that has happened meanwhile.
 func dieWithParent() error {
+	parent := os.Getppid()
 	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGTERM), 0, 0, 0); err != nil {
 		return fmt.Errorf("ask to end with the parent: %w", err)
 	}
-	if os.Getppid() == 1 {
+	if os.Getppid() != parent {
 		return fmt.Errorf("the parent is gone")
 	}
 	return nil
