@@ -77,8 +77,15 @@ func active(t *testing.T, s *configtest.Server) {
 	admin, ctx := s.Client(t), context.Background()
 	configtest.Eventually(t, "policies", func() error {
 		for what, probe := range map[string]func() error{
-			"records": func() error { return admin.Create(ctx, instance("i-probe"), client.DryRunAll) },
-			"spec-writers": func() error {
+			"instances":         func() error { return admin.Create(ctx, instance("i-probe"), client.DryRunAll) },
+			"scalinggroups":     func() error { return admin.Create(ctx, group("probe"), client.DryRunAll) },
+			"scalingactivities": func() error { return admin.Create(ctx, activity("probe-a1"), client.DryRunAll) },
+			"clustertasks": func() error {
+				k := &v1alpha1.ClusterTask{ObjectMeta: metav1.ObjectMeta{Name: "probe"}}
+				k.Spec.Type, k.Spec.Title, k.Spec.Pool = v1alpha1.TaskScale, "probe", "probe"
+				return admin.Create(ctx, k, client.DryRunAll)
+			},
+			"transfers": func() error {
 				p := nodePool("probe", 0)
 				p.Spec.Transfers = []v1alpha1.Transfer{{Instance: "i-1", Task: "u", Direction: v1alpha1.TransferIn}}
 				return admin.Create(ctx, p, client.DryRunAll)
@@ -144,6 +151,8 @@ func TestRecordsBelongToTheEngine(t *testing.T) {
 	engine, gc := s.As(t, config.ControllerUser), s.As(t, gcUser, "system:masters")
 
 	refused(t, "creation of an instance by hand", admin.Create(ctx, instance("i-hand")), "poolkeeper node attach")
+	refused(t, "creation of a group by hand", admin.Create(ctx, group("hand")), "Create a node pool")
+	refused(t, "creation of an activity by hand", admin.Create(ctx, activity("hand-a1")), "poolkeeper pool scale")
 	for _, o := range []client.Object{instance("i-1"), group("web"), activity("web-a1"), instance("i-gone")} {
 		accepted(t, "creation by the controller", engine.Create(ctx, o))
 	}
@@ -161,7 +170,7 @@ func TestRecordsBelongToTheEngine(t *testing.T) {
 
 	// The finalizer is not for people to take off.
 	bare := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`))
-	refused(t, "taking the finalizer off", admin.Patch(ctx, instance("i-1"), bare), "kubectl delete validatingadmissionpolicybinding poolkeeper-records")
+	refused(t, "taking the finalizer off", admin.Patch(ctx, instance("i-1"), bare), "kubectl delete validatingadmissionpolicybinding -l")
 
 	// What is over is history.
 	var a v1alpha1.ScalingActivity
