@@ -59,7 +59,8 @@ func gone(f Facts) (Step, bool) {
 	if at, ok := f.visible(); !ok && f.Now.Before(at) {
 		return pass()
 	}
-	few := f.Sweep.Missed < 2 || (f.Sweep.Empty > 0 && f.Sweep.Empty < emptyEnough && f.Sweep.Recorded > 1)
+	empty := f.Sweep.Empty > 0 && f.Sweep.Empty < emptyEnough && f.Sweep.Recorded > 1 && f.Record.ReleaseSent.IsZero()
+	few := f.Sweep.Missed < 2 || empty
 	guarded := f.Freeze.Replacements && f.Record.Mark == nil && !f.Record.Running.IsZero()
 	if few || guarded || f.Hold != "" {
 		if f.Sweep.Missed > 0 && f.Record.ReleaseSent.IsZero() {
@@ -193,8 +194,11 @@ func joins(f Facts) (Step, bool) {
 	return Step{Kind: MarkFailed, Code: fault.FailedJoinCluster, Reason: "the join deadline passed"}, true
 }
 
+// failed says whether its join was given up, and no person let it join again.
+func (r Record) failed() bool { return !r.Failed.IsZero() && !r.Failed.Before(r.Rejoin) }
+
 func (r Record) waitsToJoin() bool {
-	return r.Mark == nil && r.Joined.IsZero() && r.Failed.IsZero() && (r.Origin == AutoCreated || r.Origin == "")
+	return r.Mark == nil && r.Joined.IsZero() && !r.failed() && (r.Origin == AutoCreated || r.Origin == "")
 }
 
 // joinBegan is from when the join counts: running, or a person's later word.

@@ -73,7 +73,7 @@ func NodeStateOf(f Facts) NodeState {
 	switch {
 	case n.Ready:
 		return NodeReady
-	case f.Record.Joined.IsZero() && !f.Record.Failed.IsZero():
+	case f.Record.Joined.IsZero() && f.Record.failed():
 		return NodeFailed
 	case f.Record.Joined.IsZero():
 		return NodeJoining
