@@ -160,7 +160,7 @@ func prepare(ctx context.Context, s Settings) (*wiring, error) {
 		Metrics: metricsserver.Options{BindAddress: s.MetricsAddress}, HealthProbeBindAddress: s.HealthAddress,
 		Cache: cache.Options{DefaultTransform: strip, ByObject: map[client.Object]cache.ByObject{
 			&corev1.Node{}: {Transform: node.Trim},
-			&certificatesv1.CertificateSigningRequest{}: {Transform: strip},
+			&certificatesv1.CertificateSigningRequest{}: {Transform: join.Trim},
 		}},
 		Client: client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}, &corev1.ConfigMap{}, &corev1.Namespace{}, &corev1.ServiceAccount{}, &corev1.Pod{}}}},
 	})

@@ -52,6 +52,10 @@ func next(f facts) step {
 		leaving(f, &s)
 		return s
 	}
+	if i.Spec.Disown && i.Spec.CreationType == api.CreatedUnknown {
+		s.takeOut = true
+		return s
+	}
 	joining(f, &s)
 	return s
 }
