@@ -1,0 +1,97 @@
+package sweep
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/poolkeeper/poolkeeper/internal/cloud"
+	"github.com/poolkeeper/poolkeeper/internal/wait"
+)
+
+// region is what the next list shows.
+type region struct {
+	list []cloud.Instance
+	err  error
+}
+
+func (r *region) List(context.Context) ([]cloud.Instance, error) { return r.list, r.err }
+
+func ours(id string) cloud.Instance {
+	return cloud.Instance{ID: id, Tags: map[string]string{cloud.TagCluster: "c1"}}
+}
+
+func sweeper(r *region) (*Sweeper, *time.Time) {
+	now := time.Unix(1_800_000_000, 0)
+	s := New(Options{Cloud: r, ClusterID: "c1", Waits: wait.Defaults(), Now: func() time.Time { return now }})
+	return s, &now
+}
+
+func sweepAfter(t *testing.T, s *Sweeper, now *time.Time, d time.Duration, wantErr bool) {
+	t.Helper()
+	*now = now.Add(d)
+	if err := s.Sweep(context.Background()); (err != nil) != wantErr {
+		t.Fatalf("sweep: %v, want an error: %v", err, wantErr)
+	}
+}
+
+func TestMissesCountOnlyCompleteSweepsThatBeganApart(t *testing.T) {
+	r := &region{list: []cloud.Instance{ours("i-1"), ours("i-2")}}
+	s, now := sweeper(r)
+	made := *now
+	sweepAfter(t, s, now, 10*time.Second, false)
+	r.list = []cloud.Instance{ours("i-2")}
+	steps := []struct {
+		what     string
+		after    time.Duration
+		err      error
+		want     int
+		pictures int64
+	}{
+		{"the first sweep without it", 10 * time.Second, nil, 1, 2},
+		{"one that began too soon after", time.Second, nil, 1, 3},
+		{"a list that failed", 10 * time.Second, errors.New("incomplete"), 1, 3},
+		{"the second that counts", 10 * time.Second, nil, 2, 4},
+	}
+	for _, step := range steps {
+		r.err = step.err
+		sweepAfter(t, s, now, step.after, step.err != nil)
+		if got := s.Misses("i-1", made); got != step.want {
+			t.Errorf("%s: %d misses, want %d", step.what, got, step.want)
+		}
+		if got := s.Latest().Number; got != step.pictures {
+			t.Errorf("%s: picture %d, want %d", step.what, got, step.pictures)
+		}
+	}
+	r.err, r.list = nil, []cloud.Instance{ours("i-1"), ours("i-2")}
+	sweepAfter(t, s, now, 10*time.Second, false)
+	if got := s.Misses("i-1", made); got != 0 {
+		t.Errorf("shown again: %d misses, want 0", got)
+	}
+}
+
+func TestASweepBeforeTheRecordIsNoMiss(t *testing.T) {
+	s, now := sweeper(&region{})
+	sweepAfter(t, s, now, 10*time.Second, false)
+	sweepAfter(t, s, now, 10*time.Second, false)
+	if got := s.Misses("i-9", *now); got != 0 {
+		t.Errorf("recorded after both sweeps: %d misses, want 0", got)
+	}
+}
+
+func TestEmptyListsAreCountedInARow(t *testing.T) {
+	r := &region{list: []cloud.Instance{{ID: "i-other"}}}
+	s, now := sweeper(r)
+	for want := 1; want <= 3; want++ {
+		sweepAfter(t, s, now, 10*time.Second, false)
+		if got := s.EmptyInARow(); got != want {
+			t.Errorf("after %d lists without ours: %d", want, got)
+		}
+	}
+	r.list = append(r.list, ours("i-1"))
+	sweepAfter(t, s, now, 10*time.Second, false)
+	if got := s.EmptyInARow(); got != 0 {
+		t.Errorf("after one of ours: %d, want 0", got)
+	}
+}
