@@ -209,7 +209,12 @@ func statusText(err error) string {
 	var parts []string
 	for _, c := range d.Causes {
 		m := strings.TrimPrefix(c.Message, "Invalid value: ")
-		if c.Field != "" && c.Field != "<nil>" {
+		switch c.Field {
+		case "", "<nil>", "null": // speaks of the checking, not of a field
+			if len(d.Causes) > 1 {
+				continue
+			}
+		default:
 			m = c.Field + ": " + m
 		}
 		parts = append(parts, m)

@@ -90,6 +90,7 @@ func forbiddenBy(verb, kind, policy string) error {
 	return apierrors.NewForbidden(schema.GroupResource{Group: "poolkeeper.io", Resource: resource}, "web", errorText(text))
 }
 
+// errorText is an error that is only a text.
 type errorText string
 
 func (e errorText) Error() string { return string(e) }

@@ -78,19 +78,8 @@ func (w *world) client(string, string) (client.WithWatch, error) {
 			}
 			return c.List(ctx, l, opts...)
 		},
-		Create: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.CreateOption) error {
-			if err := w.denied("create", o); err != nil {
-				return err
-			}
-			w.made++
-			if o.GetName() == "" {
-				o.SetName(fmt.Sprintf("%sx%d", o.GetGenerateName(), w.made))
-			}
-			o.SetUID(types.UID(fmt.Sprintf("%06d-made", w.made)))
-			o.SetGeneration(1)
-			return c.Create(ctx, o, opts...)
-		},
-		Patch: w.patch,
+		Create: w.create,
+		Patch:  w.patch,
 		Delete: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.DeleteOption) error {
 			if err := w.denied("delete", o); err != nil {
 				return err
@@ -99,6 +88,20 @@ func (w *world) client(string, string) (client.WithWatch, error) {
 		},
 		SubResourcePatch: w.patchScale,
 	}), nil
+}
+
+// create gives names, UIDs and generations, as the server does.
+func (w *world) create(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.CreateOption) error {
+	if err := w.denied("create", o); err != nil {
+		return err
+	}
+	w.made++
+	if o.GetName() == "" {
+		o.SetName(fmt.Sprintf("%sx%d", o.GetGenerateName(), w.made))
+	}
+	o.SetUID(types.UID(fmt.Sprintf("%06d-made", w.made)))
+	o.SetGeneration(1)
+	return c.Create(ctx, o, opts...)
 }
 
 func (w *world) denied(verb string, o any) error { return w.deny[verb+" "+kindOf(o)] }

@@ -95,6 +95,7 @@ func TestPoolSentenceHolds(t *testing.T) {
 	})
 }
 
+// TestTimes: times of day where they are of today, dates where not.
 func TestTimes(t *testing.T) {
 	shanghai := time.FixedZone("CST", 8*3600)
 	for name, tc := range map[string]struct {
@@ -126,6 +127,7 @@ func TestTimes(t *testing.T) {
 	}
 }
 
+// TestMoney: two decimals, three where the third says something.
 func TestMoney(t *testing.T) {
 	for in, want := range map[string]string{"1.2": "1.20", "18.300": "18.30", "0.125": "0.125", "0": "0.00", "": "", "much": "much", "2.3456": "2.346"} {
 		if got := Money(in); got != want {
@@ -134,6 +136,7 @@ func TestMoney(t *testing.T) {
 	}
 }
 
+// TestBars: never longer than asked for, whatever the numbers.
 func TestBars(t *testing.T) {
 	for want, got := range map[string]string{
 		"-----": Bar(0, 0, 5), "#####": Bar(7, 7, 5), "##---": Bar(4, 10, 5), "#####+": Bar(9, 3, 5) + "+", "-----+": Bar(-1, 3, 5) + "+",
