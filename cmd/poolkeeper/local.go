@@ -18,7 +18,7 @@ import (
 
 	"github.com/poolkeeper/poolkeeper/config"
 	"github.com/poolkeeper/poolkeeper/internal/cli"
-	"github.com/poolkeeper/poolkeeper/internal/local/ecs"
+	"github.com/poolkeeper/poolkeeper/internal/local/control"
 	"github.com/poolkeeper/poolkeeper/internal/local/up"
 )
 
@@ -26,32 +26,30 @@ const localHelp = `A local region is a Kubernetes control plane, a cloud with si
 and the controller, all on 127.0.0.1 and all kept in one directory. It needs
 nothing but this program and poolkeeper-plane beside it.`
 
-// localCommand is the noun of the local region.
+// localCommand is the noun of the local region. Its verbs share --dir.
 func localCommand() *cobra.Command {
+	var flag string
+	dir := func() string {
+		d := flag
+		if d == "" {
+			d = up.DefaultDir()
+		}
+		if abs, err := filepath.Abs(d); err == nil {
+			return abs
+		}
+		return d
+	}
 	local := cli.Noun("local", "Start, look at and end a local region",
-		localUp(), localDown(), localReset(), localStatus(), localEnv(), ecs.NewCommand())
+		localUp(dir), localDown(dir), localReset(dir), localStatus(dir), localEnv(dir), newLocalCloudCommand())
+	local.AddCommand(control.Commands(dir)...)
 	local.Long = localHelp
 	local.Example = "  poolkeeper local up\n  eval \"$(poolkeeper local env)\"\n  poolkeeper local down"
+	local.PersistentFlags().StringVar(&flag, "dir", "", "state `directory` (default: $POOLKEEPER_LOCAL_DIR, else poolkeeper/local in the XDG data home)")
+	_ = local.MarkPersistentFlagDirname("dir")
 	return local
 }
 
-// dirFlag adds --dir and gives the directory as an absolute path.
-func dirFlag(cmd *cobra.Command) func() string {
-	var dir string
-	cmd.Flags().StringVar(&dir, "dir", "", "state `directory` (default: $POOLKEEPER_LOCAL_DIR, else poolkeeper/local in the XDG data home)")
-	_ = cmd.MarkFlagDirname("dir")
-	return func() string {
-		if dir == "" {
-			dir = up.DefaultDir()
-		}
-		if abs, err := filepath.Abs(dir); err == nil {
-			dir = abs
-		}
-		return dir
-	}
-}
-
-func localUp() *cobra.Command {
+func localUp(dir func() string) *cobra.Command {
 	var o up.Options
 	var detach bool
 	cmd := &cobra.Command{
@@ -61,7 +59,6 @@ func localUp() *cobra.Command {
 			"region was started with is kept in its directory and holds the next time too.",
 		Example: "  poolkeeper local up\n  poolkeeper local up --dir /tmp/second --port-base 7543 --detach",
 	}
-	dir := dirFlag(cmd)
 	f := cmd.Flags()
 	f.IntVar(&o.PortBase, "port-base", 0, fmt.Sprintf("first of the %d ports on 127.0.0.1: API server, local cloud, metrics, health (default: as before, else %d)", up.Ports, up.DefaultPortBase))
 	f.IntVar(&o.MaxNodes, "max-nodes", 0, fmt.Sprintf("`nodes` that the region is made for, at most %d (default: as before, else %d)", up.MostNodes, up.DefaultMaxNodes))
@@ -127,25 +124,23 @@ func withoutDetach(args []string) []string {
 	return kept
 }
 
-func localDown() *cobra.Command {
+func localDown(dir func() string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "down", Short: "Stop the local region; everything is kept", Args: cobra.NoArgs,
 		Example: "  poolkeeper local down",
 	}
-	dir := dirFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return told(up.Down(cmd.Context(), dir(), cmd.OutOrStdout()))
 	}
 	return cmd
 }
 
-func localReset() *cobra.Command {
+func localReset(dir func() string) *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
 		Use: "reset", Short: "Delete the local region: its cluster and its cloud", Args: cobra.NoArgs,
 		Example: "  poolkeeper local reset --yes",
 	}
-	dir := dirFlag(cmd)
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		in, isFile := cmd.InOrStdin().(*os.File)
@@ -168,13 +163,12 @@ func confirm(in io.Reader, out io.Writer, question string) bool {
 	return answer == "y" || answer == "yes"
 }
 
-func localStatus() *cobra.Command {
+func localStatus(dir func() string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "status", Short: "Show what runs, where, and whether it is ready", Args: cobra.NoArgs,
 		Long:    "Show what runs, where, and whether it is ready. Ends with 0 when all of it is,\nwith 8 when the region is stopped or not ready.",
 		Example: "  poolkeeper local status -o json",
 	}
-	dir := dirFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		s, err := up.ReadStatus(cmd.Context(), dir())
 		if err != nil {
@@ -212,14 +206,13 @@ func writeStatus(w io.Writer, s up.Status, format string) error {
 	return nil
 }
 
-func localEnv() *cobra.Command {
+func localEnv(dir func() string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "env", Short: "Write the exports that make a shell use the local region", Args: cobra.NoArgs,
 		Long: "Write exports for a POSIX shell: KUBECONFIG, PATH, and the local cloud for any\n" +
 			"client of the vendor's API.",
 		Example: "  eval \"$(poolkeeper local env)\"",
 	}
-	dir := dirFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		self, err := os.Executable()
 		if err != nil {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"math"
 	"os"
 	"path/filepath"
 	"time"
@@ -38,7 +37,7 @@ type Options struct {
 	// Scenario is a file of the local cloud's settings; empty for its own.
 	Scenario string
 	// TimeFactor divides every wait of the engine. 0: as before, else 1.
-	// Above 0, at most 10,000.
+	// 1 to 10,000.
 	TimeFactor float64
 	// Plane is the program of the control plane, Self the one that has the
 	// commands `local cloud` and `controller`.
@@ -95,8 +94,8 @@ func (o *Options) check() error {
 	if o.MaxNodes < 0 || o.MaxNodes > MostNodes {
 		errs = append(errs, fmt.Errorf("--max-nodes %d is not between 1 and %d", o.MaxNodes, MostNodes))
 	}
-	if f := o.TimeFactor; f < 0 || f > 10_000 || math.IsNaN(f) {
-		errs = append(errs, fmt.Errorf("--time-factor %g is not above 0 and at most 10000", f))
+	if f := o.TimeFactor; f != 0 && !(f >= 1 && f <= 10_000) {
+		errs = append(errs, fmt.Errorf("--time-factor %g is not between 1 and 10000", f))
 	}
 	if o.Scenario != "" {
 		if info, err := os.Stat(o.Scenario); err != nil {

@@ -210,7 +210,7 @@ func TestBadInputIsOneErrorAndChangesNothing(t *testing.T) {
 		"a port out of bounds": {func(o *Options) { o.PortBase = 80 }, "--port-base 80 is not between 1024 and 65532", "--help"},
 		"too many nodes":       {func(o *Options) { o.MaxNodes = 10_001 }, "--max-nodes 10001 is not between 1 and 10000", "--help"},
 		"a negative number":    {func(o *Options) { o.MaxNodes = -1 }, "--max-nodes -1 is not", "--help"},
-		"a factor below 0":     {func(o *Options) { o.TimeFactor = -1 }, "--time-factor -1 is not above 0", "--help"},
+		"a factor below 1":     {func(o *Options) { o.TimeFactor = -1 }, "--time-factor -1 is not between 1", "--help"},
 		"a missing scenario":   {func(o *Options) { o.Scenario = "/nowhere.yaml" }, "/nowhere.yaml: no such file or directory", "--help"},
 		"no control plane":     {func(o *Options) { o.programs, o.Plane = nil, "/nowhere" }, "/nowhere is missing", "make build"},
 		"a file as directory":  {func(o *Options) { o.Dir = file }, "is not a directory", "--dir"},
