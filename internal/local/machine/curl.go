@@ -34,7 +34,7 @@ func curl(ctx context.Context, p *process) int {
 	}
 	if t.most > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, max(p.m.host.scaled(t.most), time.Second))
+		ctx, cancel = context.WithTimeout(ctx, t.most)
 		defer cancel()
 	}
 	return t.report(p, t.run(ctx, p))

@@ -23,8 +23,9 @@ type SimulatorOptions struct {
 	Disks Disks
 	// Logger takes what goes wrong with the simulation itself.
 	Logger logr.Logger
-	// TimeFactor divides boot delays, sleeps and time-outs inside machines.
-	// Default 1. Leases and certificates keep the cluster's time.
+	// TimeFactor divides what machines wait by themselves: boot delays, sleeps,
+	// resets, connections that the cloud blocks. Default 1. Whatever waits for
+	// an answer, leases and certificates keep the time of the cluster.
 	TimeFactor float64
 	// Now is the machines' clock. Default time.Now.
 	Now func() time.Time
