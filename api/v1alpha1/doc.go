@@ -21,6 +21,9 @@ var GroupVersion = schema.GroupVersion{Group: "poolkeeper.io", Version: "v1alpha
 // object stands for in the cloud.
 const Finalizer = "poolkeeper.io/settle"
 
+// SystemNamespace holds the controller, and the Secrets with exact requests.
+const SystemNamespace = "poolkeeper-system"
+
 // Labels on objects of ours, for selection by people and by one list per group.
 const (
 	// LabelPool names the node pool that an object belongs to.

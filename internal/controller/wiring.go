@@ -190,7 +190,7 @@ const settingsName = "poolkeeper-cluster"
 // clusterID is the ID that was written down, or the one that is asked for, or
 // the UID of kube-system. Another one than was written down is refused.
 func clusterID(ctx context.Context, k kubernetes.Interface, asked string) (string, error) {
-	maps := k.CoreV1().ConfigMaps(activity.SystemNamespace)
+	maps := k.CoreV1().ConfigMaps(api.SystemNamespace)
 	m, err := maps.Get(ctx, settingsName, metav1.GetOptions{})
 	if err == nil {
 		if id := m.Data["clusterID"]; asked != "" && asked != id {

@@ -99,14 +99,6 @@ func (p ResourcePool) place() fault.Place {
 	return fault.Place{VSwitch: p.VSwitch, Zone: p.Zone, InstanceType: p.InstanceType, ChargeType: string(p.ChargeType), Disk: p.Disk}
 }
 
-// perVCPU is the price per vCPU, very high where it is not known.
-func (p ResourcePool) perVCPU() int64 {
-	if p.Price <= 0 || p.VCPU <= 0 {
-		return 1 << 60
-	}
-	return p.Price / int64(p.VCPU)
-}
-
 // Refusal is something that the cloud refused, or a failure to join, that is
 // remembered until it expires.
 type Refusal struct {

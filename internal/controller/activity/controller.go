@@ -24,9 +24,6 @@ import (
 	"github.com/poolkeeper/poolkeeper/internal/wait"
 )
 
-// SystemNamespace holds the Secrets with exact requests.
-const SystemNamespace = "poolkeeper-system"
-
 // Cloud is what an activity asks of the cloud.
 type Cloud interface {
 	Create(ctx context.Context, r cloud.Request) ([]string, error)
@@ -111,7 +108,7 @@ func (w *run) carryOut(ctx context.Context) (time.Duration, error) {
 // Secret once nothing of it may be sent any more.
 func (w *run) afterwards(ctx context.Context) (ctrl.Result, error) {
 	if ref := w.a.Spec.Requests; ref != nil {
-		s := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: SystemNamespace, Name: ref.Secret}}
+		s := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: api.SystemNamespace, Name: ref.Secret}}
 		if _, ok := w.a.Annotations[annotationSecretGone]; !ok {
 			if err := client.IgnoreNotFound(w.Cache.Delete(ctx, s)); err != nil {
 				return ctrl.Result{}, fmt.Errorf("delete requests of %s: %w", w.a.Name, err)

@@ -2,10 +2,7 @@ package activity
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
-	"sort"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -271,26 +268,11 @@ const userDataKey = "user-data"
 func (w *run) request(ctx context.Context, p *api.Piece) (cloud.Request, error) {
 	s := &corev1.Secret{}
 	ref := w.a.Spec.Requests
-	if err := w.Live.Get(ctx, types.NamespacedName{Namespace: SystemNamespace, Name: ref.Secret}, s); err != nil {
+	if err := w.Live.Get(ctx, types.NamespacedName{Namespace: api.SystemNamespace, Name: ref.Secret}, s); err != nil {
 		return cloud.Request{}, fmt.Errorf("read requests of %s: %w", w.a.Name, err)
 	}
-	if Hash(s.Data) != ref.Hash {
+	if scaling.RequestsHash(s.Data) != ref.Hash {
 		return cloud.Request{}, apierrors.NewNotFound(corev1.Resource("secrets"), ref.Secret)
 	}
 	return cloud.Request{Body: s.Data[w.a.Spec.Candidates[p.Candidate].Request], UserData: s.Data[userDataKey]}, nil
-}
-
-// Hash is the SHA-256 of a Secret's content, in hexadecimal.
-func Hash(data map[string][]byte) string {
-	keys := make([]string, 0, len(data))
-	for k := range data {
-		keys = append(keys, k)
-	}
-	sort.Strings(keys)
-	h := sha256.New()
-	for _, k := range keys {
-		fmt.Fprintf(h, "%d:%s%d:", len(k), k, len(data[k]))
-		h.Write(data[k])
-	}
-	return hex.EncodeToString(h.Sum(nil))
 }

@@ -14,8 +14,6 @@ import (
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
-	"github.com/poolkeeper/poolkeeper/internal/cloud"
-	"github.com/poolkeeper/poolkeeper/internal/controller/activity"
 	"github.com/poolkeeper/poolkeeper/internal/scaling"
 )
 
@@ -136,21 +134,20 @@ func (r *Reconciler) requests(ctx context.Context, g *group, a *api.ScalingActiv
 	}
 	yes := true
 	s := &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: activity.SystemNamespace, GenerateName: a.Name + "-",
+		ObjectMeta: metav1.ObjectMeta{Namespace: api.SystemNamespace, GenerateName: a.Name + "-",
 			Labels: map[string]string{api.LabelGroup: g.g.Name, api.LabelActivity: a.Name}},
 		Immutable: &yes, Data: data,
 	}
 	if err := r.Cache.Create(ctx, s); err != nil {
 		return fmt.Errorf("write requests of %s: %w", a.Name, err)
 	}
-	a.Spec.Requests = &api.RequestsRef{Secret: s.Name, Hash: activity.Hash(data)}
+	a.Spec.Requests = &api.RequestsRef{Secret: s.Name, Hash: scaling.RequestsHash(data)}
 	a.Spec.CredentialExpiryTime = nowTime(expiry)
 	disk := diskNames(&g.g.Spec)
 	for n, c := range candidates {
-		price := cloud.Price{Micros: c.Price, Currency: currency(g.g)}
 		a.Spec.Candidates = append(a.Spec.Candidates, api.Candidate{
 			VSwitch: c.VSwitch, Zone: c.Zone, InstanceType: c.InstanceType, ChargeType: api.ChargeType(c.ChargeType),
-			PricePerHour: price.Decimal(), Currency: price.Currency, Share: int32(c.Share), ShareWith: c.ShareWith,
+			PricePerHour: scaling.Decimal(c.Price), Currency: currency(g.g), Share: int32(c.Share), ShareWith: c.ShareWith,
 			Disk: disk, Request: keys[n],
 		})
 	}

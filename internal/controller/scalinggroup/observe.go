@@ -12,7 +12,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
-	"github.com/poolkeeper/poolkeeper/internal/cloud"
 	"github.com/poolkeeper/poolkeeper/internal/fault"
 	"github.com/poolkeeper/poolkeeper/internal/scaling"
 )
@@ -77,9 +76,8 @@ func (g *group) snapshot(now time.Time) scaling.Snapshot {
 	}
 	disk := diskNames(spec)
 	for _, p := range g.g.Status.ResourcePools {
-		price, _ := cloud.ParsePrice(p.PricePerHour, p.Currency)
 		s.Pools = append(s.Pools, scaling.ResourcePool{VSwitch: p.VSwitch, Zone: p.Zone, InstanceType: p.InstanceType,
-			ChargeType: scaling.ChargeType(p.ChargeType), Price: price.Micros, VCPU: int(p.VCPU), FreeAddresses: int(p.FreeAddresses),
+			ChargeType: scaling.ChargeType(p.ChargeType), Price: scaling.Micros(p.PricePerHour), VCPU: int(p.VCPU), FreeAddresses: int(p.FreeAddresses),
 			SoldOut: soldOut(p.Stock), Constraint: fault.Code(p.Constraint), Disk: disk})
 	}
 	for i := range g.instances {
@@ -93,8 +91,8 @@ func (g *group) snapshot(now time.Time) scaling.Snapshot {
 
 // soldOut says which grades of stock give nothing.
 func soldOut(stock string) bool {
-	switch cloud.Stock(stock) {
-	case cloud.WithoutStock, cloud.ClosedWithoutStock, cloud.NotOffered:
+	switch scaling.Stock(stock) {
+	case scaling.WithoutStock, scaling.ClosedWithoutStock, scaling.NotOffered:
 		return true
 	}
 	return false
@@ -126,11 +124,10 @@ func settings(s *api.ScalingGroupSpec) scaling.Settings {
 
 // instance is one record as the planner sees it.
 func (g *group) instance(i *api.Instance) scaling.Instance {
-	price, _ := cloud.ParsePrice(i.Spec.Placement.PricePerHour, i.Spec.Placement.Currency)
 	out := scaling.Instance{
 		Name: i.Name, Zone: i.Spec.Placement.Zone, VSwitch: i.Spec.Placement.VSwitch, InstanceType: i.Spec.Placement.InstanceType,
-		ChargeType: scaling.ChargeType(i.Spec.Placement.ChargeType), Price: price.Micros, VCPU: g.vcpu(i.Spec.Placement.InstanceType),
-		Created: i.CreationTimestamp.Time, Seen: i.Status.SeenTime != nil, Running: i.Status.CloudStatus == string(cloud.Running),
+		ChargeType: scaling.ChargeType(i.Spec.Placement.ChargeType), Price: scaling.Micros(i.Spec.Placement.PricePerHour), VCPU: g.vcpu(i.Spec.Placement.InstanceType),
+		Created: i.CreationTimestamp.Time, Seen: i.Status.SeenTime != nil, Running: i.Status.CloudStatus == "Running",
 		FailedToJoin: i.Status.FailedTime != nil && i.Status.JoinedTime == nil, ReleaseFirst: i.Spec.ReleaseFirst,
 		Kept: kept(i, g.g.Spec.ManageAttached), ReleaseSent: i.Status.ReleaseSentTime != nil,
 		Unknown: i.Spec.CreationType == api.CreatedUnknown, Removed: i.Status.LifecycleState == api.InstanceRemoved,

@@ -70,17 +70,10 @@ func serve(ctx context.Context, f flags) error {
 	if err := os.MkdirAll(f.dir, 0o700); err != nil {
 		return fmt.Errorf("make state directory: %w", err)
 	}
-	text := defaultScenario
-	if f.scenario != "" {
-		if text, err = os.ReadFile(f.scenario); err != nil {
-			return fmt.Errorf("read scenario: %w", err)
-		}
-	}
-	scenario, err := ParseScenario(text)
+	scenario, err := f.sold()
 	if err != nil {
 		return err
 	}
-	scenario.Region = f.region
 	cred, err := openCredentials(filepath.Join(f.dir, "credentials.json"), f.region)
 	if err != nil {
 		return err
@@ -123,6 +116,23 @@ func serve(ctx context.Context, f flags) error {
 		return err
 	}
 	return nil
+}
+
+// sold is the scenario that the flags name, or the region's own.
+func (f flags) sold() (*Scenario, error) {
+	text := defaultScenario
+	if f.scenario != "" {
+		var err error
+		if text, err = os.ReadFile(f.scenario); err != nil {
+			return nil, fmt.Errorf("read scenario: %w", err)
+		}
+	}
+	s, err := ParseScenario(text)
+	if err != nil {
+		return nil, err
+	}
+	s.Region = f.region
+	return s, nil
 }
 
 func openCredentials(path, region string) (Credentials, error) {
