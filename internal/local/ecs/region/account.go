@@ -120,7 +120,7 @@ func (r *Region) callerIdentity(p *args) (any, *Error) {
 }
 
 func (r *Region) describeKey(p *args) (any, *Error) {
-	if r.world.KMS.Off {
+	if r.world.KMS.Inactive {
 		return nil, refuse(403, "Forbidden.KeyServiceNotOpened", "KMS is not activated.")
 	}
 	k := r.world.Key(p.need("KeyId"))

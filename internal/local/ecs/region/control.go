@@ -43,8 +43,25 @@ func amount(n int) string {
 	return fmt.Sprint(n)
 }
 
-// SetStock changes stock and says from what to what.
+// SetStock changes stock and says from what to what, in one zone or in "all".
 func (r *Region) SetStock(c StockChange) (string, error) {
+	zones := []string{c.Zone}
+	if c.Zone == "all" {
+		zones = r.world.Zones
+	}
+	var said []string
+	for _, zone := range zones {
+		c.Zone = zone
+		text, err := r.setStock(c)
+		if err != nil {
+			return "", err
+		}
+		said = append(said, text)
+	}
+	return strings.Join(said, "\n"), nil
+}
+
+func (r *Region) setStock(c StockChange) (string, error) {
 	if (c.Type == "") == (c.Disk == "") {
 		return "", fmt.Errorf("set stock: name either an instance type or a disk category")
 	}
@@ -193,7 +210,7 @@ func word(on bool, yes, no string) string {
 // SetKMS switches a key, or without a name the service.
 func (r *Region) SetKMS(c Switch) (string, error) {
 	if c.Name == "" {
-		err := r.edit(func(s *scenario.Scenario) { s.KMS.Off = !c.On })
+		err := r.edit(func(s *scenario.Scenario) { s.KMS.Inactive = !c.On })
 		return "KMS: " + word(c.On, "activated", "not activated"), err
 	}
 	if r.world.Key(c.Name) == nil {

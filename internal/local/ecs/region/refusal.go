@@ -132,7 +132,7 @@ func (r *Region) encryption(l *Launch) *Error {
 		if c := r.world.DiskCategory(d.Category); k == 0 && !c.Encrypts {
 			return refuse(400, "NotSupportSnapshotEncrypted.DiskCategory", "The specified disk category %s does not support encryption of the system disk; use an ESSD.", d.Category)
 		}
-		if r.world.KMS.Off {
+		if r.world.KMS.Inactive {
 			return refuse(400, "InvalidParameter.KmsNotEnabled", "The specified operation requires that KMS is activated.")
 		}
 		if !slices.Contains(r.world.Roles, roleDiskEncrypt) {

@@ -192,9 +192,9 @@ type DeploymentSet struct {
 
 // KMS is the key management service.
 type KMS struct {
-	// Off says that the service was not activated.
-	Off  bool     `json:"off,omitempty"`
-	Keys []KMSKey `json:"keys,omitempty"`
+	// Inactive says that the service was not activated.
+	Inactive bool     `json:"inactive,omitempty"`
+	Keys     []KMSKey `json:"keys,omitempty"`
 }
 
 // KMSKey is one key of it.

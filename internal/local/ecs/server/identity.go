@@ -33,7 +33,11 @@ const (
 	credentialsFile = "credentials.json"
 	certificateFile = "identity.crt"
 	keyFile         = "identity.key"
-	tokenFile       = "control-token"
+
+	// TokenFile holds the token of the controls under /_local/.
+	TokenFile = "control-token"
+	// AddressFile says where the cloud listened last, as host:port.
+	AddressFile = "address"
 )
 
 // identity is who the cloud is: its account, its signing key, its controls.
@@ -65,7 +69,7 @@ func openIdentity(dir, region string) (*identity, error) {
 	if err := json.Unmarshal(b, &i.credentials); err != nil {
 		return nil, fmt.Errorf("read %s: %w", credentialsFile, err)
 	}
-	token, err := once(filepath.Join(dir, tokenFile), func() ([]byte, error) { return []byte(hex.EncodeToString(randomBytes(24))), nil })
+	token, err := once(filepath.Join(dir, TokenFile), func() ([]byte, error) { return []byte(hex.EncodeToString(randomBytes(24))), nil })
 	if err != nil {
 		return nil, err
 	}

@@ -121,7 +121,10 @@ func readScenario(o Options) (scenario.Scenario, string, error) {
 	if err != nil {
 		return sc, "", err
 	}
-	if o.Region != "" {
+	if o.Region != "" && sc.Region != o.Region {
+		if sc.Region != scenario.Default().Region {
+			return sc, "", fmt.Errorf("read scenario: region: it is %s, this local cloud is %s; leave it out or use another --dir", sc.Region, o.Region)
+		}
 		sc.Region = o.Region
 	}
 	if len(o.Scenario) == 0 {
@@ -140,6 +143,9 @@ func (s *Server) Run(ctx context.Context, l net.Listener, host machine.Host) err
 	s.host = host
 	if err := s.dropOrphans(); err != nil {
 		return err
+	}
+	if err := os.WriteFile(filepath.Join(s.o.Dir, AddressFile), []byte(l.Addr().String()+"\n"), 0o600); err != nil {
+		return fmt.Errorf("write address of local cloud: %w", err)
 	}
 	close(s.hosted)
 	s.lanes.run()
