@@ -116,10 +116,10 @@ rules:
 - level: Metadata
 `
 
-// controllers are all of upstream's but those that need a cloud of their own
+// controllers are all of upstream's but those that give addresses to nodes,
 // or volumes, devices and autoscaling, which no node here has.
 var controllers = []string{
-	"*", "-node-route-controller", "-cloud-node-lifecycle-controller", "-service-lb-controller", "-node-ipam-controller",
+	"*", "-node-ipam-controller",
 	"-persistentvolume-binder-controller", "-persistentvolume-attach-detach-controller", "-persistentvolume-expander-controller",
 	"-ephemeral-volume-controller", "-device-taint-eviction-controller", "-horizontal-pod-autoscaler-controller",
 	"-selinux-warning-controller", "-resourceclaim-controller",
