@@ -3,6 +3,7 @@ package region
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/poolkeeper/poolkeeper/internal/local/ecs/scenario"
@@ -267,9 +268,11 @@ func (r *Region) SetRule(c RuleChange) (string, error) {
 	if r.world.SecurityGroup(c.Group) == nil {
 		return "", fmt.Errorf("set rule: there is no security group %q", c.Group)
 	}
+	port := "any"
 	rule := scenario.Rule{Policy: word(c.Allow, "Accept", "Drop"), Priority: 1, Protocol: "TCP", Ports: "-1/-1", CIDR: c.To}
 	if c.Port != 0 {
-		rule.Ports = fmt.Sprintf("%d/%d", c.Port, c.Port)
+		port = strconv.Itoa(c.Port)
+		rule.Ports = port + "/" + port
 	}
 	if err := rule.Check(); err != nil {
 		return "", fmt.Errorf("set rule: %w", err)
@@ -284,7 +287,7 @@ func (r *Region) SetRule(c RuleChange) (string, error) {
 			g.Egress = withoutNeed(*g)
 		}
 	})
-	return fmt.Sprintf("security group %s: outbound TCP to %s port %s: %s", c.Group, c.To, strings.Replace(rule.Ports, "-1/-1", "any", 1),
+	return fmt.Sprintf("security group %s: outbound TCP to %s port %s: %s", c.Group, c.To, port,
 		word(c.Allow, "allowed", "refused")), err
 }
 

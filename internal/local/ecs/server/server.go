@@ -137,6 +137,9 @@ func readScenario(o Options) (scenario.Scenario, string, error) {
 // Disks keeps the files of machines beside the state.
 func (s *Server) Disks() machine.Disks { return s.store }
 
+// Ready is closed when the cloud serves.
+func (s *Server) Ready() <-chan struct{} { return s.hosted }
+
 // Run serves until ctx ends or the state cannot be written any more. Machines
 // that were running are powered on again first.
 func (s *Server) Run(ctx context.Context, l net.Listener, host machine.Host) error {
