@@ -230,9 +230,9 @@ func (s *Sweeper) forget() {
 
 // pause waits for the next sweep and reports whether there is one.
 func (s *Sweeper) pause(ctx context.Context, began time.Time) bool {
+	took := s.Now().Sub(began)
 	for {
 		s.mu.Lock()
-		took := s.Now().Sub(began)
 		due := began.Add(s.Waits.Sweep)
 		if s.Now().Before(s.busy) {
 			due = began.Add(max(s.Waits.SweepBusy, 5*took))
