@@ -88,8 +88,8 @@ func (s *state) apiServerArgs() ([]string, error) {
 	}, nil
 }
 
-// auditPolicy keeps writes to our kinds with request and answer, and who did
-// what else without. What beats all the time (leases, events, the heartbeat of a
+// auditPolicy keeps writes to our kinds with request and answer (of a status the
+// request, which says the same), and who did what else without. What beats all the time (leases, events, the heartbeat of a
 // node, health checks) and reads of the control plane itself are left out.
 const auditPolicy = `apiVersion: audit.k8s.io/v1
 kind: Policy
@@ -110,6 +110,9 @@ rules:
   verbs: [get, list, watch]
 - level: None
   nonResourceURLs: [/healthz*, /readyz*, /livez*, /openapi*, /api, /api/*, /apis, /apis/*]
+- level: Request
+  verbs: [create, update, patch]
+  resources: [{group: poolkeeper.io, resources: ["*/status"]}]
 - level: RequestResponse
   verbs: [create, update, patch, delete, deletecollection]
   resources: [{group: poolkeeper.io}]

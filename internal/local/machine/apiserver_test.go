@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -279,7 +280,7 @@ func BenchmarkMany(b *testing.B) {
 	s.Waits = bootstrap.Waits{}
 	s.LeaseDuration = 40 * time.Second
 	data := w.userData(s)
-	before := cpu()
+	before, atRest := cpu(), memory()
 	b.ResetTimer()
 	for i := range b.N {
 		w.start(w.spec(fmt.Sprintf("i-%d", i), data))
@@ -292,6 +293,15 @@ func BenchmarkMany(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64((cpu()-before).Milliseconds())/float64(b.N), "cpu-ms/op")
+	b.ReportMetric(float64(memory()-atRest)/float64(b.N), "B-at-rest/op")
+}
+
+// memory is what is in use after a collection, stacks included.
+func memory() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapInuse + m.StackInuse)
 }
 
 // cpu is what this process has used.

@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/poolkeeper/poolkeeper/config"
 )
@@ -125,5 +126,28 @@ func checkController(ctx context.Context, t *testing.T, dir string) {
 	}
 	if info, err := os.Stat(filepath.Join(dir, "controller", "token")); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("token: %v, %v", info, err)
+	}
+}
+
+// The one binary is upstream's etcd and kube-apiserver by their names, which is
+// all that envtest needs.
+func TestEnvtestRunsOnTheSameBinary(t *testing.T) {
+	planeOptions(t)
+	env := &envtest.Environment{}
+	cfg, err := env.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := env.Stop(); err != nil {
+			t.Error(err)
+		}
+	}()
+	k, err := kubernetes.NewForConfig(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v, err := k.Discovery().ServerVersion(); err != nil || !strings.HasPrefix(v.GitVersion, "v1.37.") {
+		t.Errorf("version %v, %v", v, err)
 	}
 }
