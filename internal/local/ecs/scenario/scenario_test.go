@@ -47,7 +47,7 @@ func TestRefusedFiles(t *testing.T) {
 		"times: {boot: -1s}":                            {"not negative"},
 		"keyPairs: 3":                                   {"keyPairs"},
 		"a: 1\na: 2":                                    {`"a" already set`},
-		"stock: [{zone: x, type: y, count: -2}]":        {"stock[0].zone", "stock[0].type", "stock[0].count"},
+		"stock: [{zone: x, type: t, count: -2}]":        {"stock[0].zone", "stock[0].type", "stock[0].count"},
 		"account: {currency: EUR}":                      {"account.currency"},
 		"quotas: {types: {ecs.none: 1}, vcpus: {z: 1}}": {"quotas.types", "quotas.vcpus"},
 		"vSwitches: [{id: v, zone: cn-local-a, vpc: x, cidr: 10.0.0.0/8}]":                                                              {"vSwitches[0].cidr", "vSwitches[0].vpc"},
