@@ -52,23 +52,29 @@ func (r *Region) describePrice(p *args) (any, *Error) {
 		return nil, invalid("PriceUnit", "spot prices are told for one hour")
 	}
 	times := float64(amount * period)
-	whole, now := perUnit(t.PricePerHour, monthly(t), unit), 0.0
-	now = whole
+	whole := perUnit(t.PricePerHour, monthly(t), unit)
+	now := whole
 	if spot {
 		now = r.spotMarket(t)
 	}
 	a := &priceAnswer{RequestId: p.requestID}
 	a.PriceInfo.Rules.Rule = []priceRule{}
-	details := []detailInfo{detail("instanceType", whole*times, now*times)}
-	for k, d := range append([]Disk{disks.SystemDisk}, disks.DataDisks...) {
+	details := append([]detailInfo{detail("instanceType", whole*times, now*times)}, r.diskPrices(disks, unit, times)...)
+	a.PriceInfo.Price = total(details, r.world.Account.Currency)
+	return a, nil
+}
+
+// diskPrices are the prices of the disks that were asked for.
+func (r *Region) diskPrices(l *Launch, unit string, times float64) []detailInfo {
+	var out []detailInfo
+	for k, d := range append([]Disk{l.SystemDisk}, l.DataDisks...) {
 		if c := r.world.DiskCategory(d.Category); c != nil {
 			v := c.PricePerGiBHour * float64(d.SizeGiB)
 			v = perUnit(v, v*hoursPerMonth, unit) * times
-			details = append(details, detail([]string{"systemDisk", "dataDisk"}[min(k, 1)], v, v))
+			out = append(out, detail([]string{"systemDisk", "dataDisk"}[min(k, 1)], v, v))
 		}
 	}
-	a.PriceInfo.Price = total(details, r.world.Account.Currency)
-	return a, nil
+	return out
 }
 
 func detail(resource string, original, trade float64) detailInfo {
@@ -102,6 +108,28 @@ func perUnit(hour, month float64, unit string) float64 {
 	return hour
 }
 
+// historySpan reads from when to when prices are asked for: at most 30 days
+// back, the last three hours where nothing is said.
+func (r *Region) historySpan(p *args) (start, end time.Time, bad *Error) {
+	start, end = r.now.Add(-3*time.Hour), r.now
+	for name, at := range map[string]*time.Time{"EndTime": &end, "StartTime": &start} {
+		if v := p.Params[name]; v != "" {
+			parsed, err := time.Parse(time.RFC3339, v)
+			if err != nil {
+				return start, end, invalid(name, "it is not written like 2026-01-02T15:04:05Z")
+			}
+			*at = parsed
+		}
+	}
+	if p.Params["EndTime"] != "" && p.Params["StartTime"] == "" {
+		start = end.Add(-3 * time.Hour)
+	}
+	if oldest := r.now.AddDate(0, 0, -30); start.Before(oldest) {
+		start = oldest
+	}
+	return start, end, nil
+}
+
 // describeSpotPriceHistory tells the market price, which does not move here:
 // one entry an hour.
 func (r *Region) describeSpotPriceHistory(p *args) (any, *Error) {
@@ -113,21 +141,9 @@ func (r *Region) describeSpotPriceHistory(p *args) (any, *Error) {
 	if t == nil {
 		return nil, refuse(400, "InvalidInstanceType.ValueNotSupported", "The specified InstanceType does not exist.")
 	}
-	end, start := r.now, r.now.Add(-3*time.Hour)
-	for name, at := range map[string]*time.Time{"EndTime": &end, "StartTime": &start} {
-		if v := p.Params[name]; v != "" {
-			parsed, err := time.Parse(time.RFC3339, v)
-			if err != nil {
-				return nil, invalid(name, "it is not written like 2026-01-02T15:04:05Z")
-			}
-			*at = parsed
-		}
-	}
-	if p.Params["EndTime"] != "" && p.Params["StartTime"] == "" {
-		start = end.Add(-3 * time.Hour)
-	}
-	if oldest := r.now.AddDate(0, 0, -30); start.Before(oldest) {
-		start = oldest
+	start, end, bad := r.historySpan(p)
+	if bad != nil {
+		return nil, bad
 	}
 	a := &spotHistoryAnswer{RequestId: p.requestID, Currency: r.world.Account.Currency}
 	a.SpotPrices.SpotPriceType = []spotPrice{}
