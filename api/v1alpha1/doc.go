@@ -48,6 +48,14 @@ const (
 // it into the group's resumeCount, which never falls.
 const AnnotationResumeCount = "poolkeeper.io/resume-count"
 
+// AnnotationRebalanceCount and AnnotationThawCount on a NodePool are, like
+// AnnotationResumeCount, how often a task has asked to even the zones out, and
+// to end a freeze of releases. They go into the group's counts of those names.
+const (
+	AnnotationRebalanceCount = "poolkeeper.io/rebalance-count"
+	AnnotationThawCount      = "poolkeeper.io/thaw-count"
+)
+
 // AddToScheme registers the kinds of this package.
 func AddToScheme(s *runtime.Scheme) error {
 	s.AddKnownTypes(GroupVersion,

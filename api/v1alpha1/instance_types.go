@@ -93,6 +93,12 @@ type InstanceSpec struct {
 	// Default false.
 	// +optional
 	Disown bool `json:"disown,omitempty"`
+	// convert asks for another charge type. People set it, or a task does.
+	// +optional
+	Convert *ConvertWish `json:"convert,omitempty"`
+	// renew asks for a longer subscription. People set it, or a task does.
+	// +optional
+	Renew *RenewWish `json:"renew,omitempty"`
 	// release is the decision that it goes. Absent: it stays.
 	// +optional
 	Release *ReleaseMark `json:"release,omitempty"`
@@ -110,6 +116,37 @@ type InstanceSpec struct {
 	// counts from there.
 	// +optional
 	RejoinTime *metav1.Time `json:"rejoinTime,omitempty"`
+}
+
+// ConvertWish asks for another charge type. What came of it stands in
+// status.wishes.
+type ConvertWish struct {
+	// to is the charge type that is wished: PayAsYouGo or Subscription.
+	// +kubebuilder:validation:Enum=PayAsYouGo;Subscription
+	To ChargeType `json:"to"`
+	// period that is paid in advance where to is Subscription. Unit: months, 1
+	// to 60. Default 1.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=60
+	PeriodMonths int32 `json:"periodMonths,omitempty"`
+	// id tells this wish from an earlier one: the UID of the task that asked.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	ID string `json:"id"`
+}
+
+// RenewWish asks for a longer subscription. What came of it stands in
+// status.wishes.
+type RenewWish struct {
+	// periodMonths is by how much it is renewed. Unit: months, 1 to 60.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=60
+	PeriodMonths int32 `json:"periodMonths"`
+	// id tells this wish from an earlier one: the UID of the task that asked.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	ID string `json:"id"`
 }
 
 // Placement is where and as what an instance was created.
@@ -167,6 +204,14 @@ type ReleaseMark struct {
 	// notBeforeTime puts the release off.
 	// +optional
 	NotBeforeTime *metav1.Time `json:"notBeforeTime,omitempty"`
+	// emptying is true where the whole pool goes: then protected, standby and
+	// held instances go too.
+	// +optional
+	Emptying bool `json:"emptying,omitempty"`
+	// manageAttached is true where the pool let scaling in pick attached
+	// instances.
+	// +optional
+	ManageAttached bool `json:"manageAttached,omitempty"`
 }
 
 // LifecycleState is the state of an instance in its group.
@@ -287,12 +332,42 @@ type InstanceStatus struct {
 	// untagSentTime is written before our tags are taken off.
 	// +optional
 	UntagSentTime *metav1.MicroTime `json:"untagSentTime,omitempty"`
+	// wishes tells what came of the newest wish of each kind.
+	// +optional
+	// +listType=map
+	// +listMapKey=kind
+	// +kubebuilder:validation:MaxItems=8
+	Wishes []WishResult `json:"wishes,omitempty"`
 	// conditions of this instance.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
 	// +kubebuilder:validation:MaxItems=16
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// WishResult is what came of a wish.
+type WishResult struct {
+	// kind is Convert or Renew.
+	// +kubebuilder:validation:MaxLength=16
+	Kind string `json:"kind"`
+	// id of the wish.
+	// +kubebuilder:validation:MaxLength=64
+	ID string `json:"id"`
+	// sentTime is written before the cloud is asked.
+	// +optional
+	SentTime *metav1.MicroTime `json:"sentTime,omitempty"`
+	// done is true once the cloud has granted or refused it.
+	// +optional
+	Done bool `json:"done,omitempty"`
+	// code of the refusal, from the failure catalogue; empty where granted.
+	// +optional
+	// +kubebuilder:validation:MaxLength=128
+	Code string `json:"code,omitempty"`
+	// message is the vendor's text, unchanged.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Message string `json:"message,omitempty"`
 }
 
 // InstanceList is a list of Instances.

@@ -79,6 +79,14 @@ type ScalingActivitySpec struct {
 	// joinDeadlineSeconds is how long each machine may take to join.
 	// +optional
 	JoinDeadlineSeconds int32 `json:"joinDeadlineSeconds,omitempty"`
+	// emptying is true where the whole pool goes: then protected, standby and
+	// held instances go too.
+	// +optional
+	Emptying bool `json:"emptying,omitempty"`
+	// manageAttached is true where the pool lets scaling in pick attached
+	// instances.
+	// +optional
+	ManageAttached bool `json:"manageAttached,omitempty"`
 	// release names instances to be released.
 	// +optional
 	// +listType=atomic

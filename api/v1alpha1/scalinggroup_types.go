@@ -91,6 +91,13 @@ type ScalingGroupSpec struct {
 	// at once.
 	// +optional
 	ResumeCount int64 `json:"resumeCount,omitempty"`
+	// rebalanceCount is raised by each request to even the zones out.
+	// +optional
+	RebalanceCount int64 `json:"rebalanceCount,omitempty"`
+	// thawCount is raised by each request to end the freeze of releases that
+	// many disappeared instances caused.
+	// +optional
+	ThawCount int64 `json:"thawCount,omitempty"`
 }
 
 // ScalingGroupStatus is what the group has.
@@ -149,6 +156,16 @@ type ScalingGroupStatus struct {
 	// resumedTime is when that was: refusals from before are forgotten.
 	// +optional
 	ResumedTime *metav1.Time `json:"resumedTime,omitempty"`
+	// rebalancedCount is the rebalanceCount that was last carried to its end.
+	// +optional
+	RebalancedCount int64 `json:"rebalancedCount,omitempty"`
+	// thawedCount is the thawCount that was last honoured.
+	// +optional
+	ThawedCount int64 `json:"thawedCount,omitempty"`
+	// imbalance is by how many instances the fullest zone exceeds the
+	// emptiest, where zones are to be balanced.
+	// +optional
+	Imbalance int32 `json:"imbalance,omitempty"`
 	// conditions: AtDesiredCapacity, Held, Frozen, UnknownInstances.
 	// +optional
 	// +listType=map
