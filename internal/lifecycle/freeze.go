@@ -30,6 +30,8 @@ type Freeze struct {
 	// Ended is true where a person ended the freeze of releases; it stays so
 	// while what raised it lasts.
 	Ended bool
+	// Alarm is true while what raises a freeze lasts.
+	Alarm bool
 	// Missing is how many are missing, NotReady how many Nodes are not Ready,
 	// of Of instances of the pool.
 	Missing, NotReady, Of int
@@ -46,8 +48,8 @@ const surely = 3
 // or a fifth where that is more.
 func Many(of int) int { return max(3, of/5) }
 
-// Guard returns the freeze of each pool that has one, over all instances of a
-// region. Was is what it returned
+// Guard returns the freeze of each pool that has one or what would raise one,
+// over all instances of a region. Was is what it returned
 // at the look before: a freeze of replacements lasts until every missing
 // instance was confirmed gone by id in three sweeps or came back, one of
 // releases until a complete confirmed look, or until a person ends it, which is
@@ -67,7 +69,7 @@ func Guard(region []Member, was map[string]Freeze) map[string]Freeze {
 	wide := missing > Many(of)
 	out := map[string]Freeze{}
 	for pool, members := range pools {
-		if f := guard(members, was[pool], wide); f.Frozen() || f.Ended {
+		if f := guard(members, was[pool], wide); f.Frozen() || f.Ended || f.Alarm {
 			out[pool] = f
 		}
 	}
@@ -95,10 +97,10 @@ func guard(members []Member, was Freeze, wide bool) Freeze {
 		}
 	}
 	offline := f.Of > 3 && f.NotReady*2 > f.Of
-	alarm := offline || f.Missing > Many(f.Of) || (wide && f.Missing > 0)
-	f.Replacements = unsure && (alarm || was.Replacements)
-	f.Ended = was.Ended && (alarm || f.Replacements)
-	f.Releases = (alarm || was.Releases) && !was.Ended && !confirmed(members)
+	f.Alarm = offline || f.Missing > Many(f.Of) || (wide && f.Missing > 0)
+	f.Replacements = unsure && (f.Alarm || was.Replacements)
+	f.Ended = was.Ended && (f.Alarm || f.Replacements)
+	f.Releases = (f.Alarm || was.Releases) && !was.Ended && !confirmed(members)
 	return f
 }
 

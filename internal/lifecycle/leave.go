@@ -1,5 +1,7 @@
 package lifecycle
 
+import "time"
+
 // leaves drains what was decided to go, then takes a last look at it by its id,
 // and releases it or takes it out (rules 10 to 12 and 14).
 func leaves(f Facts) (Step, bool) {
@@ -38,7 +40,8 @@ func (f Facts) orStates(wait Step) (Step, bool) {
 }
 
 // releases makes the release call, and again while the instance is shown; then
-// its Node goes. "Not found" is success, so a restart may repeat it.
+// its Node goes. "Not found" is success, so a restart may repeat it. What its
+// Node does meanwhile is written no more.
 func releases(f Facts) (Step, bool) {
 	again := f.LastRelease.Add(f.Waits.ReleaseAgain)
 	switch {
@@ -47,9 +50,9 @@ func releases(f Facts) (Step, bool) {
 	case f.node().Exists:
 		return do(DeleteNode, "its instance is released")
 	case !f.Sweep.Present || !f.Sweep.Began.After(f.LastRelease):
-		return f.orStates(Step{Kind: Wait})
+		return until(time.Time{})
 	case f.Now.Before(again):
-		return f.orStates(Step{Kind: Wait, Until: again})
+		return until(again)
 	}
 	return do(Release, "it is still shown")
 }
@@ -73,6 +76,8 @@ func drains(f Facts) (Step, bool) {
 		return do(WriteDrainEnd, "no pod is left")
 	case !f.Now.Before(end) && m.Drain == DrainBestEffort:
 		return do(WriteDrainEnd, "the limit of the drain passed")
+	case !f.Now.Before(end) && m.Task != "" && !r.DrainStopped:
+		return do(WriteDrainStopped, f.blocked())
 	case !f.Now.Before(end):
 		return f.orStates(Step{Kind: Wait, Reason: f.blocked()})
 	case f.Now.Before(next):

@@ -72,6 +72,12 @@ type Record struct {
 	// DrainStart and DrainEnd bracket its drain, ReleaseSent is written before
 	// the release call. Zero where not.
 	DrainStart, DrainEnd, ReleaseSent time.Time
+	// DrainStopped is true where the required drain of a chosen node stopped at
+	// its limit: that node stays cordoned, also when the mark is taken off.
+	DrainStopped bool
+	// Disown is a person's wish that our tags be taken off one of unknown
+	// origin.
+	Disown bool
 	// Expiry of a subscription; zero where there is none.
 	Expiry time.Time
 	// State and NodeState as they were last written.
@@ -139,7 +145,8 @@ type Sweep struct {
 	Present bool
 	Shown
 	// Missed is how many in a row did not show it, Untagged how many in a row
-	// showed it without our tags, Stopped how many in a row not running.
+	// showed it without our tags, Stopped how many in a row not running or
+	// locked.
 	Missed, Untagged, Stopped int
 	// Empty is how many in a row showed nothing of ours, and Recorded how many
 	// instances are on record.
@@ -154,7 +161,8 @@ type Look struct {
 
 // Node is what the cluster says.
 type Node struct {
-	Exists, Ready, Cordoned bool
+	// Cordoned is by anyone, CordonedByUs only where it was us.
+	Exists, Ready, Cordoned, CordonedByUs bool
 	// Foreign is true where a Node of this name has another provider ID: it is
 	// not touched.
 	Foreign bool
@@ -193,9 +201,8 @@ type Hook struct {
 // Kind is what is to be done.
 type Kind string
 
-// The kinds of step. Those that begin with Write, and MarkInService and
-// MarkFailed, change the status alone: a controller may gather several of them
-// into one write. Every other one but Wait ends a pass, LookByID and
+// The kinds of step. Those that Writes names change the status alone: a
+// controller may gather several of them into one write. Every other one but Wait ends a pass, LookByID and
 // ReadConsole go on in it with what they found.
 const (
 	// Wait does nothing until Until, or until an event where it is zero.
@@ -223,6 +230,14 @@ const (
 	DrainPass Kind = "DrainPass"
 	// WriteDrainEnd writes that the drain is over.
 	WriteDrainEnd Kind = "WriteDrainEnd"
+	// WriteDrainStopped writes that a required drain stopped at its limit.
+	WriteDrainStopped Kind = "WriteDrainStopped"
+	// LeaveCordoned takes the start of the drain back and leaves the cordon:
+	// the drain of a chosen node stopped at its limit.
+	LeaveCordoned Kind = "LeaveCordoned"
+	// ForgetDrain forgets that a drain stopped, since a person uncordoned the
+	// Node.
+	ForgetDrain Kind = "ForgetDrain"
 	// Uncordon uncordons its Node and takes the start of the drain back.
 	Uncordon Kind = "Uncordon"
 	// TakeMarkBack takes the mark off: it is kept after all.
@@ -278,7 +293,7 @@ type Step struct {
 // Writes says whether a step changes the record's status alone.
 func (s Step) Writes() bool {
 	switch s.Kind {
-	case WriteSeen, WriteRunning, WriteTagsSure, WriteState, WriteDrainEnd, MarkInService, MarkFailed:
+	case WriteSeen, WriteRunning, WriteTagsSure, WriteState, WriteDrainEnd, WriteDrainStopped, LeaveCordoned, ForgetDrain, MarkInService, MarkFailed:
 		return true
 	}
 	return false

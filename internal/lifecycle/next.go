@@ -12,7 +12,7 @@ const emptyEnough = 10
 
 // Next returns what is to be done about one instance now.
 func Next(f Facts) Step {
-	for _, part := range []func(Facts) (Step, bool){removed, gone, untagged, seen, runs, serves, backAgain, leaves, joins, states} {
+	for _, part := range []func(Facts) (Step, bool){removed, gone, untagged, disowned, seen, runs, serves, backAgain, leaves, joins, states} {
 		if s, ok := part(f); ok {
 			return s
 		}
@@ -107,6 +107,9 @@ func untagged(f Facts) (Step, bool) {
 		return pass()
 	}
 	back := r.Origin == Attached && !r.TagsSure
+	if !back && f.Sweep.Empty > 0 && f.Sweep.Empty < emptyEnough && f.Sweep.Recorded > 1 {
+		return until(time.Time{}) // the others do not show theirs either
+	}
 	if f.Hold != "" || (!back && (f.Sweep.Untagged < 2 || f.Freeze.Replacements)) {
 		return until(time.Time{})
 	}
@@ -122,12 +125,31 @@ func untagged(f Facts) (Step, bool) {
 	return Step{Kind: DeleteRecord, Gone: GoneTakenOut, Reason: "it was taken out of the group by somebody else"}, true
 }
 
-// seen is the first look by id, and for an attached one the one that makes sure
-// of its tags.
+// disowned takes one of unknown origin out, by a person's word.
+func disowned(f Facts) (Step, bool) {
+	r := f.Record
+	if r.Origin != UnknownOrigin || !r.Disown || r.Mark != nil || f.Hold != "" {
+		return pass()
+	}
+	if s, ok := f.lookFirst(); ok {
+		return s, true
+	}
+	if !f.Look.Found {
+		return until(time.Time{}) // the sweeps will tell that it is gone
+	}
+	return do(WriteRemoved, "it was disowned")
+}
+
+// seen is the first look by id, made when it runs or is late to, so that both
+// are one write; and for an attached one the look that makes sure of its tags.
 func seen(f Facts) (Step, bool) {
 	r := f.Record
 	sure := r.Origin == Attached && !r.TagsSure && !f.Now.Before(r.Created.Add(f.Waits.SignatureLife+f.Waits.TagsSure))
 	if !f.Sweep.Present || !f.Sweep.Ours || (!r.Seen.IsZero() && !sure) {
+		return pass()
+	}
+	starts := f.Sweep.Status == CloudPending || f.Sweep.Status == CloudStarting
+	if starts && r.waitsToJoin() && !f.Overdue() {
 		return pass()
 	}
 	if s, ok := f.lookFirst(); ok {
@@ -163,9 +185,19 @@ func serves(f Facts) (Step, bool) {
 	return do(MarkInService, "")
 }
 
-// backAgain uncordons one whose mark was taken off.
+// backAgain uncordons one whose mark was taken off, where it was us who
+// cordoned it. Where the required drain of a chosen node stopped at its limit
+// the cordon stays until a person takes it off.
 func backAgain(f Facts) (Step, bool) {
-	if f.Record.Mark != nil || f.Record.DrainStart.IsZero() || f.Hold != "" {
+	r := f.Record
+	switch {
+	case r.Mark != nil || f.Hold != "":
+		return pass()
+	case r.DrainStopped && f.node().Exists && !f.node().Cordoned:
+		return do(ForgetDrain, "a person uncordoned it")
+	case r.DrainStopped && !r.DrainStart.IsZero():
+		return do(LeaveCordoned, "its drain stopped at its limit")
+	case r.DrainStopped || (r.DrainStart.IsZero() && !f.node().CordonedByUs):
 		return pass()
 	}
 	return do(Uncordon, "it stays after all")
@@ -221,6 +253,12 @@ func (f Facts) deadline() time.Time {
 	return f.joinBegan().Add(d)
 }
 
+// Overdue says whether its join, or its start, is past its deadline.
+func (f Facts) Overdue() bool { return !f.Now.Before(f.deadline()) }
+
+// JoinBegan is from when its join counts.
+func (f Facts) JoinBegan() time.Time { return f.joinBegan() }
+
 // logDue says whether the log is to be read now: from when it is late at
 // intervals, and once more at the deadline.
 func (f Facts) logDue() bool {
@@ -242,7 +280,11 @@ func (f Facts) nextLog() time.Time {
 // states writes what people read, where it changed and nothing else is to be
 // done.
 func states(f Facts) (Step, bool) {
-	if f.Sweep.Began.IsZero() || (StateOf(f) == f.Record.State && NodeStateOf(f) == f.Record.NodeState) {
+	state, node := f.Record.State, f.Record.NodeState
+	if state == "" && node == "" { // nothing was written yet: it is coming
+		state, node = Pending, NodeJoining
+	}
+	if f.Sweep.Began.IsZero() || (StateOf(f) == state && NodeStateOf(f) == node) {
 		return pass()
 	}
 	return do(WriteState, "")

@@ -256,7 +256,7 @@ func TestAnInstanceLivesAndGoes(t *testing.T) {
 	if !r.settle(t, false) {
 		t.Fatalf("its record did not end: %v", r.trace)
 	}
-	want = []Kind{Cordon, DrainPass, WriteState, DrainPass, WriteDrainEnd, LookByID, WriteReleaseSent, Release, DeleteNode, WriteState, LookByID, DeleteRecord}
+	want = []Kind{Cordon, DrainPass, WriteState, DrainPass, WriteDrainEnd, LookByID, WriteReleaseSent, Release, DeleteNode, LookByID, DeleteRecord}
 	if diff := cmp.Diff(want, r.trace); diff != "" {
 		t.Fatalf("on the way out:\n%s", diff)
 	}

@@ -114,7 +114,7 @@ func read(t *testing.T, input string) Facts {
 		case "look":
 			f.Look = Look{Made: true, Found: w.is("found"), Shown: readShown(w)}
 		case "node":
-			f.Node = Node{Exists: true, Ready: w.is("ready"), Cordoned: w.is("cordoned"), Foreign: w.is("foreign")}
+			f.Node = Node{Exists: true, Ready: w.is("ready"), Cordoned: w.is("cordoned") || w.is("ours"), CordonedByUs: w.is("ours"), Foreign: w.is("foreign")}
 		case "log":
 			f.Log = Log{Tried: w.ago("tried"), Failed: w.is("failed")}
 		case "drain":
@@ -149,6 +149,7 @@ func readRecord(r *Record, w words) {
 		r.Origin = Origin(w.by["origin"])
 	}
 	r.JoinDeadline, r.Address, r.TagsSure, r.HeldBy = w.span("joinDeadline"), w.by["address"], w.is("tagsSure"), w.by["held"]
+	r.DrainStopped, r.Disown = w.is("drainStopped"), w.is("disown")
 	r.Protected, r.Standby, r.Expiry = w.is("protected"), w.is("standby"), w.ago("expired")
 	r.DrainStart, r.DrainEnd, r.ReleaseSent = w.ago("drainStart"), w.ago("drainEnd"), w.ago("releaseSent")
 	r.State, r.NodeState = State(w.by["state"]), NodeState(w.by["nodeState"])
@@ -198,7 +199,7 @@ func guarded(t *testing.T, input string) string {
 	got := Guard(region, was)
 	out := ""
 	for _, pool := range []string{"a", "b"} {
-		if f, ok := got[pool]; ok {
+		if f, ok := got[pool]; ok && (f.Frozen() || f.Ended) {
 			out += fmt.Sprintf("%s: releases %v, replacements %v, %d of %d missing, %d not ready\n", pool, f.Releases, f.Replacements, f.Missing, f.Of, f.NotReady)
 		}
 	}

@@ -41,7 +41,7 @@ func StateOf(f Facts) State {
 		return RemovingWait
 	case r.Mark != nil:
 		return Removing
-	case f.Sweep.Present && (f.Sweep.Status == CloudStopped || f.Sweep.Status == CloudStopping):
+	case !r.Running.IsZero() && f.Sweep.Present && f.Sweep.Stopped >= 2:
 		return Stopped
 	case r.Standby:
 		return Standby

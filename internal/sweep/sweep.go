@@ -9,6 +9,7 @@ package sweep
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -36,6 +37,19 @@ type Picture struct {
 	Instances map[string]cloud.Instance
 	// Ours is how many of them carry our cluster ID.
 	Ours int
+	// Untagged is how many spaced sweeps in a row showed an instance without
+	// our cluster ID, and Idle in how many it did not run or was locked; those
+	// with none of it are absent.
+	Untagged, Idle map[string]int
+}
+
+// Empty is how many spaced sweeps in a row, up to a picture, showed nothing of
+// ours.
+func (s *Sweeper) Empty(p *Picture) int {
+	if p.Ours > 0 {
+		return 0
+	}
+	return max(s.EmptyInARow(), 1)
 }
 
 // Options of a Sweeper.
@@ -194,11 +208,22 @@ func (s *Sweeper) list(ctx context.Context) ([]cloud.Instance, error) {
 
 // record stores a complete list. The caller holds the lock.
 func (s *Sweeper) record(began, ended time.Time, list []cloud.Instance) {
-	p := &Picture{Number: 1, Began: began, Ended: ended, Instances: make(map[string]cloud.Instance, len(list))}
-	if s.picture != nil {
-		p.Number = s.picture.Number + 1
+	p := &Picture{Number: 1, Began: began, Ended: ended, Instances: make(map[string]cloud.Instance, len(list)),
+		Untagged: map[string]int{}, Idle: map[string]int{}}
+	was, apart := s.picture, 1
+	if was == nil {
+		was = &Picture{}
+	}
+	p.Number = was.Number + 1
+	if n := len(s.spaced); n > 0 && began.Sub(s.spaced[n-1].began) < s.Waits.SweepSpacing {
+		apart = 0
 	}
 	for _, i := range list {
+		if i.Tags[cloud.TagCluster] != s.ClusterID {
+			p.Untagged[i.ID] = was.Untagged[i.ID] + apart
+		} else if i.Status != cloud.Running || locked(i) {
+			p.Idle[i.ID] = was.Idle[i.ID] + apart
+		}
 		p.Instances[i.ID] = i
 		s.lastSeen[i.ID] = began
 		if i.Tags[cloud.TagCluster] == s.ClusterID {
@@ -206,13 +231,19 @@ func (s *Sweeper) record(began, ended time.Time, list []cloud.Instance) {
 		}
 	}
 	s.picture = p
-	if n := len(s.spaced); n == 0 || began.Sub(s.spaced[n-1].began) >= s.Waits.SweepSpacing {
+	if apart > 0 {
 		s.spaced = append(s.spaced, spacedSweep{began: began, empty: p.Ours == 0})
 		if len(s.spaced) > kept {
 			s.spaced = s.spaced[len(s.spaced)-kept:]
 		}
 	}
 	s.forget()
+}
+
+// locked says whether the cloud keeps an instance from working: an unpaid bill
+// or a breach of security. Recycling only announces its end.
+func locked(i cloud.Instance) bool {
+	return slices.Contains(i.OperationLocks, "financial") || slices.Contains(i.OperationLocks, "security")
 }
 
 // forget drops instances that no remembered sweep showed, so that the memory

@@ -95,3 +95,27 @@ func TestEmptyListsAreCountedInARow(t *testing.T) {
 		t.Errorf("after one of ours: %d, want 0", got)
 	}
 }
+
+func TestWhatIsUntaggedOrIdleIsCountedInARow(t *testing.T) {
+	stopped := func(i cloud.Instance) cloud.Instance { i.Status = cloud.Stopped; return i }
+	running := func(i cloud.Instance) cloud.Instance { i.Status = cloud.Running; return i }
+	inArrears := running(ours("i-4"))
+	inArrears.OperationLocks = []string{"financial"}
+	r := &region{list: []cloud.Instance{stopped(ours("i-1")), running(ours("i-2")), {ID: "i-3", Status: cloud.Running}, inArrears}}
+	s, now := sweeper(r)
+	for _, step := range []struct {
+		after time.Duration
+		want  int
+	}{{10 * time.Second, 1}, {time.Second, 1}, {10 * time.Second, 2}} {
+		sweepAfter(t, s, now, step.after, false)
+		p := s.Latest()
+		if p.Idle["i-1"] != step.want || p.Idle["i-2"] != 0 || p.Idle["i-4"] != step.want || p.Untagged["i-3"] != step.want || p.Untagged["i-1"] != 0 {
+			t.Errorf("idle %v, untagged %v, want %d", p.Idle, p.Untagged, step.want)
+		}
+	}
+	r.list = []cloud.Instance{running(ours("i-1"))}
+	sweepAfter(t, s, now, time.Second, false)
+	if p := s.Latest(); p.Idle["i-1"] != 0 {
+		t.Errorf("it runs again, and is idle in %d", p.Idle["i-1"])
+	}
+}
