@@ -1,6 +1,6 @@
 package v1alpha1
 
-// Condition types of NodePool and ScalingGroup.
+// Condition types of NodePool, ScalingGroup and Instance.
 const (
 	// ConditionAtExpectedNumber is true when the instances number as expected.
 	ConditionAtExpectedNumber = "AtExpectedNumber"
@@ -20,6 +20,9 @@ const (
 	// ConditionAccountMatches is false while the credentials are of another
 	// account than the group's.
 	ConditionAccountMatches = "AccountMatches"
+	// ConditionDrainStopped is true of an Instance while the required drain of
+	// its node has stopped at its limit: the node stays, cordoned.
+	ConditionDrainStopped = "DrainStopped"
 )
 
 // Reasons of conditions.
@@ -40,4 +43,6 @@ const (
 	ReasonMassDisappearance = "MassDisappearance"
 	ReasonOtherAccount      = "OtherAccount"
 	ReasonOtherCluster      = "OtherCluster"
+	ReasonDrainLimit        = "DrainLimit"
+	ReasonInUse             = "InUse"
 )

@@ -52,6 +52,7 @@ type Provider interface {
 	cloud.Encoder
 	cloud.Tags
 	cloud.Account
+	cloud.Billing
 	cloud.Checks
 }
 
@@ -105,7 +106,7 @@ func Run(ctx context.Context, s Settings) error {
 		&activity.Reconciler{Cache: c, Live: live, Cloud: s.Cloud, Tags: s.Cloud, Sweeper: w.sweeper, ClusterID: w.clusterID,
 			Waits: w.waits, Now: time.Now, Each: each, Allowed: s.Cloud.Allow,
 			Pause: func(n int) time.Duration { return fault.Backoff(w.waits.Retry, w.waits.RetryMost, n, 0.5) }},
-		&instance.Reconciler{Cache: c, Live: live, Cloud: s.Cloud, Tags: s.Cloud, Nodes: node.Cluster{Cache: c, Clients: w.kube}, Sweeper: w.sweeper,
+		&instance.Reconciler{Cache: c, Live: live, Cloud: s.Cloud, Tags: s.Cloud, Billing: s.Cloud, Nodes: node.Cluster{Cache: c, Clients: w.kube}, Sweeper: w.sweeper,
 			Events: events, ClusterID: w.clusterID, Region: s.Region, Waits: w.waits, Now: time.Now, Each: each, Allowed: s.Cloud.Allow},
 		&clustertask.Reconciler{Client: c, Live: live, Now: time.Now, Waits: w.waits, Events: events, Look: looker{s.Cloud, w.clusterID}},
 		&join.Reconciler{Client: c, Now: time.Now, Waits: w.waits, Events: events, Trust: trust, Account: w.knownAccount, Region: s.Region,

@@ -33,10 +33,24 @@ var (
 	InstancesReleased = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "poolkeeper_instances_released_total", Help: "Instances whose release the cloud accepted, by pool.",
 	}, []string{"pool"})
+	// JoinSeconds is how long machines took from running to Node Ready.
+	JoinSeconds = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "poolkeeper_join_duration_seconds", Help: "How long machines took from running to Node Ready, by pool.",
+		Buckets: []float64{1, 5, 15, 30, 60, 120, 300, 900, 2400},
+	}, []string{"pool"})
+	// JoinFailures counts machines that were given up.
+	JoinFailures = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "poolkeeper_join_failures_total", Help: "Machines that did not start or did not join in time, by pool and fault code.",
+	}, []string{"pool", "code"})
+	// RecordsEnded counts records that ended.
+	RecordsEnded = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "poolkeeper_instance_records_ended_total", Help: "Records of instances that ended, by pool and why: released, vanished, no stock, expired, taken out.",
+	}, []string{"pool", "reason"})
 )
 
 // Register adds every metric of this package to a registry. It panics where one
 // is there already.
 func Register(r prometheus.Registerer) {
-	r.MustRegister(SweepSeconds, SweepErrors, CloudCalls, ForgedRequests, InstancesCreated, InstancesReleased)
+	r.MustRegister(SweepSeconds, SweepErrors, CloudCalls, ForgedRequests, InstancesCreated, InstancesReleased,
+		JoinSeconds, JoinFailures, RecordsEnded)
 }

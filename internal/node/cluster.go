@@ -23,10 +23,10 @@ type Cluster struct {
 var _ Nodes = Cluster{}
 
 // Find returns the Node of an instance from the cache. A Node of that name
-// with another provider ID is not the instance's and an error.
+// with another provider ID is not the instance's and an ErrForeign.
 func (c Cluster) Find(ctx context.Context, name, providerID string) (Node, bool, error) {
-	var n corev1.Node
-	err := c.Cache.Get(ctx, types.NamespacedName{Name: name}, &n)
+	var n corev1.Node // shares what it points to with the cache; From copies
+	err := c.Cache.Get(ctx, types.NamespacedName{Name: name}, &n, client.UnsafeDisableDeepCopy)
 	if apierrors.IsNotFound(err) {
 		return Node{}, false, nil
 	}
@@ -34,7 +34,7 @@ func (c Cluster) Find(ctx context.Context, name, providerID string) (Node, bool,
 		return Node{}, false, fmt.Errorf("find node %s: %w", name, err)
 	}
 	if providerID != "" && n.Spec.ProviderID != "" && n.Spec.ProviderID != providerID {
-		return Node{}, false, fmt.Errorf("find node %s: its provider ID is %q, not %q", name, bounded(n.Spec.ProviderID, 128), providerID)
+		return Node{}, false, fmt.Errorf("find node %s: its provider ID is %q, not %q: %w", name, bounded(n.Spec.ProviderID, 128), providerID, ErrForeign)
 	}
 	return From(&n), true, nil
 }

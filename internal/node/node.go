@@ -7,14 +7,19 @@ package node
 
 import (
 	"context"
+	"errors"
 	"time"
 )
+
+// ErrForeign is the error of Find where a Node of that name has another
+// provider ID: it is not the instance's, and nothing is done to it.
+var ErrForeign = errors.New("it is another machine's node")
 
 // Nodes is what is asked of the Nodes of a cluster. Every call may be made
 // again with the same arguments and then has no further effect.
 type Nodes interface {
 	// Find returns the Node of an instance, by its name and provider ID. False
-	// where there is none.
+	// where there is none; ErrForeign where it is another machine's.
 	Find(ctx context.Context, name, providerID string) (Node, bool, error)
 	// Cordon keeps new pods away from a Node and remembers that it was us.
 	Cordon(ctx context.Context, name string) error

@@ -1,9 +1,11 @@
 // Package instance looks after every instance of a group: it mirrors what the
 // cloud and the node say into the Instance's status, drains and releases those
-// that were decided to go, finds those that vanished, and records those that
-// nobody knows. What comes in is the shared picture of the cloud, the records
-// and the Nodes; what goes out are statuses, drains and releases in batches.
-// It never decides how many instances there should be.
+// that were decided to go, ends the records of those that are gone, carries out
+// wishes about their billing, and records those that nobody knows. What comes
+// in is the shared picture of the cloud, the records and the Nodes; what is to
+// be done about each one package lifecycle decides; what goes out are statuses,
+// drains and releases in batches. It never decides how many instances there
+// should be, nor which one goes.
 package instance
 
 import (
@@ -12,12 +14,14 @@ import (
 	"fmt"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/record"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/cloud"
+	"github.com/poolkeeper/poolkeeper/internal/lifecycle"
 	"github.com/poolkeeper/poolkeeper/internal/node"
 	"github.com/poolkeeper/poolkeeper/internal/sweep"
 	"github.com/poolkeeper/poolkeeper/internal/wait"
@@ -30,13 +34,14 @@ type Cloud interface {
 	BootLog(ctx context.Context, id string) ([]byte, error)
 }
 
-// Reconciler looks after all instances of one group in one pass; the group is
-// the key of its queue.
+// Reconciler looks after the instances of one group in one pass; the group is
+// the key of its queue. All fields but Allowed and OnFreeze must be set.
 type Reconciler struct {
 	Cache     client.Client
 	Live      client.Reader
 	Cloud     Cloud
 	Tags      cloud.Tags
+	Billing   cloud.Billing
 	Nodes     node.Nodes
 	Sweeper   *sweep.Sweeper
 	Events    record.EventRecorder
@@ -48,111 +53,89 @@ type Reconciler struct {
 	Each func(n int, f func(i int) error) error
 	// Allowed refuses mutations with credentials of another account.
 	Allowed func(ctx context.Context, account string) error
+	// OnFreeze is told of each group whose freeze began, changed or ended. It
+	// must return at once.
+	OnFreeze func(group string)
+
+	groups groups
+	guard  guard
+	logs   budget
 }
 
-// pass is one look at all instances of a group.
+// pass is one look at instances of a group: at all of them after a sweep or a
+// change of the group, else at those that changed or are due.
 type pass struct {
 	*Reconciler
 	group   *api.ScalingGroup
+	memory  *groupMemory
 	picture *sweep.Picture
 	now     time.Time
-	cases   []*aCase
-	wake    time.Time
-}
-
-// aCase is one instance in a pass.
-type aCase struct {
-	i     *api.Instance // a copy of our own
-	seen  *cloud.Instance
-	node  *node.Node
-	facts facts
-	do    step
+	full    bool
+	names   []string // where it is not full
+	// hold says why nothing may be changed; orphan is true where that is
+	// because the group is gone.
+	hold     string
+	orphan   bool
+	freeze   lifecycle.Freeze
+	recorded int
+	empty    int
+	cases    []*aCase
+	fresh    []*aCase // leaving, and nothing was done yet
+	scratch  aCase
 }
 
 // Reconcile makes one pass over a group.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
-	p := &pass{Reconciler: r, picture: r.Sweeper.Latest(), now: r.Now()}
-	if p.picture == nil {
+	picture := r.Sweeper.Latest()
+	if picture == nil {
 		return ctrl.Result{}, nil // the first sweep wakes us
 	}
-	g := &api.ScalingGroup{}
-	if err := r.Cache.Get(ctx, req.NamespacedName, g); err != nil {
-		return ctrl.Result{}, client.IgnoreNotFound(err)
+	p := &pass{Reconciler: r, group: &api.ScalingGroup{}, picture: picture, now: r.Now(), memory: r.groups.of(req.Name)}
+	err := r.Cache.Get(ctx, req.NamespacedName, p.group)
+	if p.orphan = apierrors.IsNotFound(err); p.orphan {
+		p.group.Name = req.Name
+	} else if err != nil {
+		return ctrl.Result{}, fmt.Errorf("read group %s: %w", req.Name, err)
 	}
-	p.group = g
-	if err := p.observe(ctx); err != nil {
+	p.full, p.names = p.memory.take(picture.Number, p.now)
+	if err := p.run(cloud.WithAccount(ctx, p.group.Status.AccountID)); err != nil {
+		p.memory.touchAll()
 		return ctrl.Result{}, err
 	}
-	ctx = cloud.WithAccount(ctx, g.Status.AccountID)
-	err := errors.Join(p.mirror(ctx), p.leave(ctx), p.vanished(ctx), p.uncordon(ctx))
-	return p.again(), err
+	return p.again(), nil
 }
 
-// observe collects what is known of each instance, without a call per one.
-func (p *pass) observe(ctx context.Context) error {
-	var list api.InstanceList
-	err := p.Cache.List(ctx, &list, client.MatchingLabels{api.LabelGroup: p.group.Name}, client.UnsafeDisableDeepCopy)
-	if err != nil {
-		return fmt.Errorf("list instances of %s: %w", p.group.Name, err)
+// run observes, decides and carries out.
+func (p *pass) run(ctx context.Context) error {
+	p.hold = p.holds(ctx)
+	if err := p.watch(ctx); err != nil {
+		return err
 	}
-	for n := range list.Items {
-		c := &aCase{i: &list.Items[n]}
-		if s, ok := p.picture.Instances[c.i.Name]; ok {
-			c.seen = &s
-		}
-		// A Node of that name with another provider ID is not the instance's.
-		if found, ok, err := p.Nodes.Find(ctx, c.i.Name, p.Region+"."+c.i.Name); err == nil && ok {
-			c.node = &found
-		}
-		c.facts = p.facts(c)
-		c.do = next(c.facts)
-		p.wakeAt(c.do.again)
-		p.cases = append(p.cases, c)
+	if err := p.survey(ctx); err != nil {
+		return err
 	}
-	return nil
+	p.gather()
+	return errors.Join(p.carryOut(ctx), p.wishes(ctx))
 }
 
-func (p *pass) wakeAt(t time.Time) {
-	if !t.IsZero() && (p.wake.IsZero() || t.Before(p.wake)) {
-		p.wake = t
+// holds says why nothing may be changed now, in cloud or cluster.
+func (p *pass) holds(ctx context.Context) string {
+	switch {
+	case p.orphan:
+		return "its scaling group is gone"
+	case p.group.Spec.Frozen != "":
+		return p.group.Spec.Frozen
+	case p.Allowed != nil && p.Allowed(ctx, p.group.Status.AccountID) != nil:
+		return "the credentials are of another account, or it is not known whose they are"
 	}
+	return ""
 }
 
 // again is when this group is looked at without an event.
 func (p *pass) again() ctrl.Result {
-	if p.wake.IsZero() {
+	wake := p.memory.next()
+	if wake.IsZero() {
 		return ctrl.Result{}
 	}
-	return ctrl.Result{RequeueAfter: max(p.wake.Sub(p.Now()), p.Waits.Conflict)}
-}
-
-// which are the cases for which something holds.
-func (p *pass) which(is func(*aCase) bool) []*aCase {
-	var out []*aCase
-	for _, c := range p.cases {
-		if is(c) {
-			out = append(out, c)
-		}
-	}
-	return out
-}
-
-// find looks at instances by their IDs, a hundred in a call.
-func (p *pass) find(ctx context.Context, cases []*aCase) (map[string]cloud.Instance, error) {
-	ids := make([]string, len(cases))
-	for n, c := range cases {
-		ids[n] = c.i.Name
-	}
-	found := map[string]cloud.Instance{}
-	if len(ids) == 0 {
-		return found, nil
-	}
-	list, err := p.Cloud.Find(ctx, ids...)
-	if err != nil {
-		return nil, fmt.Errorf("look at instances of %s by id: %w", p.group.Name, err)
-	}
-	for _, c := range list {
-		found[c.ID] = c
-	}
-	return found, nil
+	return ctrl.Result{RequeueAfter: max(wake.Sub(p.Now()), p.Waits.Conflict)}
 }

@@ -2,44 +2,69 @@ package instance
 
 import (
 	"context"
-	"time"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/node"
 )
 
-// SetupWithManager watches Instances, Nodes and sweeps. Events of one group
-// within the gathering time become one pass.
+// SetupWithManager watches Instances, Nodes, groups and sweeps. Events of one
+// group within the gathering time become one pass.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	swept := make(chan event.TypedGenericEvent[struct{}], 1)
 	adopt := make(chan event.TypedGenericEvent[struct{}], 1)
 	r.Sweeper.OnSweep(func() { poke(swept); poke(adopt) })
 	err := ctrl.NewControllerManagedBy(mgr).Named("instance").
 		Watches(&api.Instance{}, r.gather(func(o client.Object) string { return o.(*api.Instance).Spec.Group })).
-		Watches(&corev1.Node{}, r.gather(r.groupOfNode)).
+		Watches(&corev1.Node{}, r.gather(r.groupOfNode), builder.WithPredicates(matters())).
+		Watches(&api.ScalingGroup{}, r.changed(), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		WatchesRawSource(source.TypedChannel(swept, r.allGroups())).
 		WithOptions(controller.Options{MaxConcurrentReconciles: 4}).
 		Complete(r)
 	if err != nil {
 		return err
 	}
-	a := &Adopter{Reconciler: r, firstSeen: map[string]time.Time{}}
 	return ctrl.NewControllerManagedBy(mgr).Named("adopt").
 		WatchesRawSource(source.TypedChannel(adopt, handler.TypedEnqueueRequestsFromMapFunc(
 			func(context.Context, struct{}) []reconcile.Request {
 				return []reconcile.Request{{NamespacedName: types.NamespacedName{Name: "region"}}}
 			}))).
-		Complete(a)
+		Complete(&Adopter{Reconciler: r})
+}
+
+// matters lets through what changes what is known of a Node: that it is there,
+// whether it is Ready, cordoned, and whose it is. Heartbeats do not.
+func matters() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		before, ok := e.ObjectOld.(*corev1.Node)
+		after, also := e.ObjectNew.(*corev1.Node)
+		if !ok || !also {
+			return true
+		}
+		a, b := node.From(before), node.From(after)
+		return a.UID != b.UID || a.Ready != b.Ready || a.Unschedulable != b.Unschedulable || a.Cordoned != b.Cordoned || a.ProviderID != b.ProviderID
+	}}
+}
+
+// changed makes a full pass of a group whose spec changed.
+func (r *Reconciler) changed() handler.EventHandler {
+	return handler.EnqueueRequestsFromMapFunc(func(_ context.Context, o client.Object) []reconcile.Request {
+		r.groups.of(o.GetName()).touchAll()
+		return []reconcile.Request{{NamespacedName: types.NamespacedName{Name: o.GetName()}}}
+	})
 }
 
 func poke(c chan event.TypedGenericEvent[struct{}]) {
@@ -49,10 +74,12 @@ func poke(c chan event.TypedGenericEvent[struct{}]) {
 	}
 }
 
-// gather enqueues a group a moment after an event, so that many make one pass.
+// gather remembers what changed and enqueues its group a moment later, so that
+// many events make one pass.
 func (r *Reconciler) gather(group func(client.Object) string) handler.EventHandler {
 	add := func(o client.Object, q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
 		if g := group(o); g != "" {
+			r.groups.of(g).touch(o.GetName())
 			q.AddAfter(reconcile.Request{NamespacedName: types.NamespacedName{Name: g}}, r.Waits.Gather)
 		}
 	}
@@ -78,16 +105,22 @@ func (r *Reconciler) groupOfNode(o client.Object) string {
 	return i.Spec.Group
 }
 
-// allGroups enqueues every group.
+// allGroups enqueues every group, also one that is gone and has instances yet.
 func (r *Reconciler) allGroups() handler.TypedEventHandler[struct{}, reconcile.Request] {
 	return handler.TypedEnqueueRequestsFromMapFunc(func(ctx context.Context, _ struct{}) []reconcile.Request {
 		var list api.ScalingGroupList
 		if err := r.Cache.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
 			return nil
 		}
-		out := make([]reconcile.Request, 0, len(list.Items))
+		names := r.groups.names()
 		for i := range list.Items {
-			out = append(out, reconcile.Request{NamespacedName: types.NamespacedName{Name: list.Items[i].Name}})
+			names = append(names, list.Items[i].Name)
+		}
+		slices.Sort(names)
+		names = slices.Compact(names)
+		out := make([]reconcile.Request, 0, len(names))
+		for _, name := range names {
+			out = append(out, reconcile.Request{NamespacedName: types.NamespacedName{Name: name}})
 		}
 		return out
 	})
