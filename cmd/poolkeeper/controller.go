@@ -40,6 +40,7 @@ func newControllerCommand(version string) *cobra.Command {
 	fs.StringVar(&f.vpc, "vpc-id", env("VPC_ID", ""), "VPC that is swept; empty: the whole region")
 	fs.StringVar(&f.Region, "region", env("REGION", os.Getenv("ALIBABA_CLOUD_REGION_ID")), "region of the cloud")
 	fs.StringVar(&f.ClusterID, "cluster-id", env("CLUSTER_ID", ""), "ID of this cluster in the cloud's tags; empty: the UID of kube-system")
+	fs.BoolVar(&f.NewCluster, "new-cluster", env("NEW_CLUSTER", "") == "true", "begin with a new cluster ID although the cloud holds instances of our pools' names with another one; they are left alone")
 	fs.StringVar(&f.identity, "identity-certificate", env("IDENTITY_CERTIFICATE", ""), "file with the region's certificates of instance identities")
 	fs.StringVar(&f.NodeAPIServer, "node-api-server", env("NODE_API_SERVER", ""), "URL of the API server as nodes reach it; empty: of kube-public/cluster-info")
 	fs.StringVar(&f.ca, "node-api-server-ca", env("NODE_API_SERVER_CA", ""), "file with its certificate authority")

@@ -15,7 +15,6 @@ import (
 
 	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
@@ -64,6 +63,9 @@ type Settings struct {
 	Region string
 	// ClusterID is written into every tag; empty: the UID of kube-system.
 	ClusterID string
+	// NewCluster begins anew where the cloud holds instances that another
+	// cluster ID left there.
+	NewCluster bool
 	// Identity holds the region's certificates of instance identities, PEM.
 	Identity []byte
 	// NodeAPIServer is the URL of the API server as nodes reach it; empty: of
@@ -132,6 +134,9 @@ type wiring struct {
 	clusterID string
 	sweeper   *sweep.Sweeper
 	owner     atomic.Pointer[string]
+	// written is true once the cluster ID is written down; first guards it.
+	first   sync.Mutex
+	written bool
 }
 
 func scheme() *runtime.Scheme {
@@ -152,7 +157,7 @@ func prepare(ctx context.Context, s Settings) (*wiring, error) {
 	if w.kube, err = kubernetes.NewForConfig(plain); err != nil {
 		return nil, fmt.Errorf("set up client: %w", err)
 	}
-	if w.clusterID, err = clusterID(ctx, w.kube, s.ClusterID); err != nil {
+	if w.clusterID, w.written, err = clusterID(ctx, w.kube, s.ClusterID, s.NewCluster); err != nil {
 		return nil, err
 	}
 	strip := cache.TransformStripManagedFields()
@@ -183,38 +188,6 @@ func prepare(ctx context.Context, s Settings) (*wiring, error) {
 		}
 		return nil
 	}))
-}
-
-// settingsName is where the cluster ID is written down at the first start.
-const settingsName = "poolkeeper-cluster"
-
-// clusterID is the ID that was written down, or the one that is asked for, or
-// the UID of kube-system. Another one than was written down is refused.
-func clusterID(ctx context.Context, k kubernetes.Interface, asked string) (string, error) {
-	maps := k.CoreV1().ConfigMaps(api.SystemNamespace)
-	m, err := maps.Get(ctx, settingsName, metav1.GetOptions{})
-	if err == nil {
-		if id := m.Data["clusterID"]; asked != "" && asked != id {
-			return "", fmt.Errorf("this cluster's ID was written down as %s, not %s: start with --cluster-id %s", id, asked, id)
-		}
-		return m.Data["clusterID"], nil
-	}
-	if !apierrors.IsNotFound(err) {
-		return "", fmt.Errorf("read cluster ID: %w", err)
-	}
-	if asked == "" {
-		ns, err := k.CoreV1().Namespaces().Get(ctx, metav1.NamespaceSystem, metav1.GetOptions{})
-		if err != nil {
-			return "", fmt.Errorf("read UID of kube-system: %w", err)
-		}
-		asked = string(ns.UID)
-	}
-	yes := true
-	_, err = maps.Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: settingsName}, Immutable: &yes, Data: map[string]string{"clusterID": asked}}, metav1.CreateOptions{})
-	if err != nil {
-		return "", fmt.Errorf("write cluster ID down: %w", err)
-	}
-	return asked, nil
 }
 
 // each runs f for 0 to n-1, several at a time, and joins the errors.
@@ -268,8 +241,16 @@ func (w *wiring) guard(g *api.ScalingGroup) string {
 	if picture == nil {
 		return "the cloud was not read yet"
 	}
+	ctx := context.Background()
+	pools, err := w.poolNames(ctx)
+	if err != nil {
+		return "the node pools could not be read"
+	}
+	if why, err := w.anotherLife(ctx, g.Spec.Pool, pools); why != "" || err != nil {
+		return orElse(why, "the cluster ID could not be written down")
+	}
 	var list api.InstanceList
-	err := w.mgr.GetClient().List(context.Background(), &list, client.MatchingLabels{api.LabelGroup: g.Name}, client.UnsafeDisableDeepCopy)
+	err = w.mgr.GetClient().List(ctx, &list, client.MatchingLabels{api.LabelGroup: g.Name}, client.UnsafeDisableDeepCopy)
 	if err != nil {
 		return "its instances could not be read"
 	}
@@ -283,6 +264,13 @@ func (w *wiring) guard(g *api.ScalingGroup) string {
 		return fmt.Sprintf("%d instances carry our tags and nobody knows why: poolkeeper pool adopt %s --all, or poolkeeper instance disown each", unknown, g.Spec.Pool)
 	}
 	return ""
+}
+
+func orElse(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
 }
 
 // nodeEndpoint is the API server as nodes reach it.

@@ -114,7 +114,10 @@ func (p *pass) learn(ctx context.Context, c *aCase) error {
 	}
 	recordOf(f, c.i, &c.i.Status, c.m.first)
 	p.sweep(c)
-	n, ok, err := p.Nodes.Find(ctx, c.i.Name, p.Region+"."+c.i.Name)
+	if c.m.provider == "" {
+		c.m.provider = p.Region + "." + c.i.Name
+	}
+	n, ok, err := p.Nodes.Find(ctx, c.i.Name, c.m.provider)
 	switch {
 	case errors.Is(err, node.ErrForeign):
 		f.Node = lifecycle.Node{Exists: true, Foreign: true}

@@ -17,6 +17,8 @@ import (
 type memory struct {
 	uid   types.UID
 	first time.Time // this process first saw the record
+	// provider is the provider ID of its Node.
+	provider string
 	// version of the record as we last wrote it: until the cache has it, the
 	// cache is not believed.
 	version string

@@ -1,0 +1,84 @@
+package controller
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes/fake"
+
+	"github.com/poolkeeper/poolkeeper/internal/cloud"
+	"github.com/poolkeeper/poolkeeper/internal/cloudtest"
+	"github.com/poolkeeper/poolkeeper/internal/sweep"
+	"github.com/poolkeeper/poolkeeper/internal/wait"
+)
+
+// firstLife is a cluster that has just begun, over a cloud with an instance of
+// another cluster ID and this pool's name.
+func firstLife(t *testing.T, pool string) *wiring {
+	c := cloudtest.NewFake(cloudtest.Options{})
+	c.Add(cloud.Instance{ID: "i-1", Tags: cloud.Origin{ClusterID: "old", Pool: pool, GroupUID: "g", Piece: -1}.Tags()})
+	w := &wiring{kube: fake.NewClientset(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "kube-system", UID: "new"}}), clusterID: "new"}
+	w.sweeper = sweep.New(sweep.Options{Cloud: c, ClusterID: "new", Waits: wait.Defaults(), Now: time.Now})
+	if err := w.sweeper.Sweep(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func (w *wiring) start(t *testing.T, asked string, anew bool) (string, bool, error) {
+	t.Helper()
+	id, written, err := clusterID(context.Background(), w.kube, asked, anew)
+	w.clusterID, w.written = id, written
+	return id, written, err
+}
+
+func TestAnEarlierLifeOfTheClusterHoldsItsPoolOnly(t *testing.T) {
+	w := firstLife(t, "web")
+	if id, written, err := w.start(t, "", false); id != "new" || written || err != nil {
+		t.Fatalf("starts as %s, written %v: %v", id, written, err)
+	}
+	why, err := w.anotherLife(t.Context(), "web", []string{"db", "web"})
+	if err != nil || !strings.Contains(why, "--cluster-id old") || !strings.Contains(why, "--new-cluster") {
+		t.Fatalf("web: %q, %v", why, err)
+	}
+	if why, err = w.anotherLife(t.Context(), "db", []string{"db", "web"}); why != "" || err != nil {
+		t.Fatalf("db: %q, %v", why, err)
+	}
+	if _, written, _ := w.start(t, "", false); written {
+		t.Fatal("the ID was written down although a person has to decide")
+	}
+	if id, written, err := w.start(t, "old", false); id != "old" || !written || err != nil {
+		t.Fatalf("taken over as %s: %v", id, err)
+	}
+	if _, _, err = w.start(t, "new", false); err == nil || !strings.Contains(err.Error(), "--cluster-id old") {
+		t.Fatalf("another ID than was written down: %v", err)
+	}
+	if why, err = w.anotherLife(t.Context(), "web", nil); why != "" || err != nil {
+		t.Fatalf("taken over, and yet: %q, %v", why, err)
+	}
+}
+
+func TestAClusterBeginsAnewOnAPersonsWord(t *testing.T) {
+	w := firstLife(t, "web")
+	if id, written, err := w.start(t, "", true); id != "new" || !written || err != nil {
+		t.Fatalf("starts as %s, written %v: %v", id, written, err)
+	}
+	if id, written, err := w.start(t, "", false); id != "new" || !written || err != nil {
+		t.Fatalf("starts again as %s, written %v: %v", id, written, err)
+	}
+}
+
+func TestWithNothingLeftOfAnotherLifeTheIDIsWrittenDown(t *testing.T) {
+	w := firstLife(t, "another-cluster's")
+	_, _, _ = w.start(t, "", false)
+	if why, err := w.anotherLife(t.Context(), "web", []string{"web"}); why != "" || err != nil {
+		t.Fatalf("web: %q, %v", why, err)
+	}
+	if id, written, err := w.start(t, "", false); id != "new" || !written || err != nil {
+		t.Fatalf("starts again as %s, written %v: %v", id, written, err)
+	}
+}
