@@ -86,10 +86,6 @@ func Run(ctx context.Context, s Settings) error {
 		return err
 	}
 	mgr := w.mgr
-	fw := fault.DefaultWaits()
-	if s.Factor > 1 {
-		fw = fw.Divided(int(s.Factor))
-	}
 	trust, err := identity.NewTrust(s.Identity)
 	if err != nil {
 		return err
@@ -101,7 +97,7 @@ func Run(ctx context.Context, s Settings) error {
 		&nodepool.Reconciler{Client: c, Live: live, Now: time.Now, Waits: w.waits, Events: events,
 			Check: checker{s.Cloud}, Definitions: nodepool.CRDs{Cache: c, Live: live}, Credentials: credentials},
 		&scalinggroup.Reconciler{Cache: c, Live: live, Market: market{s.Cloud}, Encoder: &encoder{wiring: w, credentials: credentials}, Events: events,
-			Waits: w.waits, FaultWaits: fw, Now: time.Now, Account: w.account, Guard: w.guard},
+			Waits: w.waits, Now: time.Now, Account: w.account, Guard: w.guard},
 		&activity.Reconciler{Cache: c, Live: live, Cloud: s.Cloud, Tags: s.Cloud, Sweeper: w.sweeper, ClusterID: w.clusterID,
 			Waits: w.waits, Now: time.Now, Each: each, Allowed: s.Cloud.Allow,
 			Pause: func(n int) time.Duration { return fault.Backoff(w.waits.Retry, w.waits.RetryMost, n, 0.5) }},
@@ -260,28 +256,14 @@ func (w *wiring) knownAccount() string {
 	return ""
 }
 
-// guard says why a group may neither create nor release: more instances of
-// unknown origin than max(3, 20 %) of it, or another cluster's (rules 1, 18).
-func (w *wiring) guard(g *api.ScalingGroup) string {
-	picture := w.sweeper.Latest()
-	if picture == nil {
-		return "the cloud was not read yet"
+// guard says what only the picture of the cloud tells of a group: nothing is
+// decided before it was read. Instances of unknown origin have records, and the
+// planner looks at those itself (rule 18).
+func (w *wiring) guard(*api.ScalingGroup) scalinggroup.Guarded {
+	if w.sweeper.Latest() == nil {
+		return scalinggroup.Guarded{Unread: true, Frozen: "the cloud was not read yet"}
 	}
-	var list api.InstanceList
-	err := w.mgr.GetClient().List(context.Background(), &list, client.MatchingLabels{api.LabelGroup: g.Name}, client.UnsafeDisableDeepCopy)
-	if err != nil {
-		return "its instances could not be read"
-	}
-	unknown := 0
-	for i := range list.Items {
-		if list.Items[i].Spec.CreationType == api.CreatedUnknown {
-			unknown++
-		}
-	}
-	if unknown > max(3, int(g.Spec.DesiredCapacity)/5) {
-		return fmt.Sprintf("%d instances carry our tags and nobody knows why: poolkeeper pool adopt %s --all, or poolkeeper instance disown each", unknown, g.Spec.Pool)
-	}
-	return ""
+	return scalinggroup.Guarded{}
 }
 
 // nodeEndpoint is the API server as nodes reach it.
