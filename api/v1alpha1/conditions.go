@@ -4,6 +4,11 @@ package v1alpha1
 const (
 	// ConditionAtExpectedNumber is true when the instances number as expected.
 	ConditionAtExpectedNumber = "AtExpectedNumber"
+	// ConditionAtDesiredCapacity is the same for a scaling group.
+	ConditionAtDesiredCapacity = "AtDesiredCapacity"
+	// ConditionBalanced is false while zones differ by more than one instance
+	// where they are to be balanced.
+	ConditionBalanced = "Balanced"
 	// ConditionNodesJoined is true when every expected node is Ready.
 	ConditionNodesJoined = "NodesJoined"
 	// ConditionValid is false where the cloud has not what the spec names.
@@ -45,4 +50,12 @@ const (
 	ReasonOtherCluster      = "OtherCluster"
 	ReasonDrainLimit        = "DrainLimit"
 	ReasonInUse             = "InUse"
+	ReasonUnknownInstances  = "UnknownInstances"
+	ReasonAccountUnknown    = "AccountUnknown"
+	ReasonCloudNotRead      = "CloudNotRead"
+	ReasonThawed            = "Thawed"
+	ReasonUnbalanced        = "Unbalanced"
+	ReasonRebalancing       = "Rebalancing"
+	ReasonCannotRebalance   = "CannotRebalance"
+	ReasonRequestInvalid    = "RequestInvalid"
 )

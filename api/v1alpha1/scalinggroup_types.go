@@ -147,6 +147,17 @@ type ScalingGroupStatus struct {
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=500
 	Refusals []Refusal `json:"refusals,omitempty"`
+	// rememberedActivity is the number of the newest ended activity whose
+	// results are in refusals: each is taken in once.
+	// +optional
+	RememberedActivity int64 `json:"rememberedActivity,omitempty"`
+	// failedInstances are the machines that failed to join, are still
+	// recorded, and are in refusals: each is taken in once.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=10000
+	// +kubebuilder:validation:items:MaxLength=64
+	FailedInstances []string `json:"failedInstances,omitempty"`
 	// why says what keeps the group from its desired capacity.
 	// +optional
 	Why *Why `json:"why,omitempty"`
@@ -166,7 +177,9 @@ type ScalingGroupStatus struct {
 	// emptiest, where zones are to be balanced.
 	// +optional
 	Imbalance int32 `json:"imbalance,omitempty"`
-	// conditions: AtDesiredCapacity, Held, Frozen, UnknownInstances.
+	// conditions: AtDesiredCapacity, Held, Frozen, Balanced, UnknownInstances,
+	// AccountMatches, Valid (false where its requests cannot be written down),
+	// DeletionBlocked.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -215,7 +228,8 @@ type ResourcePoolStatus struct {
 	// freeAddresses in the vSwitch; -1 where not known.
 	// +optional
 	FreeAddresses int32 `json:"freeAddresses"`
-	// checkedTime is when this was read from the cloud.
+	// checkedTime is when this was read from the cloud. It is written when a
+	// grade changes or a price moves, not at each reading.
 	// +optional
 	CheckedTime *metav1.Time `json:"checkedTime,omitempty"`
 }

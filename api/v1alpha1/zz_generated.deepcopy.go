@@ -1138,6 +1138,11 @@ func (in *ScalingGroupStatus) DeepCopyInto(out *ScalingGroupStatus) {
 			(*in)[i].DeepCopyInto(&(*out)[i])
 		}
 	}
+	if in.FailedInstances != nil {
+		in, out := &in.FailedInstances, &out.FailedInstances
+		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
 	if in.Why != nil {
 		in, out := &in.Why, &out.Why
 		*out = new(Why)

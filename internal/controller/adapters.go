@@ -16,6 +16,7 @@ import (
 	"github.com/poolkeeper/poolkeeper/internal/controller/clustertask"
 	"github.com/poolkeeper/poolkeeper/internal/controller/join"
 	"github.com/poolkeeper/poolkeeper/internal/controller/nodepool"
+	"github.com/poolkeeper/poolkeeper/internal/controller/scalinggroup"
 	"github.com/poolkeeper/poolkeeper/internal/fault"
 	"github.com/poolkeeper/poolkeeper/internal/scaling"
 )
@@ -106,7 +107,7 @@ func (e *encoder) Encode(ctx context.Context, g *api.ScalingGroup, candidates []
 		ClusterID: e.clusterID, Pool: spec.Pool, Region: e.Region, APIServer: server, CA: ca, Token: token, IssuedTime: issued, ExpiryTime: expiry,
 		Labels: spec.Nodes.Labels, Unschedulable: spec.Nodes.Unschedulable, LeaseDuration: e.NodeLease,
 		BeforeJoin: spec.UserData.BeforeJoin, AfterJoin: spec.UserData.AfterJoin,
-		Waits: bootstrap.Waits{JoinDeadline: e.joinDeadline(spec)},
+		Waits: bootstrap.Waits{JoinDeadline: scalinggroup.JoinDeadline(spec, e.waits)},
 	}
 	for _, t := range spec.Nodes.Taints {
 		settings.Taints = append(settings.Taints, bootstrap.Taint{Key: t.Key, Value: t.Value, Effect: string(t.Effect)})
@@ -116,23 +117,27 @@ func (e *encoder) Encode(ctx context.Context, g *api.ScalingGroup, candidates []
 		return nil, nil, time.Time{}, err
 	}
 	data := map[string][]byte{"user-data": userData}
-	keys := make([]string, 0, len(candidates))
-	for n, c := range candidates {
-		body, err := e.Cloud.Encode(e.launch(g, c))
-		if err != nil {
-			return nil, nil, time.Time{}, err
-		}
-		key := "request-" + strconv.Itoa(n)
-		data[key], keys = body, append(keys, key)
-	}
-	return data, keys, expiry, nil
+	keys, err := e.bodies(g, candidates, data)
+	return data, keys, expiry, err
 }
 
-func (e *encoder) joinDeadline(s *api.ScalingGroupSpec) time.Duration {
-	if s.JoinDeadlineSeconds != nil {
-		return time.Duration(*s.JoinDeadlineSeconds) * time.Second
+// bodies writes the request of each resource pool once, whatever share of it a
+// candidate is for, and returns the key of each candidate's.
+func (e *encoder) bodies(g *api.ScalingGroup, candidates []scaling.Candidate, data map[string][]byte) ([]string, error) {
+	keys, written := make([]string, 0, len(candidates)), map[[3]string]string{}
+	for n, c := range candidates {
+		pool := [3]string{c.VSwitch, c.InstanceType, string(c.ChargeType)}
+		if written[pool] == "" {
+			body, err := e.Cloud.Encode(e.launch(g, c))
+			if err != nil {
+				return nil, err
+			}
+			written[pool] = "request-" + strconv.Itoa(n)
+			data[written[pool]] = body
+		}
+		keys = append(keys, written[pool])
 	}
-	return e.waits.JoinDeadline
+	return keys, nil
 }
 
 // launch is one candidate with everything else of the settings.

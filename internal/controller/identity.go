@@ -83,11 +83,15 @@ func otherCluster(p *sweep.Picture, ours string, pools map[string]bool) map[stri
 // anotherLife says why a group may neither create nor release while no cluster
 // ID is written down: the cloud holds instances of another cluster ID and of
 // this pool's name. Where it holds none of any pool, the ID is written down.
-func (w *wiring) anotherLife(ctx context.Context, pool string, pools []string) (string, error) {
+func (w *wiring) anotherLife(ctx context.Context, pool string, poolNames func(context.Context) ([]string, error)) (string, error) {
 	w.first.Lock()
 	defer w.first.Unlock()
 	if w.written {
 		return "", nil
+	}
+	pools, err := poolNames(ctx)
+	if err != nil {
+		return "", err
 	}
 	names := map[string]bool{pool: true}
 	for _, p := range pools {

@@ -29,6 +29,11 @@ func firstLife(t *testing.T, pool string) *wiring {
 	return w
 }
 
+// pools are the names of the cluster's node pools.
+func pools(names ...string) func(context.Context) ([]string, error) {
+	return func(context.Context) ([]string, error) { return names, nil }
+}
+
 func (w *wiring) start(t *testing.T, asked string, anew bool) (string, bool, error) {
 	t.Helper()
 	id, written, err := clusterID(context.Background(), w.kube, asked, anew)
@@ -41,11 +46,11 @@ func TestAnEarlierLifeOfTheClusterHoldsItsPoolOnly(t *testing.T) {
 	if id, written, err := w.start(t, "", false); id != "new" || written || err != nil {
 		t.Fatalf("starts as %s, written %v: %v", id, written, err)
 	}
-	why, err := w.anotherLife(t.Context(), "web", []string{"db", "web"})
+	why, err := w.anotherLife(t.Context(), "web", pools("db", "web"))
 	if err != nil || !strings.Contains(why, "--cluster-id old") || !strings.Contains(why, "--new-cluster") {
 		t.Fatalf("web: %q, %v", why, err)
 	}
-	if why, err = w.anotherLife(t.Context(), "db", []string{"db", "web"}); why != "" || err != nil {
+	if why, err = w.anotherLife(t.Context(), "db", pools("db", "web")); why != "" || err != nil {
 		t.Fatalf("db: %q, %v", why, err)
 	}
 	if _, written, _ := w.start(t, "", false); written {
@@ -54,7 +59,7 @@ func TestAnEarlierLifeOfTheClusterHoldsItsPoolOnly(t *testing.T) {
 	if id, written, err := w.start(t, "old", false); id != "old" || !written || err != nil {
 		t.Fatalf("taken over as %s: %v", id, err)
 	}
-	if why, err = w.anotherLife(t.Context(), "web", nil); why != "" || err != nil {
+	if why, err = w.anotherLife(t.Context(), "web", pools()); why != "" || err != nil {
 		t.Fatalf("taken over, and yet: %q, %v", why, err)
 	}
 	if _, _, err = w.start(t, "new", false); err == nil || !strings.Contains(err.Error(), "--cluster-id old") {
@@ -75,7 +80,7 @@ func TestAClusterBeginsAnewOnAPersonsWord(t *testing.T) {
 func TestWithNothingLeftOfAnotherLifeTheIDIsWrittenDown(t *testing.T) {
 	w := firstLife(t, "another-cluster's")
 	_, _, _ = w.start(t, "", false)
-	if why, err := w.anotherLife(t.Context(), "web", []string{"web"}); why != "" || err != nil {
+	if why, err := w.anotherLife(t.Context(), "web", pools("web")); why != "" || err != nil {
 		t.Fatalf("web: %q, %v", why, err)
 	}
 	if id, written, err := w.start(t, "", false); id != "new" || !written || err != nil {

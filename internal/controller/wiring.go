@@ -89,10 +89,6 @@ func Run(ctx context.Context, s Settings) error {
 		return err
 	}
 	mgr := w.mgr
-	fw := fault.DefaultWaits()
-	if s.Factor > 1 {
-		fw = fw.Divided(int(s.Factor))
-	}
 	trust, err := identity.NewTrust(s.Identity)
 	if err != nil {
 		return err
@@ -100,16 +96,18 @@ func Run(ctx context.Context, s Settings) error {
 	c, live, events := mgr.GetClient(), mgr.GetAPIReader(), mgr.GetEventRecorderFor("poolkeeper") //nolint:staticcheck // the newer recorder has no events on cluster-scoped objects in default
 	credentials := join.Credentials{Client: c, Live: live, Now: time.Now}
 	each := w.each
+	groups := &scalinggroup.Reconciler{Cache: c, Live: live, Market: market{s.Cloud}, Encoder: &encoder{wiring: w, credentials: credentials}, Events: events,
+		Waits: w.waits, Now: time.Now, Account: w.account, Guard: w.guard}
+	w.instances = &instance.Reconciler{Cache: c, Live: live, Cloud: s.Cloud, Tags: s.Cloud, Billing: s.Cloud, Nodes: node.Cluster{Cache: c, Clients: w.kube}, Sweeper: w.sweeper,
+		Events: events, ClusterID: w.clusterID, Region: s.Region, Waits: w.waits, Now: time.Now, Each: each, Allowed: s.Cloud.Allow, OnFreeze: groups.Poke}
 	setups := []interface{ SetupWithManager(ctrl.Manager) error }{
 		&nodepool.Reconciler{Client: c, Live: live, Now: time.Now, Waits: w.waits, Events: events,
 			Check: checker{s.Cloud}, Definitions: nodepool.CRDs{Cache: c, Live: live}, Credentials: credentials},
-		&scalinggroup.Reconciler{Cache: c, Live: live, Market: market{s.Cloud}, Encoder: &encoder{wiring: w, credentials: credentials}, Events: events,
-			Waits: w.waits, FaultWaits: fw, Now: time.Now, Account: w.account, Guard: w.guard},
+		groups,
 		&activity.Reconciler{Cache: c, Live: live, Cloud: s.Cloud, Tags: s.Cloud, Sweeper: w.sweeper, ClusterID: w.clusterID,
 			Waits: w.waits, Now: time.Now, Each: each, Allowed: s.Cloud.Allow,
 			Pause: func(n int) time.Duration { return fault.Backoff(w.waits.Retry, w.waits.RetryMost, n, 0.5) }},
-		&instance.Reconciler{Cache: c, Live: live, Cloud: s.Cloud, Tags: s.Cloud, Billing: s.Cloud, Nodes: node.Cluster{Cache: c, Clients: w.kube}, Sweeper: w.sweeper,
-			Events: events, ClusterID: w.clusterID, Region: s.Region, Waits: w.waits, Now: time.Now, Each: each, Allowed: s.Cloud.Allow},
+		w.instances,
 		&clustertask.Reconciler{Client: c, Live: live, Now: time.Now, Waits: w.waits, Events: events, Look: looker{s.Cloud, w.clusterID}},
 		&join.Reconciler{Client: c, Now: time.Now, Waits: w.waits, Events: events, Trust: trust, Account: w.knownAccount, Region: s.Region,
 			Seeker: w, Replacer: credentials},
@@ -133,6 +131,7 @@ type wiring struct {
 	waits     wait.Settings
 	clusterID string
 	sweeper   *sweep.Sweeper
+	instances *instance.Reconciler
 	owner     atomic.Pointer[string]
 	// written is true once the cluster ID is written down; first guards it.
 	first   sync.Mutex
@@ -234,43 +233,18 @@ func (w *wiring) knownAccount() string {
 	return ""
 }
 
-// guard says why a group may neither create nor release: more instances of
-// unknown origin than max(3, 20 %) of it, or another cluster's (rules 1, 18).
-func (w *wiring) guard(g *api.ScalingGroup) string {
-	picture := w.sweeper.Latest()
-	if picture == nil {
-		return "the cloud was not read yet"
+// guard says what only the picture of the cloud tells of a group: nothing is
+// decided before it was read. Instances of unknown origin have records, and the
+// planner looks at those itself (rule 18).
+func (w *wiring) guard(g *api.ScalingGroup) scalinggroup.Guarded {
+	if w.sweeper.Latest() == nil {
+		return scalinggroup.Guarded{Unread: true, Frozen: "the cloud was not read yet"}
 	}
-	ctx := context.Background()
-	pools, err := w.poolNames(ctx)
+	why, err := w.anotherLife(context.Background(), g.Spec.Pool, w.poolNames)
 	if err != nil {
-		return "the node pools could not be read"
+		why = "the cluster ID could not be written down: " + err.Error()
 	}
-	if why, err := w.anotherLife(ctx, g.Spec.Pool, pools); why != "" || err != nil {
-		return orElse(why, "the cluster ID could not be written down")
-	}
-	var list api.InstanceList
-	err = w.mgr.GetClient().List(ctx, &list, client.MatchingLabels{api.LabelGroup: g.Name}, client.UnsafeDisableDeepCopy)
-	if err != nil {
-		return "its instances could not be read"
-	}
-	unknown := 0
-	for i := range list.Items {
-		if list.Items[i].Spec.CreationType == api.CreatedUnknown {
-			unknown++
-		}
-	}
-	if unknown > max(3, int(g.Spec.DesiredCapacity)/5) {
-		return fmt.Sprintf("%d instances carry our tags and nobody knows why: poolkeeper pool adopt %s --all, or poolkeeper instance disown each", unknown, g.Spec.Pool)
-	}
-	return ""
-}
-
-func orElse(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
+	return scalinggroup.Guarded{Frozen: why, NoRelease: w.instances.NoRelease(g.Name)}
 }
 
 // nodeEndpoint is the API server as nodes reach it.

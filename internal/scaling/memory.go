@@ -55,15 +55,27 @@ func Remember(list []Refusal, m Met, w fault.Waits, holdAfter int, random float6
 	return append(out, r)
 }
 
-// Forget returns the memory without what a try that succeeded there disproves.
-// What speaks of machines is disproved by one that joined, not by its creation.
-func Forget(list []Refusal, place fault.Place, joined bool) []Refusal {
+// Forget returns the memory without what a creation that succeeded there
+// disproves. What speaks of machines is not: see Joined.
+func Forget(list []Refusal, place fault.Place) []Refusal {
 	return slices.DeleteFunc(slices.Clone(list), func(r Refusal) bool {
-		if r.All || ofMachines(r.Code) {
-			return joined
-		}
-		return fault.Lookup(r.Code).Scope.Covers(r.Place, place)
+		return !r.All && !ofMachines(r.Code) && fault.Lookup(r.Code).Scope.Covers(r.Place, place)
 	})
+}
+
+// Joined returns the memory without what a machine that joined at a time
+// disproves: that machines fail, where the last of them failed no later.
+func Joined(list []Refusal, at time.Time) []Refusal {
+	return slices.DeleteFunc(slices.Clone(list), func(r Refusal) bool {
+		return ofMachines(r.Code) && !r.Last.After(at)
+	})
+}
+
+// Current returns the memory without what an edit has ended: settings of a
+// generation are newer than those that were refused, and an edit can be what
+// mends it.
+func Current(list []Refusal, generation int64) []Refusal {
+	return slices.DeleteFunc(slices.Clone(list), func(r Refusal) bool { return r.edited(generation) })
 }
 
 // Restocked returns the memory without those refusals of stock whose resource

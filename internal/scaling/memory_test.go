@@ -53,10 +53,10 @@ func TestTheSameCauseThreeTimesInARowIsHeld(t *testing.T) {
 		}
 		at = list[0].Until
 	}
-	if list = Forget(list, fault.Place{Zone: "zone-b", InstanceType: "ecs.g7", ChargeType: "PayAsYouGo"}, false); len(list) != 1 {
+	if list = Forget(list, fault.Place{Zone: "zone-b", InstanceType: "ecs.g7", ChargeType: "PayAsYouGo"}); len(list) != 1 {
 		t.Error("a success elsewhere ended it")
 	}
-	if list = Forget(list, sent, false); len(list) != 0 {
+	if list = Forget(list, sent); len(list) != 0 {
 		t.Error("a success there did not end it")
 	}
 }
@@ -74,10 +74,10 @@ func TestMachinesOfOneTryFailOnce(t *testing.T) {
 	if list[0].Count != 2 {
 		t.Fatalf("the next try: %+v", list)
 	}
-	if got := Forget(list, sent, false); len(got) != 1 {
+	if got := Forget(list, sent); len(got) != 1 {
 		t.Error("a machine that was only created ended it")
 	}
-	if got := Forget(list, sent, true); len(got) != 0 {
+	if got := Joined(list, now.Add(31*time.Minute)); len(got) != 0 {
 		t.Error("a machine that joined did not end it")
 	}
 }

@@ -100,18 +100,29 @@ func (s Snapshot) obstacle(pool ResourcePool) (Refusal, bool) {
 func (s Snapshot) refusal(pool ResourcePool) (Refusal, bool) {
 	var worst Refusal
 	for _, r := range s.Refusals {
-		if r.Until.After(s.Now) && r.Until.After(worst.Until) && r.covers(pool.place()) && !s.edited(r) {
+		if r.Until.After(s.Now) && r.Until.After(worst.Until) && r.covers(pool.place()) && !r.edited(s.Generation) {
 			worst = r
 		}
 	}
 	return worst, worst.Code != ""
 }
 
-// edited says whether the settings changed since, where that ends the wait: for
-// what only an edit is expected to mend, and for machines that failed.
-func (s Snapshot) edited(r Refusal) bool {
-	kind := fault.Lookup(r.Code).Retry.Kind
-	return (kind == fault.RetryEdit || ofMachines(r.Code)) && r.Generation > 0 && s.Generation > r.Generation
+// edited says whether settings of a generation end the wait: they are newer
+// than those that were refused, and it is for what an edit can mend, or for
+// machines that failed.
+func (r Refusal) edited(generation int64) bool {
+	return r.Generation > 0 && generation > r.Generation && (ofEdit(r.Code) || ofMachines(r.Code))
+}
+
+// ofEdit says whether an edit of the settings can be what mends a refusal. A
+// code that nobody knows may be one of those.
+func ofEdit(c fault.Code) bool {
+	switch c {
+	case fault.DeploymentSetFull, fault.SpotPriceLimitLow, fault.SpotPriceLow:
+		return true
+	}
+	e := fault.Lookup(c)
+	return !e.Known || e.Retry.Kind == fault.RetryEdit
 }
 
 // covers says whether a refusal speaks of a place too.

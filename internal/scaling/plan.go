@@ -18,6 +18,8 @@ type plan struct {
 	// included.
 	zones map[string]int
 	seen  int // of the counted
+	// waits says that machines which failed wait to be replaced.
+	waits Reason
 }
 
 // Plan returns what the group does next.
@@ -46,9 +48,17 @@ func Plan(s Snapshot) Decision {
 	case p.d.Missing > 0:
 		p.scaleOut()
 	case excess > 0:
-		p.scaleIn(excess)
+		if excess -= p.surging(); excess > 0 {
+			p.scaleIn(excess)
+		}
 	case s.Rebalance:
 		p.rebalance()
+	}
+	if p.d.Empty() && p.waits.Text != "" {
+		p.block(p.waits)
+		if sooner(p.waits.Until, p.d.Wake) {
+			p.d.Wake = p.waits.Until
+		}
 	}
 	return p.d
 }
@@ -95,7 +105,12 @@ func count(s Snapshot) *plan {
 // counts says whether an instance counts by its own record.
 func (p *plan) counts(i Instance) bool { return i.counted() && !p.out[i.Name] }
 
-func (p *plan) block(r Reason) { p.d.Blocked = append(p.d.Blocked, r) }
+// block adds a reason; a code is told once.
+func (p *plan) block(r Reason) {
+	if r.Code == "" || !slices.ContainsFunc(p.d.Blocked, func(b Reason) bool { return b.Code == r.Code }) {
+		p.d.Blocked = append(p.d.Blocked, r)
+	}
+}
 
 func (s Snapshot) find(name string) (Instance, bool) {
 	n := slices.IndexFunc(s.Instances, func(i Instance) bool { return i.Name == name })
@@ -105,23 +120,32 @@ func (s Snapshot) find(name string) (Instance, bool) {
 	return s.Instances[n], true
 }
 
-// unknownMany stops everything while more instances of unknown origin are there
-// than 3 or a fifth of the expected number: a lost store would otherwise build
-// the fleet a second time (rule 18).
+// unknownMany stops everything while too many instances are of unknown origin.
 func (p *plan) unknownMany() bool {
+	r, many := UnknownMany(p.s)
+	if many {
+		p.block(r)
+	}
+	return many
+}
+
+// UnknownMany says whether more instances of unknown origin are there than 3 or
+// a fifth of the expected number: a lost store would otherwise build the fleet
+// a second time (rule 18).
+func UnknownMany(s Snapshot) (Reason, bool) {
 	var names []string
-	for _, i := range p.s.Instances {
+	for _, i := range s.Instances {
 		if i.Unknown && !i.Removed {
 			names = append(names, i.Name)
 		}
 	}
-	if len(names) <= max(3, p.s.Desired/5) {
-		return false
+	if len(names) <= max(3, s.Desired/5) {
+		return Reason{}, false
 	}
-	p.block(Reason{Names: names, Text: fmt.Sprintf(
+	slices.Sort(names)
+	return Reason{Names: names, Text: fmt.Sprintf(
 		"%d instances carry our tags and nobody knows why: nothing is created or released until a person says poolkeeper pool adopt --all, or poolkeeper instance disown",
-		len(names))})
-	return true
+		len(names))}, true
 }
 
 // named deals with the entries that tasks wrote, before anything is created. A
@@ -183,8 +207,7 @@ func (p *plan) empty() {
 // fail again and again no replacement is near, and they go at once. A kept one,
 // such as a subscription, stays.
 func (p *plan) failed() {
-	memory, waiting := p.joinMemory()
-	if p.s.NoRelease != "" || (waiting && !p.s.held(memory)) {
+	if p.s.NoRelease != "" {
 		return
 	}
 	var list []Instance
@@ -197,6 +220,10 @@ func (p *plan) failed() {
 		case p.counts(i) && !i.Unknown && i.Kept == "":
 			list = append(list, i)
 		}
+	}
+	if memory, waiting := p.joinMemory(); waiting && !p.s.held(memory) && len(list) > 0 {
+		p.waits = p.reason(memory, some(len(list), "machine")+" that failed to join: replaced when the wait is over")
+		return
 	}
 	slices.SortFunc(list, newest)
 	for _, i := range list {
@@ -255,7 +282,7 @@ func some(n int, what string) string {
 // whether it still has to be waited for.
 func (p *plan) joinMemory() (r Refusal, waiting bool) {
 	for _, r := range p.s.Refusals {
-		if ofMachines(r.Code) && !p.s.edited(r) {
+		if ofMachines(r.Code) && !r.edited(p.s.Generation) {
 			return r, r.Until.After(p.s.Now)
 		}
 	}

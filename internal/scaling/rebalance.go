@@ -27,20 +27,46 @@ func (p *plan) imbalance() int {
 	return max(most-least, 0)
 }
 
+// surging is how many machines of a rebalance were seen and have not joined yet:
+// what they are to replace stays until then.
+func (p *plan) surging() int {
+	if !p.s.Rebalance || p.s.Settings.Policy != DistributionBalancing {
+		return 0
+	}
+	n := 0
+	for _, i := range p.s.Instances {
+		if p.counts(i) && i.Seen && p.comes(i) {
+			n++
+		}
+	}
+	if n > 0 {
+		p.block(Reason{Text: rebalanceWaits})
+	}
+	return n
+}
+
+const rebalanceWaits = "the rebalance goes on when every machine has joined"
+
+// comes is true of a counted instance that is on its way.
+func (p *plan) comes(i Instance) bool {
+	return !i.Seen || !i.Joined && !i.FailedToJoin && i.Kept == ""
+}
+
 // rebalance evens zones out: it creates in the emptiest, at most a tenth beyond
 // the number and never beyond the maximum; the excess then goes from the
 // fullest. It waits for what an earlier run created.
 func (p *plan) rebalance() {
 	switch {
 	case p.s.Settings.Policy != DistributionBalancing:
-		p.block(Reason{Text: "only a pool with the policy DistributionBalancing can be rebalanced"})
+		p.endRebalance("only a pool with the policy DistributionBalancing can be rebalanced")
 		return
-	case p.d.Imbalance <= 1 || p.d.Missing != 0:
+	case p.d.Missing != 0:
 		return
-	case slices.ContainsFunc(p.s.Instances, func(i Instance) bool {
-		return p.counts(i) && (!i.Seen || !i.Joined && !i.FailedToJoin && i.Kept == "")
-	}):
-		p.block(Reason{Text: "the rebalance goes on when every machine has joined"})
+	case p.d.Imbalance <= 1:
+		p.d.RebalanceEnd = "zones are even within one instance"
+		return
+	case slices.ContainsFunc(p.s.Instances, func(i Instance) bool { return p.counts(i) && p.comes(i) }):
+		p.block(Reason{Text: rebalanceWaits})
 		return
 	}
 	usable := p.billed(p.usable(), p.s.Settings.Charge)
@@ -49,21 +75,24 @@ func (p *plan) rebalance() {
 	if p.s.Max > 0 {
 		n = min(n, p.s.Max-p.s.Desired)
 	}
-	switch {
-	case len(usable) == 0:
-		p.noCandidate()
+	if moves == 0 {
+		p.endRebalance(fmt.Sprintf("zones differ by %d instances, and nothing can be moved to an emptier one now", p.d.Imbalance))
 		return
-	case moves == 0:
-		p.block(Reason{Text: fmt.Sprintf("zones differ by %d instances, and nothing can be moved to an emptier one now", p.d.Imbalance)})
-		return
-	case n <= 0:
-		p.block(Reason{Text: fmt.Sprintf("a rebalance needs room above the expected number, which is the maximum, %d", p.s.Max)})
+	}
+	if n <= 0 {
+		p.endRebalance(fmt.Sprintf("a rebalance needs room above the expected number, which is the maximum, %d", p.s.Max))
 		return
 	}
 	emptiest := slices.DeleteFunc(usable, func(pool ResourcePool) bool { return share[pool.Zone] == 0 })
 	p.d.Create, p.d.Surge = n, n
 	p.d.Candidates = p.balanced(emptiest, zonesOf(emptiest), n)
 	p.d.Cause = p.cause(fmt.Sprintf("rebalance: zones differ by %d instances", p.d.Imbalance))
+}
+
+// endRebalance says why zones cannot be made more even.
+func (p *plan) endRebalance(why string) {
+	p.d.RebalanceEnd = why
+	p.block(Reason{Text: why})
 }
 
 // moves is how many instances have to move so that the zones are even within

@@ -275,6 +275,9 @@ type Decision struct {
 	Wake time.Time
 	// Surge is how many of Create go beyond the desired number, for a rebalance.
 	Surge int
+	// RebalanceEnd says why a rebalance that was asked for ends now: zones are
+	// even, or cannot be made more even; empty where it goes on.
+	RebalanceEnd string
 	// Imbalance is by how many instances the fullest zone exceeds the emptiest,
 	// where zones are to be balanced.
 	Imbalance int

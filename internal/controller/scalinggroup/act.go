@@ -2,6 +2,7 @@ package scalinggroup
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -15,102 +16,117 @@ import (
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/scaling"
+	"github.com/poolkeeper/poolkeeper/internal/wait"
+)
+
+// The most names of each kind that one activity takes; the rest is decided anew
+// when it has ended.
+const (
+	maxRelease = 2000
+	maxNamed   = 500
 )
 
 // act calls marked instances back, or opens the activity that was decided.
 func (r *Reconciler) act(ctx context.Context, g *group, d scaling.Decision) (ctrl.Result, error) {
 	if len(d.CallBack) > 0 {
-		return ctrl.Result{RequeueAfter: r.Waits.Gather}, r.callBack(ctx, d.CallBack)
+		return ctrl.Result{RequeueAfter: r.Waits.Gather}, r.callBack(ctx, g, d.CallBack)
 	}
-	a, err := r.decided(ctx, g, d)
-	if err != nil {
-		return ctrl.Result{}, err
+	if g.before.AccountID == "" { // nothing is sent before it stands there (rule 19)
+		if err := r.write(ctx, g); err != nil {
+			return r.overtaken(err)
+		}
 	}
-	err = r.Cache.Create(ctx, a)
-	if apierrors.IsAlreadyExists(err) { // somebody decided first: start over
-		return ctrl.Result{RequeueAfter: r.Waits.Conflict}, r.sameGroup(ctx, a)
+	a := r.decided(g, d)
+	if err := r.requests(ctx, g, a, d); err != nil {
+		return r.cannotWrite(ctx, g, d, err)
+	}
+	err := r.Cache.Create(ctx, a)
+	if apierrors.IsAlreadyExists(err) {
+		return r.nameTaken(ctx, g, a, d)
 	}
 	if err != nil {
 		return ctrl.Result{}, fmt.Errorf("open activity %s: %w", a.Name, err)
 	}
+	g.kept.stuck = nil
 	logf.FromContext(ctx).Info("opened activity", "group", g.g.Name, "activity", a.Name, "cause", d.Cause,
 		"create", d.Create, "release", len(d.Release), "takeOut", len(d.TakeOut), "bringIn", len(d.BringIn))
 	g.activities = append(g.activities, *a)
 	return r.report(ctx, g, d)
 }
 
-// callBack takes the marks off instances that stay after all, each under its
-// live resource version and only where no release call was about to be made
-// (rule 10).
-func (r *Reconciler) callBack(ctx context.Context, names []string) error {
-	for _, name := range names {
-		i := &api.Instance{}
-		err := r.Live.Get(ctx, types.NamespacedName{Name: name}, i)
-		if apierrors.IsNotFound(err) || (err == nil && (i.Spec.Release == nil || i.Status.ReleaseSentTime != nil)) {
+// callBack takes the marks off instances that stay after all, each under the
+// resource version that the live look read and only where no release call was
+// about to be made then (rule 10).
+func (r *Reconciler) callBack(ctx context.Context, g *group, names []string) error {
+	back := map[string]bool{}
+	for _, n := range names {
+		back[n] = true
+	}
+	var errs []error
+	for n := range g.instances {
+		i := &g.instances[n]
+		if !back[i.Name] || i.Spec.Release == nil || i.Status.ReleaseSentTime != nil {
 			continue
 		}
-		if err != nil {
-			return fmt.Errorf("read instance %s: %w", name, err)
-		}
+		i = i.DeepCopy()
 		i.Spec.Release = nil
 		if err := r.Cache.Update(ctx, i); err != nil && !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) {
-			return fmt.Errorf("call instance %s back: %w", name, err)
+			errs = append(errs, fmt.Errorf("call instance %s back: %w", i.Name, err))
 		}
 	}
-	return nil
+	logf.FromContext(ctx).Info("called instances back", "group", g.g.Name, "instances", len(names))
+	return errors.Join(errs...)
 }
 
-// decided is the activity of a decision, with its requests written before it.
-func (r *Reconciler) decided(ctx context.Context, g *group, d scaling.Decision) (*api.ScalingActivity, error) {
+// decided is the activity of a decision. Its requests are still to be written.
+func (r *Reconciler) decided(g *group, d scaling.Decision) *api.ScalingActivity {
 	number := g.g.Status.LastActivity
 	for i := range g.activities {
 		number = max(number, g.activities[i].Spec.Number)
 	}
 	number++
 	spec := &g.g.Spec
-	a := &api.ScalingActivity{
+	return &api.ScalingActivity{
 		ObjectMeta: metav1.ObjectMeta{
 			Name:   fmt.Sprintf("%s-a%d", g.g.Name, number),
 			Labels: map[string]string{api.LabelPool: spec.Pool, api.LabelGroup: g.g.Name},
 		},
 		Spec: api.ScalingActivitySpec{
-			Group: g.g.Name, GroupUID: string(g.g.UID), Pool: spec.Pool, Number: number, Cause: d.Cause,
-			Before: int32(d.Counted) + int32(g.uncertain()), Wanted: spec.DesiredCapacity, Create: int32(d.Create),
+			Group: g.g.Name, GroupUID: string(g.g.UID), Pool: spec.Pool, Number: number, Cause: clip(d.Cause, 1000),
+			Before: int32(d.Counted + g.s.Uncertain), Wanted: spec.DesiredCapacity, Create: int32(d.Create), Surge: int32(d.Surge),
 			Policy: spec.ScalingPolicy.Type, StrictBalance: spec.ScalingPolicy.StrictBalance,
-			SettingsGeneration: spec.SettingsGeneration, BringIn: d.BringIn, JoinDeadlineSeconds: r.joinDeadline(spec),
+			SettingsGeneration: spec.SettingsGeneration, JoinDeadlineSeconds: max(int32(JoinDeadline(spec, r.Waits)/time.Second), 1),
+			Emptying: spec.Emptying, ManageAttached: spec.ManageAttached,
+			Release: g.leaving(first(d.Release, maxRelease)), TakeOut: g.leaving(first(d.TakeOut, maxNamed)), BringIn: first(d.BringIn, maxNamed),
 		},
 	}
-	a.Spec.Release = r.leaving(g, d.Release)
-	a.Spec.TakeOut = r.leaving(g, d.TakeOut)
-	if d.Create == 0 {
-		return a, nil
-	}
-	return a, r.requests(ctx, g, a, d.Candidates)
 }
 
-// joinDeadline of new instances. Unit: seconds, at least 1.
-func (r *Reconciler) joinDeadline(s *api.ScalingGroupSpec) int32 {
+func first[T any](list []T, n int) []T { return list[:min(len(list), n)] }
+
+// JoinDeadline is how long a new machine of a group may take from running to
+// Node Ready.
+func JoinDeadline(s *api.ScalingGroupSpec, w wait.Settings) time.Duration {
 	if s.JoinDeadlineSeconds != nil {
-		return *s.JoinDeadlineSeconds
+		return time.Duration(*s.JoinDeadlineSeconds) * time.Second
 	}
-	d := r.Waits.JoinDeadline
 	for _, t := range s.InstanceTypes {
 		if strings.Contains(t, ".ebmgn") {
-			d = r.Waits.JoinDeadlineGPU
+			return w.JoinDeadlineGPU
 		}
 	}
-	return max(int32(d/time.Second), 1)
+	return w.JoinDeadline
 }
 
 // leaving are chosen instances with the drain that was decided for each.
-func (r *Reconciler) leaving(g *group, chosen []scaling.Chosen) []api.Leaving {
-	out := make([]api.Leaving, 0, len(chosen))
+func (g *group) leaving(chosen []scaling.Chosen) []api.Leaving {
 	byName := map[string]api.Transfer{}
 	for _, t := range g.g.Spec.Transfers {
 		byName[t.Instance] = t
 	}
+	var out []api.Leaving
 	for _, c := range chosen {
-		l := api.Leaving{Instance: c.Name, Reason: c.Why, Task: c.Task, Drain: g.g.Spec.Drain.Mode}
+		l := api.Leaving{Instance: c.Name, Reason: clip(c.Why, 250), Task: c.Task, Drain: g.g.Spec.Drain.Mode}
 		if g.g.Spec.Drain.LimitSeconds != nil {
 			l.DrainLimitSeconds = *g.g.Spec.Drain.LimitSeconds
 		}
@@ -125,53 +141,29 @@ func (r *Reconciler) leaving(g *group, chosen []scaling.Chosen) []api.Leaving {
 	return out
 }
 
-// requests writes the exact requests into an immutable Secret of a generated
-// name, before the activity that names it.
-func (r *Reconciler) requests(ctx context.Context, g *group, a *api.ScalingActivity, candidates []scaling.Candidate) error {
-	data, keys, expiry, err := r.Encoder.Encode(ctx, g.g, candidates)
-	if err != nil {
-		return fmt.Errorf("encode requests of %s: %w", g.g.Name, err)
-	}
-	yes := true
-	s := &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: api.SystemNamespace, GenerateName: a.Name + "-",
-			Labels: map[string]string{api.LabelGroup: g.g.Name, api.LabelActivity: a.Name}},
-		Immutable: &yes, Data: data,
-	}
-	if err := r.Cache.Create(ctx, s); err != nil {
-		return fmt.Errorf("write requests of %s: %w", a.Name, err)
-	}
-	a.Spec.Requests = &api.RequestsRef{Secret: s.Name, Hash: scaling.RequestsHash(data)}
-	a.Spec.CredentialExpiryTime = nowTime(expiry)
-	disk := diskNames(&g.g.Spec)
-	for n, c := range candidates {
-		a.Spec.Candidates = append(a.Spec.Candidates, api.Candidate{
-			VSwitch: c.VSwitch, Zone: c.Zone, InstanceType: c.InstanceType, ChargeType: api.ChargeType(c.ChargeType),
-			PricePerHour: scaling.Decimal(c.Price), Currency: currency(g.g), Share: int32(c.Share), ShareWith: c.ShareWith,
-			Disk: disk, Request: keys[n],
-		})
-	}
-	return nil
-}
-
-func currency(g *api.ScalingGroup) string {
-	for _, p := range g.Status.ResourcePools {
-		if p.Currency != "" {
-			return p.Currency
-		}
-	}
-	return ""
-}
-
-// sameGroup tells people when an activity of this name belongs to another
-// group: then nobody can decide until it is gone.
-func (r *Reconciler) sameGroup(ctx context.Context, a *api.ScalingActivity) error {
+// nameTaken starts over where somebody else of this group decided first. An
+// activity of another group under the name that this one wants is told to
+// people: nobody can decide until it is gone.
+func (r *Reconciler) nameTaken(ctx context.Context, g *group, a *api.ScalingActivity, d scaling.Decision) (ctrl.Result, error) {
 	there := &api.ScalingActivity{}
-	if err := r.Live.Get(ctx, types.NamespacedName{Name: a.Name}, there); err != nil {
-		return nil
+	if err := r.Live.Get(ctx, types.NamespacedName{Name: a.Name}, there); err != nil && !apierrors.IsNotFound(err) {
+		return ctrl.Result{}, fmt.Errorf("read activity %s: %w", a.Name, err)
 	}
-	if there.Spec.GroupUID == a.Spec.GroupUID {
-		return nil
+	if there.Spec.GroupUID == a.Spec.GroupUID || there.Spec.GroupUID == "" {
+		return ctrl.Result{RequeueAfter: r.Waits.Conflict}, nil
 	}
-	return fmt.Errorf("activity %s belongs to another group of this name (UID %s): delete it", a.Name, there.Spec.GroupUID)
+	text := fmt.Sprintf("activity %s belongs to another group of this name (UID %s): kubectl delete scalingactivity %s", a.Name, there.Spec.GroupUID, a.Name)
+	r.Events.Event(g.g, corev1.EventTypeWarning, "ActivityNameTaken", text)
+	g.stop(scaling.Reason{Text: text}, r.Waits.SettingsRetry, true)
+	return r.report(ctx, g, g.pause(d))
+}
+
+// stop puts what was tried off for a while.
+func (g *group) stop(why scaling.Reason, d time.Duration, all bool) {
+	s := &stuck{reason: why, all: all, until: g.now.Add(d), generation: g.g.Spec.SettingsGeneration, resume: g.g.Spec.ResumeCount}
+	s.reason.Since, s.reason.Count = g.now, 1
+	if old := g.kept.stuck; old != nil && old.reason.Code == why.Code && old.generation == s.generation && old.resume == s.resume {
+		s.reason.Since, s.reason.Count = old.reason.Since, old.reason.Count+1
+	}
+	g.kept.stuck = s
 }

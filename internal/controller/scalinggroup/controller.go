@@ -1,8 +1,9 @@
 // Package scalinggroup opens the next scaling activity of a group, if one is
 // due. In come the group, its activities and its Instances; out come one
 // immutable activity with its exact requests, marks taken back, and the
-// group's status. It holds no policy (package scaling does), calls no cloud
-// but through Market and Encoder, and has never heard of Nodes.
+// group's status with what it remembers of refusals and failed joins. It holds
+// no policy (package scaling does), calls no cloud but through Market and
+// Encoder, and has never heard of Nodes.
 package scalinggroup
 
 import (
@@ -12,9 +13,9 @@ import (
 	"k8s.io/client-go/tools/record"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
-	"github.com/poolkeeper/poolkeeper/internal/fault"
 	"github.com/poolkeeper/poolkeeper/internal/scaling"
 	"github.com/poolkeeper/poolkeeper/internal/wait"
 )
@@ -28,10 +29,21 @@ type Market interface {
 
 // Encoder writes candidates down as exact requests.
 type Encoder interface {
-	// Encode returns the content of the Secret: one key for each candidate's
+	// Encode returns the content of the Secret: the key of each candidate's
 	// request, and the user data that they share. The expiry is that of the
 	// join credential in it.
 	Encode(ctx context.Context, g *api.ScalingGroup, candidates []scaling.Candidate) (data map[string][]byte, keys []string, expiry time.Time, err error)
+}
+
+// Guarded is what only the picture of the cloud tells of a group.
+type Guarded struct {
+	// Frozen says why it may neither create nor release; empty where it may.
+	Frozen string
+	// NoRelease says why it may not release or replace while creating goes on
+	// (mass disappearance); empty where it may.
+	NoRelease string
+	// Unread is true until the cloud was read for the first time.
+	Unread bool
 }
 
 // Reconciler opens activities.
@@ -42,14 +54,14 @@ type Reconciler struct {
 	Encoder Encoder
 	Events  record.EventRecorder
 	Waits   wait.Settings
-	// FaultWaits says how long a refusal is remembered.
-	FaultWaits fault.Waits
-	Now        func() time.Time
+	Now     func() time.Time
 	// Account is the account that our credentials are of.
 	Account func(ctx context.Context) (string, error)
-	// Guard says why a group may neither create nor release; empty where it
-	// may (instances of unknown origin, another cluster's, mass disappearance).
-	Guard func(g *api.ScalingGroup) string
+	// Guard looks at the picture of the cloud.
+	Guard func(g *api.ScalingGroup) Guarded
+
+	forgettable forgettable
+	pokes       chan event.TypedGenericEvent[string]
 }
 
 // Reconcile opens the next scaling activity of one group, if one is due.
@@ -58,37 +70,33 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	var d scaling.Decision
 	for n, from := range []client.Reader{r.Cache, r.Live} { // decide on the cache, confirm on the API server
 		var err error
-		if g, err = r.observe(ctx, from, req.Name); g == nil || err != nil {
+		if g, err = r.observe(ctx, from, req.Name); err != nil {
 			return ctrl.Result{}, err
 		}
-		if n == 0 {
-			if err := r.prepare(ctx, g); err != nil {
-				return ctrl.Result{}, err
-			}
+		if g == nil {
+			r.forgettable.forget(req.Name)
+			return ctrl.Result{}, nil
 		}
-		if d = scaling.Plan(g.snapshot(r.Now())); d.Empty() {
-			return r.report(ctx, g, d)
+		if g.tooEarly() {
+			return ctrl.Result{RequeueAfter: r.Waits.SweepSoon}, nil
+		}
+		g.learn(ctx, n == 0)
+		if d = g.decide(); d.Empty() {
+			return r.rest(ctx, g, d)
 		}
 	}
 	return r.act(ctx, g, d)
 }
 
-// prepare writes down what a decision depends on and the group does not know
-// yet: whose account it uses, and the outlook of its resource pools.
-func (r *Reconciler) prepare(ctx context.Context, g *group) error {
-	before := g.g.DeepCopy()
-	if g.g.Status.AccountID == "" {
-		id, err := r.Account(ctx)
-		if err != nil {
-			return nil // nothing is sent without it; the report says why
-		}
-		g.g.Status.AccountID = id
+// rest reports, and where nothing is under way makes room for new history.
+func (r *Reconciler) rest(ctx context.Context, g *group, d scaling.Decision) (ctrl.Result, error) {
+	again, err := r.report(ctx, g, d)
+	if err != nil || g.open() != nil || g.freeze.Text != "" {
+		return again, err
 	}
-	r.outlook(ctx, g)
-	r.rememberJoins(g)
-	if g.g.Spec.ResumeCount > g.g.Status.ResumedCount {
-		g.g.Status.ResumedCount = g.g.Spec.ResumeCount
-		g.g.Status.ResumedTime = nowTime(r.Now())
+	more, err := r.prune(ctx, g)
+	if more {
+		again.RequeueAfter = min(again.RequeueAfter, r.Waits.StatusInterval)
 	}
-	return r.writeStatus(ctx, before, g.g)
+	return again, err
 }

@@ -14,14 +14,34 @@ import (
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/fault"
 	"github.com/poolkeeper/poolkeeper/internal/scaling"
+	"github.com/poolkeeper/poolkeeper/internal/view/snapshot"
 )
 
-// group is one look at a group: itself, its activities, its instances.
+// group is one look at a group: itself, its activities, its instances, and what
+// was concluded. Activities and instances are shared with the cache and never
+// changed.
 type group struct {
 	*Reconciler
+	now        time.Time
 	g          *api.ScalingGroup
+	before     *api.ScalingGroupStatus // as it was read
 	activities []api.ScalingActivity
 	instances  []api.Instance
+	kept       *kept
+	guarded    Guarded
+	// freeze is why nothing is created or released; its text is empty where
+	// nothing stands in the way.
+	freeze freeze
+	// thawed is true while a person's word lets releases go on.
+	thawed bool
+	s      scaling.Snapshot
+}
+
+// freeze is why a group neither creates nor releases.
+type freeze struct {
+	Text   string
+	Reason string
+	Code   fault.Code
 }
 
 // observe reads the activities first, then the group, then the instances, so
@@ -30,166 +50,156 @@ type group struct {
 func (r *Reconciler) observe(ctx context.Context, from client.Reader, name string) (*group, error) {
 	mine := client.MatchingLabels{api.LabelGroup: name}
 	var activities api.ScalingActivityList
-	if err := from.List(ctx, &activities, mine); err != nil {
+	if err := from.List(ctx, &activities, mine, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("list activities of %s: %w", name, err)
 	}
-	out := &group{Reconciler: r, g: &api.ScalingGroup{}, activities: activities.Items}
-	err := from.Get(ctx, types.NamespacedName{Name: name}, out.g)
-	if apierrors.IsNotFound(err) || (err == nil && out.g.DeletionTimestamp != nil) {
+	out := &group{Reconciler: r, now: r.Now(), g: &api.ScalingGroup{}, activities: activities.Items}
+	if err := from.Get(ctx, types.NamespacedName{Name: name}, out.g); apierrors.IsNotFound(err) {
 		return nil, nil
-	}
-	if err != nil {
+	} else if err != nil {
 		return nil, fmt.Errorf("read group %s: %w", name, err)
 	}
 	var instances api.InstanceList
-	if err := from.List(ctx, &instances, mine); err != nil {
+	if err := from.List(ctx, &instances, mine, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("list instances of %s: %w", name, err)
 	}
-	out.instances = instances.Items
+	out.before, out.instances = out.g.Status.DeepCopy(), instances.Items
+	out.kept = r.forgettable.of(out.g)
+	if r.Guard != nil {
+		out.guarded = r.Guard(out.g)
+	}
 	slices.SortFunc(out.activities, func(a, b api.ScalingActivity) int { return int(a.Spec.Number - b.Spec.Number) })
 	return out, nil
 }
 
-// open is the activity that may still send.
+// open is the activity of this group that may still send.
 func (g *group) open() *api.ScalingActivity {
 	for i := range g.activities {
-		if !g.activities[i].Status.Done {
-			return &g.activities[i]
+		if a := &g.activities[i]; !a.Status.Done && snapshot.Ours(g.g, a.Spec.GroupUID) {
+			return a
 		}
 	}
 	return nil
 }
 
-// snapshot is the group as the planner sees it.
-func (g *group) snapshot(now time.Time) scaling.Snapshot {
-	spec := &g.g.Spec
-	s := scaling.Snapshot{
-		Now: now, Settings: settings(spec), Desired: int(spec.DesiredCapacity),
-		Uncertain: g.uncertain(), Busy: g.open() != nil, Emptying: spec.Emptying, Frozen: spec.Frozen,
-		KeepFailed: int(spec.KeepFailed), KeepFailedFor: g.Waits.KeepFailed, Refusals: g.refusals(now),
+// tooEarly is true shortly after a start, while the cloud was not read yet:
+// there is nothing to decide on, and nothing to tell people.
+func (g *group) tooEarly() bool {
+	if !g.guarded.Unread {
+		g.kept.unread = time.Time{}
+		return false
 	}
-	if s.Frozen == "" && g.Guard != nil {
-		s.Frozen = g.Guard(g.g)
+	if g.kept.unread.IsZero() {
+		g.kept.unread = g.now
 	}
-	if s.Frozen == "" && g.g.Status.AccountID == "" {
-		s.Frozen = "the cloud account is not known yet: " + fault.Lookup(fault.CloudUnreachable).Cause
-	}
-	disk := diskNames(spec)
-	for _, p := range g.g.Status.ResourcePools {
-		s.Pools = append(s.Pools, scaling.ResourcePool{VSwitch: p.VSwitch, Zone: p.Zone, InstanceType: p.InstanceType,
-			ChargeType: scaling.ChargeType(p.ChargeType), Price: scaling.Micros(p.PricePerHour), VCPU: int(p.VCPU), FreeAddresses: int(p.FreeAddresses),
-			SoldOut: soldOut(p.Stock), Constraint: fault.Code(p.Constraint), Disk: disk})
-	}
-	for i := range g.instances {
-		s.Instances = append(s.Instances, g.instance(&g.instances[i]))
-	}
-	for _, t := range spec.Transfers {
-		s.Transfers = append(s.Transfers, scaling.Transfer{Instance: t.Instance, In: t.Direction == api.TransferIn, Release: t.Release, Task: t.Task})
-	}
-	return s
+	return g.now.Sub(g.kept.unread) < g.Waits.SettingsRetry
 }
 
-// soldOut says which grades of stock give nothing.
-func soldOut(stock string) bool {
-	switch scaling.Stock(stock) {
-	case scaling.WithoutStock, scaling.ClosedWithoutStock, scaling.NotOffered:
-		return true
+// learn takes over what a decision depends on and the group does not know yet:
+// whose account it uses, the outlook of its resource pools, what was refused.
+func (g *group) learn(ctx context.Context, ask bool) {
+	g.frozen(ctx)
+	if ask {
+		g.askMarket(ctx)
 	}
-	return false
+	g.outlook()
+	g.remember()
+	if len(g.g.Status.ResourcePools) > 0 {
+		g.g.Status.Strength = scaling.Strength(snapshot.Of(g.g, nil, nil, g.now, g.Waits))
+	}
 }
 
-func diskNames(s *api.ScalingGroupSpec) string {
-	names := s.SystemDisk.Category
-	for _, d := range s.DataDisks {
-		names += "," + d.Category
+// frozen finds what stops everything.
+func (g *group) frozen(ctx context.Context) {
+	if f := g.g.Spec.Frozen; f != "" {
+		g.freeze = freeze{f, api.ReasonDefinitionDeleted, ""}
+		return
 	}
-	return names
-}
-
-func settings(s *api.ScalingGroupSpec) scaling.Settings {
-	out := scaling.Settings{Policy: scaling.Policy(s.ScalingPolicy.Type), TypeFirst: s.ScalingPolicy.TypeFirst,
-		StrictBalance: s.ScalingPolicy.StrictBalance, Charge: scaling.ChargeType(s.Billing.ChargeType), SpotPools: 2, Compensate: true}
-	if out.Charge == "" {
-		out.Charge = scaling.PayAsYouGo
-	}
-	if c := s.ScalingPolicy.CostOptimization; c != nil {
-		out.OnDemandBase, out.OnDemandPercent = int(c.OnDemandBaseCapacity), int(c.OnDemandPercentageAboveBaseCapacity)
-		if c.SpotInstancePools > 0 {
-			out.SpotPools = int(c.SpotInstancePools)
-		}
-		out.Compensate = c.CompensateWithOnDemand == nil || *c.CompensateWithOnDemand
-	}
-	return out
-}
-
-// instance is one record as the planner sees it.
-func (g *group) instance(i *api.Instance) scaling.Instance {
-	out := scaling.Instance{
-		Name: i.Name, Zone: i.Spec.Placement.Zone, VSwitch: i.Spec.Placement.VSwitch, InstanceType: i.Spec.Placement.InstanceType,
-		ChargeType: scaling.ChargeType(i.Spec.Placement.ChargeType), Price: scaling.Micros(i.Spec.Placement.PricePerHour), VCPU: g.vcpu(i.Spec.Placement.InstanceType),
-		Created: i.CreationTimestamp.Time, Seen: i.Status.SeenTime != nil, Running: i.Status.CloudStatus == "Running",
-		FailedToJoin: i.Status.FailedTime != nil && i.Status.JoinedTime == nil, ReleaseFirst: i.Spec.ReleaseFirst,
-		Kept: kept(i, g.g.Spec.ManageAttached), ReleaseSent: i.Status.ReleaseSentTime != nil,
-		Unknown: i.Spec.CreationType == api.CreatedUnknown, Removed: i.Status.LifecycleState == api.InstanceRemoved,
-	}
-	if m := i.Spec.Release; m != nil {
-		out.Marked, out.Named = m.Time.Time, m.Task != "" || m.TakeOut
-	}
-	return out
-}
-
-func (g *group) vcpu(instanceType string) int {
-	for _, p := range g.g.Status.ResourcePools {
-		if p.InstanceType == instanceType {
-			return int(p.VCPU)
-		}
-	}
-	return 0
-}
-
-// kept says why an instance may not be released by scaling in.
-func kept(i *api.Instance, manageAttached bool) string {
-	charge := i.Status.ChargeType
-	if charge == "" {
-		charge = i.Spec.Placement.ChargeType
-	}
+	st := &g.g.Status
+	id, err := g.Account(ctx)
 	switch {
-	case charge == api.ChargeSubscription:
-		return "subscription"
-	case i.Spec.Protected:
-		return "protected"
-	case i.Spec.Standby:
-		return "standby"
-	case i.Spec.CreationType == api.CreatedAttached && !manageAttached:
-		return "attached"
-	case i.Status.ReleaseProtected:
-		return "release-protected"
-	case i.Spec.HeldBy != "":
-		return "held by another task"
+	case err != nil && st.AccountID == "":
+		code := fault.CodeOf(err)
+		if code == "" {
+			code = fault.CloudUnreachable
+		}
+		g.freeze = freeze{"the cloud account is not known yet: " + fault.Lookup(code).Cause, api.ReasonAccountUnknown, code}
+	case err != nil:
+	case st.AccountID == "":
+		st.AccountID = id
+	case st.AccountID != id:
+		g.freeze = freeze{fmt.Sprintf("the credentials are of account %s, and this group was first used with %s", id, st.AccountID),
+			api.ReasonOtherAccount, fault.AccountChanged}
+		return
 	}
-	return ""
+	if f := g.guarded.Frozen; f != "" && g.freeze.Text == "" {
+		g.freeze = freeze{f, api.ReasonOtherCluster, ""}
+		if g.guarded.Unread {
+			g.freeze.Reason, g.freeze.Code = api.ReasonCloudNotRead, fault.CloudUnreachable
+		}
+	}
 }
 
-// uncertain is how many instances unsettled pieces may have made that no record
-// knows yet.
-func (g *group) uncertain() int {
-	recorded := map[string]map[int32]int{}
-	for i := range g.instances {
-		s := g.instances[i].Spec
-		if recorded[s.ActivityUID] == nil {
-			recorded[s.ActivityUID] = map[int32]int{}
-		}
-		recorded[s.ActivityUID][s.Piece]++
+// noRelease is why nothing is released. A person's word ends it for as long as
+// the cause lasts; the next cause freezes anew.
+func (g *group) noRelease() string {
+	st, spec := &g.g.Status, &g.g.Spec
+	g.thawed = reasonOf(st.Conditions, api.ConditionFrozen) == api.ReasonThawed
+	if spec.ThawCount > st.ThawedCount {
+		st.ThawedCount, g.thawed = spec.ThawCount, true
 	}
-	n := 0
-	for a := range g.activities {
-		for p, piece := range g.activities[a].Status.Pieces {
-			if piece.State == api.PieceUncertain {
-				n += max(int(piece.Amount)-recorded[string(g.activities[a].UID)][int32(p)], 0)
-			}
-		}
+	if g.guarded.NoRelease == "" || g.thawed {
+		g.thawed = g.thawed && g.guarded.NoRelease != ""
+		return ""
 	}
-	return n
+	return g.guarded.NoRelease
+}
+
+// decide is what the group does next.
+func (g *group) decide() scaling.Decision {
+	s := snapshot.Of(g.g, g.activities, g.instances, g.now, g.Waits)
+	s.NextLook, s.Frozen, s.NoRelease = g.nextLook(), g.freeze.Text, g.noRelease()
+	g.s = s
+	return g.pause(scaling.Plan(s))
+}
+
+// pause puts off what was just tried in vain: the requests could not be written
+// down, or an activity ended before it asked for anything.
+func (g *group) pause(d scaling.Decision) scaling.Decision {
+	why, until := g.kept.stuckNow(g), time.Time{}
+	switch {
+	case d.Empty():
+		return d
+	case why != nil && (why.all || d.Create > 0):
+		until = why.until
+	case d.Create > 0:
+		if until = g.endedUnsent(); until.IsZero() {
+			return d
+		}
+		why = &stuck{reason: scaling.Reason{Text: "the last activity ended before it asked for anything"}}
+	default:
+		return d
+	}
+	reason := why.reason
+	reason.Until = until
+	return scaling.Decision{Blocked: append([]scaling.Reason{reason}, d.Blocked...), Wake: until,
+		Counted: d.Counted, Missing: d.Missing, Imbalance: d.Imbalance}
+}
+
+// endedUnsent is until when creation waits because the newest activity, just
+// ended, was to create and never asked; zero where that is not so.
+func (g *group) endedUnsent() time.Time {
+	if len(g.activities) == 0 {
+		return time.Time{}
+	}
+	a := &g.activities[len(g.activities)-1]
+	if a.Spec.Create == 0 || !a.Status.Done || len(a.Status.Pieces) > 0 || a.Status.EndTime == nil {
+		return time.Time{}
+	}
+	if until := a.Status.EndTime.Add(g.Waits.Retry); until.After(g.now) {
+		return until
+	}
+	return time.Time{}
 }
 
 func nowTime(t time.Time) *metav1.Time { return &metav1.Time{Time: t} }

@@ -1,8 +1,10 @@
 package scalinggroup
 
 import (
-	"context"
+	"cmp"
 	"hash/fnv"
+	"slices"
+	"strconv"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -10,161 +12,197 @@ import (
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/fault"
 	"github.com/poolkeeper/poolkeeper/internal/scaling"
+	"github.com/poolkeeper/poolkeeper/internal/view/snapshot"
 )
 
-// holdAfter is how often the same cause may come in a row before it is only
-// tried now and then.
-const holdAfter = 3
+// maxRefusals bounds the memory.
+const maxRefusals = 500
 
-// refusals are what the cloud refused and what has not expired. They follow
-// from the activities alone (and, for joins, from the status), so that a
-// restarted controller remembers the same.
-func (g *group) refusals(now time.Time) []scaling.Refusal {
-	memory := map[string]*scaling.Refusal{}
-	var order []string
-	for a := range g.activities {
-		act := &g.activities[a]
-		for _, p := range act.Status.Pieces {
-			if p.ResolvedTime == nil || int(p.Candidate) >= len(act.Spec.Candidates) {
-				continue
+// lasting is for how many rechecks after its end a refusal is still known, so
+// that the next failure is one in a row.
+const lasting = 24
+
+// remember brings the memory of refusals up to date: what came of activities
+// that ended, machines that failed to join, each taken in once, and what ends a
+// memory: a success, an edit, a person's word, time. Memory and what was taken
+// in are one write, so that a crash loses neither and doubles neither.
+func (g *group) remember() {
+	st, spec := &g.g.Status, &g.g.Spec
+	list, words := snapshot.Refusals(st.Refusals), wordsOf(st.Refusals)
+	for i := range g.activities {
+		a := &g.activities[i]
+		if a.Spec.Number <= st.RememberedActivity || !snapshot.Ours(g.g, a.Spec.GroupUID) {
+			continue
+		}
+		if !a.Status.Done {
+			break
+		}
+		list = g.ofActivity(list, words, a)
+		st.RememberedActivity = a.Spec.Number
+	}
+	list = g.ofMachines(list, words)
+	if spec.ResumeCount > st.ResumedCount {
+		list = nil
+		st.ResumedCount, st.ResumedTime = spec.ResumeCount, nowTime(g.now.Truncate(time.Second))
+	}
+	list = scaling.Current(list, spec.SettingsGeneration)
+	g.setRefusals(scaling.Lasting(list, g.now, lasting*g.Waits.Held), words)
+}
+
+// ofActivity takes in what came of an activity, piece by piece.
+func (g *group) ofActivity(list []scaling.Refusal, words map[string]words, a *api.ScalingActivity) []scaling.Refusal {
+	for n, p := range a.Status.Pieces {
+		if p.State != api.PieceResolved || int(p.Candidate) >= len(a.Spec.Candidates) {
+			continue
+		}
+		c := &a.Spec.Candidates[p.Candidate]
+		place := fault.Place{VSwitch: c.VSwitch, Zone: c.Zone, InstanceType: c.InstanceType, ChargeType: string(c.ChargeType), Disk: c.Disk}
+		if len(p.Instances) > 0 {
+			list = scaling.Forget(list, place)
+		}
+		if p.Code == "" {
+			continue
+		}
+		at := g.now
+		if p.ResolvedTime != nil {
+			at = p.ResolvedTime.Time
+		}
+		m := scaling.Met{Code: fault.Code(p.Code), Place: place, At: at, Generation: a.Spec.SettingsGeneration}
+		list = scaling.Remember(list, m, g.Waits.Faults(), scaling.HoldAfter, jitter(a.Name, strconv.Itoa(n)))
+		keepWords(words, m.Code, place, p.Message, p.RequestID)
+	}
+	return list
+}
+
+// ofMachines takes in machines that failed to join since, and forgets where one
+// joined.
+func (g *group) ofMachines(list []scaling.Refusal, words map[string]words) []scaling.Refusal {
+	st := &g.g.Status
+	known := map[string]bool{}
+	for _, name := range st.FailedInstances {
+		known[name] = true
+	}
+	var names []string
+	var fresh []*api.Instance
+	var joined time.Time
+	for n := range g.instances {
+		i := &g.instances[n]
+		if i.Spec.CreationType != api.CreatedByUs || !snapshot.Ours(g.g, i.Spec.GroupUID) {
+			continue
+		}
+		if t := i.Status.JoinedTime; t != nil && t.After(joined) {
+			joined = t.Time
+		}
+		if snapshot.Failed(i) {
+			if names = append(names, i.Name); !known[i.Name] {
+				fresh = append(fresh, i)
 			}
-			place := placeOf(act.Spec.Candidates[p.Candidate])
-			if len(p.Instances) > 0 {
-				for k, r := range memory {
-					if fault.Lookup(r.Code).Scope.Covers(r.Place, place) {
-						delete(memory, k)
-					}
-				}
-			}
-			if p.Code == "" || g.ended(act, p) {
-				continue
-			}
-			entry := fault.Lookup(fault.Code(p.Code))
-			at := entry.Scope.Of(place)
-			key := p.Code + "|" + at.VSwitch + "|" + at.Zone + "|" + at.InstanceType + "|" + at.ChargeType + "|" + at.Disk
-			r := memory[key]
-			if r == nil {
-				r = &scaling.Refusal{Code: fault.Code(p.Code), Place: place}
-				memory[key] = r
-				order = append(order, key)
-			}
-			r.Count++
-			r.Until = g.until(entry, r.Count, p.ResolvedTime.Time, act.Name)
 		}
 	}
-	var out []scaling.Refusal
-	for _, key := range order {
-		if r := memory[key]; r != nil && r.Until.After(now) {
-			out = append(out, *r)
-			delete(memory, key)
-		}
+	slices.Sort(names)
+	st.FailedInstances = names
+	slices.SortFunc(fresh, func(a, b *api.Instance) int {
+		return cmp.Or(a.Status.FailedTime.Compare(b.Status.FailedTime.Time), cmp.Compare(a.Name, b.Name))
+	})
+	tries := g.tries()
+	for _, i := range fresh {
+		list = g.ofMachine(list, words, i, tries[i.Spec.ActivityUID])
 	}
-	for _, r := range g.g.Status.Refusals {
-		if r.Scope == joinScope && r.UntilTime.After(now) {
-			out = append(out, scaling.Refusal{Code: fault.Code(r.Code), Until: r.UntilTime.Time, Count: int(r.Count), All: true})
-		}
+	return scaling.Joined(list, joined)
+}
+
+// tries are the activities by their UID.
+func (g *group) tries() map[string]*api.ScalingActivity {
+	out := map[string]*api.ScalingActivity{}
+	for i := range g.activities {
+		out[string(g.activities[i].UID)] = &g.activities[i]
 	}
 	return out
 }
 
-// ended says whether an edit or a person's word has ended a refusal.
-func (g *group) ended(act *api.ScalingActivity, p api.Piece) bool {
-	if t := g.g.Status.ResumedTime; t != nil && !p.ResolvedTime.After(t.Time) {
-		return true
+// ofMachine takes in one machine that failed, with what it cost until then.
+func (g *group) ofMachine(list []scaling.Refusal, words map[string]words, i *api.Instance, a *api.ScalingActivity) []scaling.Refusal {
+	p, at := &i.Spec.Placement, i.Status.FailedTime.Time
+	tried, generation := i.CreationTimestamp.Time, int64(0)
+	if a != nil {
+		generation = a.Spec.SettingsGeneration
+		if n := int(i.Spec.Piece); n < len(a.Status.Pieces) && a.Status.Pieces[n].FirstSendTime != nil {
+			tried = a.Status.Pieces[n].FirstSendTime.Time
+		}
 	}
-	edit := fault.Lookup(fault.Code(p.Code)).Retry.Kind == fault.RetryEdit
-	return edit && act.Spec.SettingsGeneration < g.g.Spec.SettingsGeneration
+	m := scaling.Met{
+		Code: fault.Code(i.Status.Code), At: at, Tried: tried, Generation: generation,
+		Place: fault.Place{VSwitch: p.VSwitch, Zone: p.Zone, InstanceType: p.InstanceType, ChargeType: string(p.ChargeType), Disk: snapshot.Disks(&g.g.Spec)},
+		Burnt: scaling.Accrued([]scaling.Billed{{Price: scaling.Micros(p.PricePerHour), From: tried}}, at),
+	}
+	if m.Code == "" {
+		m.Code = fault.FailedJoinCluster
+	}
+	list = scaling.Remember(list, m, g.Waits.Faults(), scaling.HoldAfter, jitter(i.Name))
+	keepWords(words, m.Code, m.Place, i.Status.Message, "")
+	return list
 }
 
-// until is when something refused may be asked again. The jitter follows from
-// the activity, so that it is the same at every look.
-func (g *group) until(e fault.Entry, count int, at time.Time, seed string) time.Time {
+// jitter is a number from 0 up to, not including, 1, the same for the same name.
+func jitter(parts ...string) float64 {
 	h := fnv.New32a()
-	_, _ = h.Write([]byte(seed))
-	d, ok := g.FaultWaits.Wait(e.Retry, count, at, float64(h.Sum32()%1000)/1000)
-	if !ok || count >= holdAfter || e.Retry.Kind == fault.RetryEdit {
-		d = max(d, g.Waits.Held)
+	for _, p := range parts {
+		_, _ = h.Write([]byte(p + "/"))
 	}
-	return at.Add(d)
+	return float64(h.Sum32()%1000) / 1000
 }
 
-func placeOf(c api.Candidate) fault.Place {
-	return fault.Place{VSwitch: c.VSwitch, Zone: c.Zone, InstanceType: c.InstanceType, ChargeType: string(c.ChargeType), Disk: c.Disk}
+// words are the vendor's own of a refusal, newest.
+type words struct{ message, requestID string }
+
+func wordsKey(c fault.Code, p fault.Place) string {
+	return string(c) + "|" + p.VSwitch + "|" + p.Zone + "|" + p.InstanceType + "|" + p.ChargeType + "|" + p.Disk
 }
 
-// joinScope marks the memory of failed joins in the status: machines go, and
-// their failures with them, so these are kept there.
-const joinScope = "group"
-
-// rememberJoins counts joins that failed in a row and puts the next creation
-// off, further each time; one that joins ends it.
-func (r *Reconciler) rememberJoins(g *group) {
-	var last *api.Refusal
-	for i := range g.g.Status.Refusals {
-		if g.g.Status.Refusals[i].Scope == joinScope {
-			last = &g.g.Status.Refusals[i]
-		}
+func wordsOf(list []api.Refusal) map[string]words {
+	out := map[string]words{}
+	for i := range list {
+		out[wordsKey(fault.Code(list[i].Code), snapshot.Place(&list[i]))] = words{list[i].Message, list[i].RequestID}
 	}
-	var newest, joined time.Time
-	code, message := "", ""
-	for i := range g.instances {
-		s := &g.instances[i].Status
-		if s.FailedTime != nil && s.JoinedTime == nil && s.FailedTime.After(newest) {
-			newest, code, message = s.FailedTime.Time, s.Code, s.Message
-		}
-		if s.JoinedTime != nil && s.JoinedTime.After(joined) {
-			joined = s.JoinedTime.Time
-		}
-	}
-	switch {
-	case newest.IsZero() || (last != nil && !newest.After(last.LastTime.Time)):
-		if last != nil && joined.After(last.LastTime.Time) {
-			g.g.Status.Refusals = nil
-		}
-		return
-	case last == nil:
-		last = &api.Refusal{Scope: joinScope, FirstTime: metav1.NewTime(newest)}
-	}
-	last.Code, last.Message, last.LastTime = code, message, metav1.NewTime(newest)
-	last.Count++
-	d := fault.Backoff(r.Waits.Sweep, r.Waits.Held, int(last.Count), 0.5)
-	if last.Count >= holdAfter {
-		d = r.Waits.Held
-	}
-	last.UntilTime = metav1.NewTime(newest.Add(d))
-	g.g.Status.Refusals = []api.Refusal{*last}
+	return out
 }
 
-// outlook refreshes what is known of the resource pools, on a schedule and
-// before a scale-out; it is written when something changed that matters.
-func (r *Reconciler) outlook(ctx context.Context, g *group) {
-	age := r.Waits.Stock
-	if int(g.g.Spec.DesiredCapacity) > int(g.g.Status.Counted) {
-		age = r.Waits.Stock / 10
-	}
-	now := r.Now()
-	if p := g.g.Status.ResourcePools; len(p) > 0 && p[0].CheckedTime != nil && now.Sub(p[0].CheckedTime.Time) < age &&
-		g.g.Status.ObservedGeneration == g.g.Generation {
-		return
-	}
-	pools, err := r.Market.Pools(ctx, &g.g.Spec.LaunchSettings, charges(&g.g.Spec))
-	if err != nil {
-		return // what is known stays, with its age
-	}
-	for i := range pools {
-		pools[i].CheckedTime = nowTime(now)
-	}
-	g.g.Status.ResourcePools = pools
-	g.g.Status.Strength = scaling.Strength(g.snapshot(now))
+func keepWords(to map[string]words, c fault.Code, at fault.Place, message, requestID string) {
+	to[wordsKey(c, fault.Lookup(c).Scope.Of(at))] = words{clip(message, 1000), clip(requestID, 64)}
 }
 
-// charges are the charge types that a group may ask for.
-func charges(s *api.ScalingGroupSpec) []api.ChargeType {
-	if s.Billing.ChargeType == api.ChargeSpot {
-		return []api.ChargeType{api.ChargeSpot, api.ChargePayAsYouGo}
+// setRefusals writes the memory into the status; those that last longest first.
+// Nil words: those that stand there.
+func (g *group) setRefusals(list []scaling.Refusal, said map[string]words) {
+	if said == nil {
+		said = wordsOf(g.g.Status.Refusals)
 	}
-	if s.Billing.ChargeType == "" {
-		return []api.ChargeType{api.ChargePayAsYouGo}
+	slices.SortFunc(list, func(a, b scaling.Refusal) int {
+		return cmp.Or(b.Until.Compare(a.Until), cmp.Compare(a.Code, b.Code), cmp.Compare(wordsKey("", a.Place), wordsKey("", b.Place)))
+	})
+	var out []api.Refusal
+	for _, r := range list[:min(len(list), maxRefusals)] {
+		scope := fault.Lookup(r.Code).Scope
+		if r.All {
+			scope = fault.ScopeGroup
+		}
+		w := said[wordsKey(r.Code, r.Place)]
+		out = append(out, api.Refusal{
+			Code: string(r.Code), Scope: string(scope), VSwitch: r.Place.VSwitch, Zone: r.Place.Zone, InstanceType: r.Place.InstanceType,
+			ChargeType: api.ChargeType(r.Place.ChargeType), Disk: r.Place.Disk, Message: w.message, RequestID: w.requestID,
+			FirstTime: second(r.First), LastTime: second(r.Last), UntilTime: second(r.Until.Add(time.Second - time.Nanosecond)),
+			Count: int32(r.Count), SettingsGeneration: r.Generation, Burnt: burnt(r.Burnt),
+		})
 	}
-	return []api.ChargeType{s.Billing.ChargeType}
+	g.g.Status.Refusals = out
+}
+
+// second is a time as a status keeps it.
+func second(t time.Time) metav1.Time { return metav1.NewTime(t.Truncate(time.Second)) }
+
+func burnt(micros int64) string {
+	if micros == 0 {
+		return ""
+	}
+	return scaling.Decimal(micros)
 }

@@ -2,13 +2,13 @@ package scalinggroup
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"reflect"
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 
@@ -17,10 +17,28 @@ import (
 	"github.com/poolkeeper/poolkeeper/internal/scaling"
 )
 
-// report writes what the group has and why it is as it is, and says when to
-// look again.
+// report writes what the group has and why it is as it is, where that changed,
+// and says when to look again. What only counts is written at intervals.
 func (r *Reconciler) report(ctx context.Context, g *group, d scaling.Decision) (ctrl.Result, error) {
-	before := g.g.DeepCopy()
+	g.fill(d)
+	again := ctrl.Result{RequeueAfter: g.again(d)}
+	if equality.Semantic.DeepEqual(g.before, &g.g.Status) {
+		return again, nil
+	}
+	since := g.now.Sub(g.kept.written)
+	if left := r.Waits.StatusInterval - since; left > 0 && since >= 0 && !urgent(g.before, &g.g.Status) {
+		again.RequeueAfter = min(again.RequeueAfter, left)
+		return again, nil
+	}
+	g.stampPools()
+	if err := r.write(ctx, g); err != nil {
+		return r.overtaken(err)
+	}
+	return again, nil
+}
+
+// fill writes the status from one look.
+func (g *group) fill(d scaling.Decision) {
 	s := &g.g.Status
 	s.ObservedGeneration = g.g.Generation
 	s.Counted, s.Stable, s.Coming = int32(d.Counted), 0, 0
@@ -32,110 +50,141 @@ func (r *Reconciler) report(ctx context.Context, g *group, d scaling.Decision) (
 			s.Coming++
 		}
 	}
-	s.Uncertain = int32(g.uncertain())
-	s.OpenActivity = ""
+	s.Uncertain, s.Imbalance, s.OpenActivity = int32(g.s.Uncertain), int32(d.Imbalance), ""
 	if a := g.open(); a != nil {
 		s.OpenActivity = a.Name
 	}
 	for i := range g.activities {
 		s.LastActivity = max(s.LastActivity, g.activities[i].Spec.Number)
 	}
-	g.explain(d, r.Now())
-	if err := r.writeStatus(ctx, before, g.g); err != nil {
-		return ctrl.Result{}, err
+	w, short := g.explain(d)
+	s.Why = g.why(w, short)
+	s.Summary = fmt.Sprintf("%d of %d instances", s.Counted, g.g.Spec.DesiredCapacity)
+	if s.Why != nil {
+		s.Summary = clip(s.Summary+": "+s.Why.Sentence, 1000)
 	}
-	if d.Wake.IsZero() {
-		return ctrl.Result{RequeueAfter: r.Waits.Stock}, nil
+	if d.RebalanceEnd != "" {
+		s.RebalancedCount = g.g.Spec.RebalanceCount
 	}
-	return ctrl.Result{RequeueAfter: max(d.Wake.Sub(r.Now()), r.Waits.Conflict)}, nil
+	g.conditions(d, w)
 }
 
-// explain says why the group is not at its desired capacity, and in which
-// conditions it is.
-func (g *group) explain(d scaling.Decision, now time.Time) {
-	s := &g.g.Status
-	desired, counted := int(g.g.Spec.DesiredCapacity), int(s.Counted)
-	reason, status := api.ReasonAsExpected, metav1.ConditionTrue
-	s.Summary = fmt.Sprintf("%d of %d instances", counted, desired)
-	why := &api.Why{Short: int32(desired - counted)}
-	switch {
-	case s.OpenActivity != "" || !d.Empty():
-		reason, why.Sentence = api.ReasonScalingOut, "activity "+s.OpenActivity+" is under way"
-		if counted > desired {
-			reason = api.ReasonScalingIn
+// explain is why the group is not at its number; false where it is.
+func (g *group) explain(d scaling.Decision) (scaling.Why, bool) {
+	w, ok := scaling.Explain(g.s, d)
+	if !ok {
+		return w, false
+	}
+	switch a := g.open(); {
+	case a != nil && len(d.Blocked) == 0:
+		w.Sentence, w.NextStep, w.Next = "activity "+a.Name+" is under way: "+a.Spec.Cause, "what is missing when it ends is decided then", time.Time{}
+	case g.freeze.Text != "":
+		w.Code = g.freeze.Code
+	case w.Code == "" && len(g.s.Pools) == 0 && d.Missing > 0 && g.kept.failedFor != nil:
+		if w.Code = fault.CodeOf(g.kept.failedFor); w.Code == "" {
+			w.Code = fault.CloudUnreachable
 		}
-	case len(d.Blocked) > 0:
-		reason = api.ReasonWaiting
-		var texts []string
-		for _, b := range d.Blocked {
-			if why.Code == "" {
-				why.Code = string(b.Code)
-			}
-			texts = append(texts, b.Text)
-		}
-		why.Sentence = clip(strings.Join(texts, "; "), 1000)
-		if why.Code != "" {
-			why.Solution = clip(fault.Lookup(fault.Code(why.Code)).Solution, 1000)
-		}
-		if why.Code == string(fault.OnlyKeptInstances) {
-			reason = api.ReasonOnlyKept
-		}
-	case d.Missing < 0 || counted != desired:
-		why.Sentence = fmt.Sprintf("%d counted, %d uncertain: waiting for what is under way", counted, s.Uncertain)
+		w.Next, w.NextStep = g.nextLook(), "the resource pools are read again"
 	}
-	if !d.Wake.IsZero() {
-		why.NextTime, why.Next = nowTime(d.Wake), "the resource pools are asked again"
+	if w.Edit == "" && w.Code != "" {
+		w.Edit = fault.Lookup(w.Code).Solution
 	}
-	if counted != desired || len(d.Blocked) > 0 {
-		status = metav1.ConditionFalse
-	}
-	if why.Sentence == "" || (counted == desired && len(d.Blocked) == 0) {
-		why = nil
-	} else if s.Why != nil && s.Why.Code == why.Code {
-		why.SinceTime, why.Count = s.Why.SinceTime, s.Why.Count
-	} else {
-		why.SinceTime = nowTime(now)
-	}
-	s.Why = why
-	if why != nil {
-		s.Summary += ": " + why.Sentence
-	}
-	s.Summary = clip(s.Summary, 1000)
-	set := func(kind string, st metav1.ConditionStatus, reason, text string) {
-		meta.SetStatusCondition(&s.Conditions, metav1.Condition{Type: kind, Status: st, Reason: reason, Message: text, ObservedGeneration: g.g.Generation, LastTransitionTime: metav1.NewTime(now)})
-	}
-	if reason == api.ReasonAsExpected && status == metav1.ConditionFalse {
-		reason = api.ReasonWaiting
-	}
-	set("AtDesiredCapacity", status, reason, s.Summary)
-	held := g.held(now)
-	set(api.ConditionHeld, truth(held != ""), ifElse(held != "", api.ReasonHeld, api.ReasonAsExpected), held)
+	return w, true
 }
 
-// held says what is only tried now and then, empty for nothing.
-func (g *group) held(now time.Time) string {
-	for _, r := range g.refusals(now) {
-		if r.Count >= holdAfter {
-			return clip(fmt.Sprintf("same cause %d times: %s (%s); tried again %s, or by poolkeeper pool resume %s",
-				r.Count, fault.Lookup(r.Code).Cause, r.Code, r.Until.UTC().Format(time.RFC3339), g.g.Spec.Pool), 1000)
-		}
-	}
-	return ""
-}
-
-// writeStatus writes a status that changed, and only then.
-func (r *Reconciler) writeStatus(ctx context.Context, before, g *api.ScalingGroup) error {
-	if reflect.DeepEqual(before.Status, g.Status) {
+// why is the reason as people read it. It keeps its beginning as long as its
+// code is the same.
+func (g *group) why(w scaling.Why, ok bool) *api.Why {
+	if !ok {
 		return nil
 	}
-	err := r.Cache.Status().Update(ctx, g)
+	out := &api.Why{
+		Short: int32(w.Short), Code: clip(string(w.Code), 128), Sentence: w.Sentence, Solution: clip(w.Edit, 1000),
+		Count: int32(w.Count), Next: clip(w.NextStep, 500),
+	}
+	if w.Held {
+		out.Sentence += "; " + g.heldWords(w)
+	}
+	out.Sentence = clip(out.Sentence, 1000)
+	if !w.Next.IsZero() {
+		out.NextTime = nowTime(w.Next.Truncate(time.Second))
+	}
+	old := g.before.Why
+	switch {
+	case !w.Since.IsZero():
+		out.SinceTime = nowTime(w.Since.Truncate(time.Second))
+	case old != nil && old.Code == out.Code && old.SinceTime != nil:
+		out.SinceTime = old.SinceTime
+	default:
+		out.SinceTime = nowTime(g.now.Truncate(time.Second))
+	}
+	return out
+}
+
+// heldWords say how often a cause came, and what that cost.
+func (g *group) heldWords(w scaling.Why) string {
+	text := fmt.Sprintf("held: %d times in a row", w.Count)
+	if w.Burnt > 0 {
+		text += ", " + strings.TrimSpace(scaling.Decimal(w.Burnt)+" "+currency(g.g)) + " burnt"
+	}
+	return text
+}
+
+// urgent is true of changes that others wait for or that people must see at
+// once; all others only count, and are written at intervals.
+func urgent(a, b *api.ScalingGroupStatus) bool {
+	if a.ObservedGeneration != b.ObservedGeneration || a.OpenActivity != b.OpenActivity || a.AccountID != b.AccountID ||
+		a.RememberedActivity != b.RememberedActivity || a.ResumedCount != b.ResumedCount || a.RebalancedCount != b.RebalancedCount ||
+		a.ThawedCount != b.ThawedCount || len(a.Refusals) != len(b.Refusals) || len(a.Conditions) != len(b.Conditions) ||
+		(a.Why == nil) != (b.Why == nil) {
+		return true
+	}
+	for i := range a.Conditions {
+		if a.Conditions[i].Status != b.Conditions[i].Status || a.Conditions[i].Reason != b.Conditions[i].Reason {
+			return true
+		}
+	}
+	return a.Why != nil && a.Why.Code != b.Why.Code
+}
+
+// again is when the group is looked at though nothing changed.
+func (g *group) again(d scaling.Decision) time.Duration {
+	next := g.nextLook()
+	if s := g.kept.stuckNow(g); s != nil && s.until.Before(next) {
+		next = s.until
+	}
+	if !d.Wake.IsZero() && d.Wake.Before(next) {
+		next = d.Wake
+	}
+	if g.freeze.Text != "" {
+		next = g.now.Add(g.Waits.SettingsRetry)
+	}
+	return max(next.Sub(g.now), g.Waits.Conflict)
+}
+
+// errOvertaken says that somebody else wrote: the newer object wakes us.
+var errOvertaken = errors.New("somebody else wrote meanwhile")
+
+// write stores the status under the resource version that was read.
+func (r *Reconciler) write(ctx context.Context, g *group) error {
+	g.kept.written = g.now
+	err := r.Cache.Status().Update(ctx, g.g)
 	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
-		return nil // the newer object wakes us
+		return errOvertaken
 	}
 	if err != nil {
-		return fmt.Errorf("write status of group %s: %w", g.Name, err)
+		return fmt.Errorf("write status of group %s: %w", g.g.Name, err)
 	}
+	g.before = g.g.Status.DeepCopy()
 	return nil
+}
+
+// overtaken looks again soon where somebody else wrote.
+func (r *Reconciler) overtaken(err error) (ctrl.Result, error) {
+	if errors.Is(err, errOvertaken) {
+		return ctrl.Result{RequeueAfter: r.Waits.Conflict}, nil
+	}
+	return ctrl.Result{}, err
 }
 
 func truth(b bool) metav1.ConditionStatus {
@@ -143,13 +192,6 @@ func truth(b bool) metav1.ConditionStatus {
 		return metav1.ConditionTrue
 	}
 	return metav1.ConditionFalse
-}
-
-func ifElse(b bool, yes, no string) string {
-	if b {
-		return yes
-	}
-	return no
 }
 
 func clip(s string, n int) string {

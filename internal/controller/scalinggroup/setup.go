@@ -2,35 +2,71 @@ package scalinggroup
 
 import (
 	"context"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
 )
 
-// SetupWithManager watches groups, their activities and their instances.
-// Changes of instances are gathered, since a large group has many.
+// SetupWithManager watches groups, their activities and their instances. What
+// this controller writes itself does not wake it; events of one group are
+// gathered into one pass, those of its instances for longer, since a large
+// group has many.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
+	r.pokes = make(chan event.TypedGenericEvent[string], pokesHeld)
 	return ctrl.NewControllerManagedBy(mgr).Named("scalinggroup").
-		For(&api.ScalingGroup{}).
-		Watches(&api.ScalingActivity{}, handler.EnqueueRequestsFromMapFunc(func(_ context.Context, o client.Object) []reconcile.Request {
-			return []reconcile.Request{{NamespacedName: types.NamespacedName{Name: o.(*api.ScalingActivity).Spec.Group}}}
+		For(&api.ScalingGroup{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&api.ScalingActivity{}, gathered(r.Waits.Gather, func(o client.Object) string {
+			a, ok := o.(*api.ScalingActivity)
+			if !ok {
+				return ""
+			}
+			return a.Spec.Group
 		})).
-		Watches(&api.Instance{}, r.gathered()).
+		Watches(&api.Instance{}, gathered(r.Waits.StatusInterval, func(o client.Object) string {
+			i, ok := o.(*api.Instance)
+			if !ok {
+				return ""
+			}
+			return i.Spec.Group
+		})).
+		WatchesRawSource(source.TypedChannel(r.pokes, handler.TypedEnqueueRequestsFromMapFunc(
+			func(_ context.Context, group string) []reconcile.Request {
+				return []reconcile.Request{{NamespacedName: types.NamespacedName{Name: group}}}
+			}))).
 		WithOptions(controller.Options{MaxConcurrentReconciles: 4}).
 		Complete(r)
 }
 
-func (r *Reconciler) gathered() handler.EventHandler {
+// pokesHeld is how many pokes may wait: one for each group of a large region.
+const pokesHeld = 1024
+
+// Poke makes a group look again at what its guard says. It returns at once; a
+// poke too many is dropped, and the group looks again by itself later.
+func (r *Reconciler) Poke(group string) {
+	select {
+	case r.pokes <- event.TypedGenericEvent[string]{Object: group}:
+	default:
+	}
+}
+
+// gathered wakes the group of an object a while after the first event.
+func gathered(after time.Duration, groupOf func(client.Object) string) handler.EventHandler {
 	add := func(o client.Object, q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
-		q.AddAfter(reconcile.Request{NamespacedName: types.NamespacedName{Name: o.(*api.Instance).Spec.Group}}, r.Waits.StatusInterval)
+		if name := groupOf(o); name != "" {
+			q.AddAfter(reconcile.Request{NamespacedName: types.NamespacedName{Name: name}}, after)
+		}
 	}
 	return handler.Funcs{
 		CreateFunc: func(_ context.Context, e event.CreateEvent, q workqueue.TypedRateLimitingInterface[reconcile.Request]) {

@@ -1,0 +1,131 @@
+package snapshot
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/scaling"
+	"github.com/poolkeeper/poolkeeper/internal/view"
+)
+
+// read is what is known beside an instance's own record.
+type read struct {
+	g     *v1alpha1.ScalingGroup
+	pools []scaling.ResourcePool
+	// sent is when each piece was first sent, by activity UID and index.
+	sent map[string]time.Time
+	vcpu map[string]int
+}
+
+func pieceKey(uid string, piece int) string { return uid + "/" + strconv.Itoa(piece) }
+
+func (r *read) remember(a *v1alpha1.ScalingActivity) {
+	for n, p := range a.Status.Pieces {
+		if p.FirstSendTime != nil {
+			r.sent[pieceKey(string(a.UID), n)] = p.FirstSendTime.Time
+		}
+	}
+}
+
+// created is when an instance was asked for, by our own clock; where that is no
+// longer known, when its record was made.
+func (r *read) created(i *v1alpha1.Instance) time.Time {
+	if t, ok := r.sent[pieceKey(i.Spec.ActivityUID, int(i.Spec.Piece))]; ok && i.Spec.CreationType == v1alpha1.CreatedByUs {
+		return t
+	}
+	return i.CreationTimestamp.Time
+}
+
+// instance is one record as the planner sees it. One of an earlier group of the
+// same name is of unknown origin.
+func (r *read) instance(i *v1alpha1.Instance) scaling.Instance {
+	p, st := &i.Spec.Placement, &i.Status
+	out := scaling.Instance{
+		Name: i.Name, Zone: p.Zone, VSwitch: p.VSwitch, InstanceType: p.InstanceType, ChargeType: scaling.ChargeType(view.ChargeToday(i)),
+		Price: r.price(i), VCPU: r.vcpu[p.InstanceType], Created: r.created(i),
+		Seen: st.SeenTime != nil, Running: st.CloudStatus == "Running",
+		FailedToJoin: Failed(i), Joined: st.JoinedTime != nil, Unhealthy: r.unhealthy(i), ReleaseFirst: i.Spec.ReleaseFirst,
+		Kept: Kept(i, r.g.Spec.ManageAttached), ReleaseSent: st.ReleaseSentTime != nil,
+		Unknown: i.Spec.CreationType == v1alpha1.CreatedUnknown || !Ours(r.g, i.Spec.GroupUID),
+		Removed: st.LifecycleState == v1alpha1.InstanceRemoved,
+	}
+	if m := i.Spec.Release; m != nil {
+		out.Marked, out.Named = m.Time.Time, m.Task != "" || m.TakeOut
+	}
+	return out
+}
+
+// Failed says whether an instance was given up to join.
+func Failed(i *v1alpha1.Instance) bool {
+	return i.Status.FailedTime != nil && i.Status.JoinedTime == nil
+}
+
+// unhealthy says whether the health check is on and finds an instance not
+// running; protected and standby ones are exempt. The record says Stopped only
+// after two sweeps in a row.
+func (r *read) unhealthy(i *v1alpha1.Instance) bool {
+	return r.g.Spec.HealthCheck == v1alpha1.HealthCheckECS && i.Status.LifecycleState == v1alpha1.InstanceStopped &&
+		!i.Spec.Protected && !i.Spec.Standby
+}
+
+// price is what an instance costs now: what it was created at, or today's
+// price where that moves (spot) or where it was converted since.
+func (r *read) price(i *v1alpha1.Instance) int64 {
+	p, today := &i.Spec.Placement, view.ChargeToday(i)
+	if today == v1alpha1.ChargeSpot || today != p.ChargeType {
+		for _, pool := range r.pools {
+			if pool.VSwitch == p.VSwitch && pool.InstanceType == p.InstanceType && pool.ChargeType == scaling.ChargeType(today) && pool.Price > 0 {
+				return pool.Price
+			}
+		}
+	}
+	return scaling.Micros(p.PricePerHour)
+}
+
+// Kept says why an instance may not be released by scaling in; empty where it
+// may.
+func Kept(i *v1alpha1.Instance, manageAttached bool) string {
+	switch {
+	case view.ChargeToday(i) == v1alpha1.ChargeSubscription:
+		return scaling.KeptSubscription
+	case i.Spec.Protected:
+		return scaling.KeptProtected
+	case i.Spec.Standby:
+		return scaling.KeptStandby
+	case i.Spec.CreationType == v1alpha1.CreatedAttached && !manageAttached:
+		return scaling.KeptAttached
+	case i.Status.ReleaseProtected:
+		return scaling.KeptReleaseProtected
+	case i.Spec.HeldBy != "":
+		return scaling.KeptHeld
+	}
+	return ""
+}
+
+// uncertain is how many instances unsettled pieces may have made that no record
+// knows yet, and in which zones.
+func uncertain(g *v1alpha1.ScalingGroup, activities []v1alpha1.ScalingActivity, instances []v1alpha1.Instance) (int, map[string]int) {
+	recorded := map[string]int{}
+	for i := range instances {
+		recorded[pieceKey(instances[i].Spec.ActivityUID, int(instances[i].Spec.Piece))]++
+	}
+	n, zones := 0, map[string]int{}
+	for i := range activities {
+		a := &activities[i]
+		if !Ours(g, a.Spec.GroupUID) {
+			continue
+		}
+		for k, p := range a.Status.Pieces {
+			if p.State != v1alpha1.PieceUncertain {
+				continue
+			}
+			more := max(int(p.Amount)-recorded[pieceKey(string(a.UID), k)], 0)
+			n += more
+			if c := int(p.Candidate); c < len(a.Spec.Candidates) && more > 0 {
+				zones[a.Spec.Candidates[c].Zone] += more
+			}
+		}
+	}
+	return n, zones
+}
