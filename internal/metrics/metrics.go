@@ -33,10 +33,15 @@ var (
 	InstancesReleased = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "poolkeeper_instances_released_total", Help: "Instances whose release the cloud accepted, by pool.",
 	}, []string{"pool"})
+	// TokenMismatches counts pieces whose token the cloud knew with other
+	// parameters.
+	TokenMismatches = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "poolkeeper_token_mismatches_total", Help: "Requests whose token the cloud knew with other parameters, by pool. Each is a defect of poolkeeper.",
+	}, []string{"pool"})
 )
 
 // Register adds every metric of this package to a registry. It panics where one
 // is there already.
 func Register(r prometheus.Registerer) {
-	r.MustRegister(SweepSeconds, SweepErrors, CloudCalls, ForgedRequests, InstancesCreated, InstancesReleased)
+	r.MustRegister(SweepSeconds, SweepErrors, CloudCalls, ForgedRequests, InstancesCreated, InstancesReleased, TokenMismatches)
 }
