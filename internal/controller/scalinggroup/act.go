@@ -70,7 +70,7 @@ func (r *Reconciler) decided(ctx context.Context, g *group, d scaling.Decision) 
 	spec := &g.g.Spec
 	a := &api.ScalingActivity{
 		ObjectMeta: metav1.ObjectMeta{
-			Name:   fmt.Sprintf("%s-a%d", g.g.Name, number),
+			Name: fmt.Sprintf("%s-a%d", g.g.Name, number), Finalizers: []string{api.Finalizer},
 			Labels: map[string]string{api.LabelPool: spec.Pool, api.LabelGroup: g.g.Name},
 		},
 		Spec: api.ScalingActivitySpec{
