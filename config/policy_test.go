@@ -210,6 +210,14 @@ func TestTasksOfPeople(t *testing.T) {
 	}
 	refused(t, "a Scale task by hand", admin.Create(ctx, task("t-scale", v1alpha1.TaskScale)), "poolkeeper pool scale POOL")
 	accepted(t, "a Scale task by the controller", engine.Create(ctx, task("t-scale", v1alpha1.TaskScale)))
+	refused(t, "a Delete task by hand", admin.Create(ctx, task("t-delete", v1alpha1.TaskDelete)), "poolkeeper pool delete POOL")
+	for _, typ := range []v1alpha1.TaskType{v1alpha1.TaskResume, v1alpha1.TaskRebalance, v1alpha1.TaskThaw, v1alpha1.TaskRenew} {
+		k := task("t-"+strings.ToLower(string(typ)), typ)
+		if typ == v1alpha1.TaskRenew {
+			k.Spec.Instances = []string{"i-1"}
+		}
+		accepted(t, "a task of the type "+string(typ), admin.Create(ctx, k))
+	}
 	k := task("t-remove", v1alpha1.TaskRemove)
 	accepted(t, "a Remove task", admin.Create(ctx, k))
 	k.Status.State = v1alpha1.TaskRunning
@@ -242,6 +250,8 @@ func TestWhoWritesWhichField(t *testing.T) {
 		refuse string
 	}{
 		{"protect", i, `{"spec":{"protected":true,"standby":true,"releaseFirst":true}}`, ""},
+		{"a conversion", i, `{"spec":{"convert":{"to":"PayAsYouGo","id":"w1"}}}`, ""},
+		{"a renewal", i, `{"spec":{"renew":{"periodMonths":1,"id":"w1"}}}`, ""},
 		{"unprotect", i, `{"spec":{"protected":null}}`, ""},
 		{"a label", i, `{"metadata":{"labels":{"team":"a"}}}`, ""},
 		{"a key", i, `{"spec":{"joinKey":"` + strings.Repeat("a", 64) + `"}}`, "poolkeeper node rejoin i-fields"},

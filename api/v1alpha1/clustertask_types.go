@@ -136,9 +136,10 @@ type ClusterTaskSpec struct {
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=100
 	Concurrency int32 `json:"concurrency,omitempty"`
-	// convertTo is the charge type that a Convert task leads to.
+	// convertTo is the charge type that a Convert task leads to: PayAsYouGo or
+	// Subscription.
 	// +optional
-	// +kubebuilder:validation:Enum=PayAsYouGo;Subscription
+	// +kubebuilder:validation:XValidation:rule="self != 'Spot'",message="an instance is converted to PayAsYouGo or to Subscription, never to Spot"
 	ConvertTo ChargeType `json:"convertTo,omitempty"`
 	// periodMonths is how long a subscription is bought or renewed for. Unit:
 	// months, 1 to 60. Without it 1.

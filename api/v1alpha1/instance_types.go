@@ -63,9 +63,10 @@ type InstanceSpec struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	ActivityUID string `json:"activityUID,omitempty"`
-	// piece is the index of the activity's piece that created it.
+	// piece is the index of the activity's piece that created it; -1 where none
+	// did.
 	// +optional
-	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Minimum=-1
 	Piece int32 `json:"piece,omitempty"`
 	// creationType says how it came: AutoCreated by an activity, Attached by
 	// hand, or Unknown: it carries our tags and nobody knows why.
@@ -122,10 +123,10 @@ type InstanceSpec struct {
 // status.wishes.
 type ConvertWish struct {
 	// to is the charge type that is wished: PayAsYouGo or Subscription.
-	// +kubebuilder:validation:Enum=PayAsYouGo;Subscription
+	// +kubebuilder:validation:XValidation:rule="self != 'Spot'",message="an instance is converted to PayAsYouGo or to Subscription, never to Spot"
 	To ChargeType `json:"to"`
-	// period that is paid in advance where to is Subscription. Unit: months, 1
-	// to 60. Default 1.
+	// periodMonths is paid in advance where to is Subscription. Unit: months, 1
+	// to 60. Without it 1.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=60

@@ -46,11 +46,16 @@ var (
 	RecordsEnded = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "poolkeeper_instance_records_ended_total", Help: "Records of instances that ended, by pool and why: released, vanished, no stock, expired, taken out.",
 	}, []string{"pool", "reason"})
+	// TokenMismatches counts pieces whose token the cloud knew with other
+	// parameters.
+	TokenMismatches = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "poolkeeper_token_mismatches_total", Help: "Requests whose token the cloud knew with other parameters, by pool. Each is a defect of poolkeeper.",
+	}, []string{"pool"})
 )
 
 // Register adds every metric of this package to a registry. It panics where one
 // is there already.
 func Register(r prometheus.Registerer) {
-	r.MustRegister(SweepSeconds, SweepErrors, CloudCalls, ForgedRequests, InstancesCreated, InstancesReleased,
+	r.MustRegister(SweepSeconds, SweepErrors, CloudCalls, ForgedRequests, InstancesCreated, InstancesReleased, TokenMismatches,
 		JoinSeconds, JoinFailures, RecordsEnded)
 }

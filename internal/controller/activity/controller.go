@@ -11,15 +11,14 @@ import (
 	"fmt"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/cloud"
+	"github.com/poolkeeper/poolkeeper/internal/fault"
 	"github.com/poolkeeper/poolkeeper/internal/sweep"
 	"github.com/poolkeeper/poolkeeper/internal/wait"
 )
@@ -50,6 +49,8 @@ type Reconciler struct {
 	Allowed func(ctx context.Context, account string) error
 	// Pause returns how long to wait before send number n+1 of one piece.
 	Pause func(sends int) time.Duration
+
+	memory memory
 }
 
 // run is one activity being carried out. The activity is replaced by what the
@@ -58,19 +59,25 @@ type run struct {
 	*Reconciler
 	a     *api.ScalingActivity
 	group *api.ScalingGroup
+	// requests is the content of the activity's Secret, once it was read.
+	requests map[string][]byte
 }
 
 // Reconcile takes one activity as far as it goes now.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	if req == tidyRequest {
+		return r.tidy(ctx)
+	}
 	a := &api.ScalingActivity{}
 	if err := r.Cache.Get(ctx, req.NamespacedName, a); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	w := &run{Reconciler: r, a: a.DeepCopy()}
+	carry := w.carryOut
 	if w.a.Status.Done {
-		return w.afterwards(ctx)
+		carry = w.afterwards
 	}
-	again, err := w.carryOut(ctx)
+	again, err := carry(ctx)
 	if apierrors.IsConflict(err) { // somebody else wrote: look again with what they wrote
 		return ctrl.Result{RequeueAfter: r.Waits.Conflict}, nil
 	}
@@ -83,62 +90,60 @@ func (w *run) carryOut(ctx context.Context) (time.Duration, error) {
 	w.group = &api.ScalingGroup{}
 	err := w.Live.Get(ctx, types.NamespacedName{Name: w.a.Spec.Group}, w.group)
 	if apierrors.IsNotFound(err) || (err == nil && string(w.group.UID) != w.a.Spec.GroupUID) {
-		return 0, w.finish(ctx, "its scaling group is gone")
+		return 0, w.finish(ctx, "", "its scaling group is gone")
 	}
 	if err != nil {
 		return 0, fmt.Errorf("read group of %s: %w", w.a.Name, err)
 	}
 	if w.group.Spec.Frozen != "" {
-		return w.Waits.Held, nil
+		return w.stop(ctx, w.Waits.RetryMost, "", "the group is frozen: "+w.group.Spec.Frozen)
 	}
 	if w.Allowed != nil {
 		if err := w.Allowed(ctx, w.group.Status.AccountID); err != nil {
-			return w.Waits.Retry, nil
+			f := faultOf(err)
+			return w.stop(ctx, 5*w.Waits.Retry, string(f.Code), f.Message)
 		}
 	}
 	ctx = cloud.WithAccount(ctx, w.group.Status.AccountID)
 	w.Sweeper.Busy(w.Now().Add(w.Waits.BusyAfter))
-	if err := w.named(ctx); err != nil {
-		return 0, err
+	if again, err := w.named(ctx); again > 0 || err != nil {
+		return again, err
 	}
 	return w.pieces(ctx)
 }
 
-// afterwards settles what an ended activity left uncertain, and removes the
-// Secret once nothing of it may be sent any more.
-func (w *run) afterwards(ctx context.Context) (ctrl.Result, error) {
-	if ref := w.a.Spec.Requests; ref != nil {
-		s := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: api.SystemNamespace, Name: ref.Secret}}
-		if _, ok := w.a.Annotations[annotationSecretGone]; !ok {
-			if err := client.IgnoreNotFound(w.Cache.Delete(ctx, s)); err != nil {
-				return ctrl.Result{}, fmt.Errorf("delete requests of %s: %w", w.a.Name, err)
-			}
-			if err := w.noteSecretGone(ctx); err != nil {
-				return ctrl.Result{}, client.IgnoreNotFound(err)
-			}
+// stop does nothing for now and says why. A piece whose time is over meanwhile
+// is uncertain all the same: it is never sent again.
+func (w *run) stop(ctx context.Context, again time.Duration, code, why string) (time.Duration, error) {
+	if p := w.open(); p != nil {
+		left, ok := w.sendable(p)
+		if !ok {
+			w.giveUp(p, tooLate)
+			return 0, w.finish(ctx, code, why)
 		}
+		again = min(again, left)
 	}
-	if w.uncertain() == 0 {
-		return ctrl.Result{}, nil
+	if s := &w.a.Status; s.Code != code || s.Message != clip(why, maxText) {
+		w.begin()
+		s.Code, s.Message = code, clip(why, maxText)
+		return again, w.write(ctx)
 	}
-	err := w.settle(ctx)
-	if apierrors.IsConflict(err) {
-		err = nil
-	}
-	return ctrl.Result{RequeueAfter: w.Waits.Sweep}, err
+	return again, nil
 }
 
-// annotationSecretGone says that the Secret of an ended activity was deleted,
-// so that a restarted controller does not ask again for each of them.
-const annotationSecretGone = "poolkeeper.io/requests-deleted"
-
-func (w *run) noteSecretGone(ctx context.Context) error {
-	before := w.a.DeepCopy()
-	if w.a.Annotations == nil {
-		w.a.Annotations = map[string]string{}
+// begin notes that the activity was first carried on.
+func (w *run) begin() {
+	if s := &w.a.Status; s.State == "" {
+		s.State, s.StartTime = api.ActivityInProgress, stamp(w.Now())
 	}
-	w.a.Annotations[annotationSecretGone] = "true"
-	return w.Cache.Patch(ctx, w.a, client.MergeFrom(before))
+}
+
+// faultOf is the fault that an error carries; one without is no answer.
+func faultOf(err error) *fault.Fault {
+	if f := fault.Of(err); f != nil {
+		return f
+	}
+	return fault.New(fault.CloudNoAnswer, err.Error())
 }
 
 // write stores the status under the resource version that was read.

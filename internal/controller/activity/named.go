@@ -2,9 +2,10 @@ package activity
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -12,33 +13,31 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
-	"github.com/poolkeeper/poolkeeper/internal/cloud"
 )
+
+// chunk is how many instances are marked between two writes of the status.
+const chunk = 500
 
 // named deals with the instances that the activity names: those to release or
 // to take out are marked, those to bring in are tagged and then recorded. What
-// is dealt with stands in the status, so that it is done once.
-func (w *run) named(ctx context.Context) error {
-	todo := w.leaving()
-	if len(todo) == 0 && len(w.bringing()) == 0 {
-		return nil
+// is dealt with stands in the status, which is written with the next
+// announcement or the end; a crash before finds it in the records.
+func (w *run) named(ctx context.Context) (time.Duration, error) {
+	done := w.dealtWith()
+	todo := w.leaving(done)
+	in := slices.DeleteFunc(slices.Clone(w.a.Spec.BringIn), func(id string) bool { return done[id] })
+	if len(todo) == 0 && len(in) == 0 {
+		return 0, nil
 	}
+	w.begin()
 	if err := w.markAll(ctx, todo); err != nil {
-		return err
+		return 0, err
 	}
-	if err := w.bringIn(ctx); err != nil {
-		return err
-	}
-	if w.a.Status.State == "" {
-		w.a.Status.State = api.ActivityInProgress
-		w.a.Status.StartTime = &metav1.Time{Time: w.Now()}
-	}
-	return w.write(ctx)
+	return w.bringIn(ctx, in)
 }
 
 // leaving are the named instances that are not dealt with yet.
-func (w *run) leaving() []leaving {
-	done := w.dealtWith()
+func (w *run) leaving(done map[string]bool) []leaving {
 	var todo []leaving
 	for _, l := range w.a.Spec.Release {
 		if !done[l.Instance] {
@@ -58,11 +57,6 @@ type leaving struct {
 	takeOut bool
 }
 
-func (w *run) bringing() []string {
-	done := w.dealtWith()
-	return slices.DeleteFunc(slices.Clone(w.a.Spec.BringIn), func(id string) bool { return done[id] })
-}
-
 func (w *run) dealtWith() map[string]bool {
 	done := map[string]bool{}
 	for _, id := range w.a.Status.Marked {
@@ -74,7 +68,7 @@ func (w *run) dealtWith() map[string]bool {
 	return done
 }
 
-// markAll marks instances after a live read of the whole group (rule 10).
+// markAll marks instances after one live read of the whole group (rule 10).
 func (w *run) markAll(ctx context.Context, todo []leaving) error {
 	if len(todo) == 0 {
 		return nil
@@ -87,55 +81,102 @@ func (w *run) markAll(ctx context.Context, todo []leaving) error {
 	for i := range list.Items {
 		records[list.Items[i].Name] = &list.Items[i]
 	}
-	reasons := make([]string, len(todo))
+	for {
+		some := todo[:min(chunk, len(todo))]
+		if err := w.markSome(ctx, records, some); err != nil {
+			return err
+		}
+		if todo = todo[len(some):]; len(todo) == 0 {
+			return nil
+		}
+		if err := w.write(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// markSome marks one chunk, several at a time. Where one fails the rest is
+// marked all the same, and what was dealt with is noted.
+func (w *run) markSome(ctx context.Context, records map[string]*api.Instance, todo []leaving) error {
+	reasons, dealt := make([]string, len(todo)), make([]bool, len(todo))
 	err := w.Each(len(todo), func(i int) error {
 		var err error
 		reasons[i], err = w.mark(ctx, records[todo[i].Instance], todo[i])
+		dealt[i] = err == nil
 		return err
 	})
-	if err != nil {
-		return err
-	}
 	for i, l := range todo {
-		if reasons[i] != "" {
-			w.a.Status.LeftOut = append(w.a.Status.LeftOut, api.LeftOut{Instance: l.Instance, Reason: reasons[i]})
-			continue
+		switch {
+		case !dealt[i]:
+		case reasons[i] != "":
+			w.leaveOut(l.Instance, reasons[i])
+		default:
+			w.a.Status.Marked = append(w.a.Status.Marked, l.Instance)
 		}
-		w.a.Status.Marked = append(w.a.Status.Marked, l.Instance)
 	}
-	return nil
+	return err
 }
 
-// mark writes the decision on one instance, or says why it was left out.
+func (w *run) leaveOut(id, why string) {
+	w.a.Status.LeftOut = append(w.a.Status.LeftOut, api.LeftOut{Instance: id, Reason: clip(why, maxReason)})
+}
+
+// mark writes the decision on one instance, or says why it was left out. A
+// record that somebody wrote meanwhile is read and judged anew.
 func (w *run) mark(ctx context.Context, i *api.Instance, l leaving) (leftOut string, err error) {
+	for range 5 {
+		if why, marked := w.judge(i, l); why != "" || marked {
+			return why, nil
+		}
+		i.Spec.Release = &api.ReleaseMark{
+			Activity: w.a.Name, Time: metav1.NewMicroTime(w.Now()), Reason: l.Reason, TakeOut: l.takeOut,
+			Task: l.Task, Drain: l.Drain, DrainLimitSeconds: l.DrainLimitSeconds, NotBeforeTime: l.NotBeforeTime,
+			Emptying: w.a.Spec.Emptying, ManageAttached: w.a.Spec.ManageAttached,
+		}
+		err = w.Cache.Update(ctx, i)
+		switch {
+		case apierrors.IsNotFound(err):
+			return isGone, nil
+		case !apierrors.IsConflict(err):
+			return "", wrap("mark instance", l.Instance, err)
+		}
+		fresh := &api.Instance{}
+		if e := w.Live.Get(ctx, types.NamespacedName{Name: l.Instance}, fresh); apierrors.IsNotFound(e) {
+			return isGone, nil
+		} else if e != nil {
+			return "", wrap("read instance", l.Instance, e)
+		}
+		i = fresh
+	}
+	return "", wrap("mark instance", l.Instance, err)
+}
+
+const isGone = "it is gone"
+
+// judge says whether one instance is marked by this activity already, or why
+// it is left out.
+func (w *run) judge(i *api.Instance, l leaving) (leftOut string, marked bool) {
 	switch {
 	case i == nil:
-		return "it is gone", nil
+		return isGone, false
+	case i.Spec.GroupUID != w.a.Spec.GroupUID && i.Spec.CreationType != api.CreatedUnknown:
+		return "it belongs to another group", false
+	case i.Status.LifecycleState == api.InstanceRemoved:
+		return "it was taken out before", false
 	case i.Spec.Release != nil && i.Spec.Release.Activity == w.a.Name:
-		return "", nil
+		return "", true
 	case i.Spec.Release != nil:
-		return "it was decided before, by " + i.Spec.Release.Activity, nil
+		return "it was decided before, by " + i.Spec.Release.Activity, false
+	case l.takeOut:
+		return "", false
 	}
-	if why := Kept(i, w.group.Spec.ManageAttached); why != "" && !l.takeOut && l.Task != i.Spec.HeldBy {
-		return why, nil
-	}
-	i.Spec.Release = &api.ReleaseMark{
-		Activity: w.a.Name, Time: metav1.NewMicroTime(w.Now()), Reason: l.Reason, TakeOut: l.takeOut,
-		Task: l.Task, Drain: l.Drain, DrainLimitSeconds: l.DrainLimitSeconds, NotBeforeTime: l.NotBeforeTime,
-	}
-	err = w.Cache.Update(ctx, i)
-	if apierrors.IsNotFound(err) {
-		return "it is gone", nil
-	}
-	if err != nil {
-		return "", fmt.Errorf("mark instance %s: %w", l.Instance, err)
-	}
-	return "", nil
+	return w.kept(i, l.Task), false
 }
 
-// Kept says why an instance may not be released by scaling in, empty where it
-// may.
-func Kept(i *api.Instance, manageAttached bool) string {
+// kept says why an instance may not be released, empty where it may: what
+// nobody may ever release first. Where the whole pool goes no wish of a person
+// keeps one; a task that named one holds it itself.
+func (w *run) kept(i *api.Instance, task string) string {
 	charge := i.Status.ChargeType
 	if charge == "" {
 		charge = i.Spec.Placement.ChargeType
@@ -143,96 +184,44 @@ func Kept(i *api.Instance, manageAttached bool) string {
 	switch {
 	case charge == api.ChargeSubscription:
 		return "subscription"
+	case i.Spec.CreationType == api.CreatedUnknown:
+		return "unknown origin"
+	case i.Spec.CreationType == api.CreatedAttached && !w.a.Spec.ManageAttached:
+		return "attached"
+	case i.Status.ReleaseProtected:
+		return "release-protected"
+	case w.a.Spec.Emptying:
+		return ""
 	case i.Spec.Protected:
 		return "protected"
 	case i.Spec.Standby:
 		return "standby"
-	case i.Spec.CreationType == api.CreatedUnknown:
-		return "unknown origin"
-	case i.Spec.CreationType == api.CreatedAttached && !manageAttached:
-		return "attached"
-	case i.Status.ReleaseProtected:
-		return "release-protected"
-	case i.Spec.HeldBy != "":
+	case i.Spec.HeldBy != "" && i.Spec.HeldBy != task:
 		return "held by another task"
 	}
 	return ""
 }
 
-// bringIn attaches instances by name: look by id, tag, then the record, never
-// the record first (rule 13).
-func (w *run) bringIn(ctx context.Context) error {
-	ids := w.bringing()
-	if len(ids) == 0 {
+func wrap(what, name string, err error) error {
+	if err == nil {
 		return nil
 	}
-	found, err := w.Cloud.Find(ctx, ids...)
-	if err != nil {
-		return fmt.Errorf("find instances to bring in to %s: %w", w.a.Spec.Group, err)
-	}
-	there := map[string]cloud.Instance{}
-	for _, f := range found {
-		there[f.ID] = f
-	}
-	var present []string
-	for _, id := range ids {
-		if _, ok := there[id]; !ok {
-			w.a.Status.LeftOut = append(w.a.Status.LeftOut, api.LeftOut{Instance: id, Reason: "it is gone"})
-			continue
-		}
-		present = append(present, id)
-	}
-	if len(present) == 0 {
-		return nil
-	}
-	tags := w.origin(-1).Tags()
-	if err := w.Tags.Tag(ctx, tags, present...); err != nil {
-		return fmt.Errorf("tag instances for %s: %w", w.a.Spec.Group, err)
-	}
-	errs := make([]error, 0, len(present))
-	for _, id := range present {
-		if err := w.attach(ctx, there[id]); err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		w.a.Status.Marked = append(w.a.Status.Marked, id)
-	}
-	return errors.Join(errs...)
+	return fmt.Errorf("%s %s: %w", what, name, err)
 }
 
-// attach records an instance that was brought in; a removed one comes back.
-func (w *run) attach(ctx context.Context, c cloud.Instance) error {
-	i := w.instanceOf(c, api.CreatedAttached)
-	err := w.Cache.Create(ctx, i)
-	if !apierrors.IsAlreadyExists(err) {
-		return err
-	}
-	old := &api.Instance{}
-	if err := w.Live.Get(ctx, types.NamespacedName{Name: c.ID}, old); err != nil {
-		return fmt.Errorf("read instance %s: %w", c.ID, err)
-	}
-	if Counted(old) && old.Spec.GroupUID == w.a.Spec.GroupUID {
-		return nil
-	}
-	old.Spec.CreationType = api.CreatedAttached
-	old.Spec.Pool, old.Spec.Group, old.Spec.GroupUID = w.a.Spec.Pool, w.a.Spec.Group, w.a.Spec.GroupUID
-	old.Spec.Activity, old.Spec.ActivityUID = w.a.Name, string(w.a.UID)
-	old.Spec.Release, old.Spec.HeldBy = nil, ""
-	old.Labels = i.Labels
-	return w.Cache.Update(ctx, old)
+// Counted says whether an instance counts against the desired capacity: it is
+// recorded, of known origin, not taken out, and nobody decided to release it
+// (rule 3; the entries of transfers are the planner's).
+func Counted(i *api.Instance) bool {
+	return i.Spec.Release == nil && i.Spec.CreationType != api.CreatedUnknown && i.Status.LifecycleState != api.InstanceRemoved
 }
 
-// instanceOf is the record of an instance that the cloud showed.
-func (w *run) instanceOf(c cloud.Instance, how api.CreationType) *api.Instance {
-	return &api.Instance{
-		ObjectMeta: metav1.ObjectMeta{
-			Name: c.ID, Finalizers: []string{api.Finalizer},
-			Labels: map[string]string{api.LabelPool: w.a.Spec.Pool, api.LabelGroup: w.a.Spec.Group, api.LabelActivity: w.a.Name},
-		},
-		Spec: api.InstanceSpec{
-			Pool: w.a.Spec.Pool, Group: w.a.Spec.Group, GroupUID: w.a.Spec.GroupUID,
-			Activity: w.a.Name, ActivityUID: string(w.a.UID), Piece: -1, CreationType: how,
-			Placement: api.Placement{VSwitch: c.VSwitch, Zone: c.Zone, InstanceType: c.InstanceType, ChargeType: api.ChargeType(c.ChargeType)},
-		},
+// labels of a record that this activity makes or takes over.
+func (w *run) labels(old map[string]string) map[string]string {
+	l := maps.Clone(old)
+	if l == nil {
+		l = map[string]string{}
 	}
+	l[api.LabelPool], l[api.LabelGroup], l[api.LabelActivity] = w.a.Spec.Pool, w.a.Spec.Group, w.a.Name
+	return l
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -13,28 +14,28 @@ import (
 	"github.com/poolkeeper/poolkeeper/internal/scaling"
 )
 
-// finish ends an activity: it sends nothing more from here on.
-func (w *run) finish(ctx context.Context, why string) error {
+// The bounds of texts in our statuses. Unit: bytes.
+const (
+	maxText    = 1000
+	maxReason  = 250
+	maxAnswers = 20
+)
+
+func stamp(t time.Time) *metav1.Time { return &metav1.Time{Time: t} }
+
+// finish ends an activity: it sends nothing more from here on. A why says what
+// stopped it before it was through.
+func (w *run) finish(ctx context.Context, code, why string) error {
 	s := &w.a.Status
-	if why != "" {
-		s.Message = why
+	if p := w.open(); p != nil {
+		w.giveUp(p, why)
 	}
-	for i := range s.Pieces {
-		if p := &s.Pieces[i]; p.State == api.PieceAnnounced {
-			p.State = api.PieceUncertain
-			if p.Sends == 0 {
-				p.State = api.PieceResolved
-			}
-		}
-	}
-	if s.StartTime == nil {
-		s.StartTime = &metav1.Time{Time: w.Now()}
-	}
-	s.EndTime = &metav1.Time{Time: w.Now()}
-	s.Done = true
+	w.begin()
+	s.EndTime, s.Done = stamp(w.Now()), true
+	s.Code, s.Message = code, clip(why, maxText)
 	s.State = outcome(w.a)
 	for _, p := range s.Pieces {
-		if p.Code != "" {
+		if p.Code != "" && code == "" && s.State != api.ActivitySuccessful {
 			s.Code = p.Code
 		}
 	}
@@ -45,17 +46,16 @@ func (w *run) finish(ctx context.Context, why string) error {
 func outcome(a *api.ScalingActivity) api.ActivityState {
 	wanted := int(a.Spec.Create) + len(a.Spec.Release) + len(a.Spec.TakeOut) + len(a.Spec.BringIn)
 	got := int(created(a)) + len(a.Status.Marked)
-	refused := slices.ContainsFunc(a.Status.Pieces, func(p api.Piece) bool { return p.Code != "" })
+	short := a.Status.Message != "" || len(a.Status.LeftOut) > 0 ||
+		slices.ContainsFunc(a.Status.Pieces, func(p api.Piece) bool { return p.Code != "" || len(p.Instances) < int(p.Amount) })
 	uncertain := slices.ContainsFunc(a.Status.Pieces, func(p api.Piece) bool { return p.State == api.PieceUncertain })
 	switch {
-	case got >= wanted:
+	case got >= wanted, !short && !uncertain: // all of it, or less was wanted in the end
 		return api.ActivitySuccessful
-	case got == 0 && (refused || len(a.Status.LeftOut) == wanted) && !uncertain:
+	case got == 0 && !uncertain:
 		return api.ActivityFailed
-	case refused || uncertain || len(a.Status.LeftOut) > 0:
-		return api.ActivityWarning
 	}
-	return api.ActivitySuccessful // less was wanted in the end
+	return api.ActivityWarning
 }
 
 // created is how many instances the pieces made.
@@ -127,9 +127,4 @@ func clip(s string, n int) string {
 		return s
 	}
 	return strings.ToValidUTF8(s[:n-3], "") + "..."
-}
-
-func sorted(ids []string) []string {
-	slices.Sort(ids)
-	return ids
 }

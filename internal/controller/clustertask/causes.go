@@ -73,7 +73,7 @@ func (w *work) refusals(ctx context.Context, found map[string]*api.TaskCause) er
 		return err
 	}
 	sort.Slice(list, func(a, b int) bool { return list[a].Spec.Number < list[b].Spec.Number })
-	add := func(code, message, requestID string) {
+	add := func(code, message, requestID string, d fault.Details) {
 		if code == "" {
 			return
 		}
@@ -82,7 +82,7 @@ func (w *work) refusals(ctx context.Context, found map[string]*api.TaskCause) er
 			n += c.Count
 		}
 		c := cause(code, message, requestID)
-		c.Count = n
+		c.Count, c.Solution = n, cut(fault.Lookup(fault.Code(code)).Advice(d), 2048)
 		found[code] = c
 	}
 	for _, a := range list {
@@ -92,14 +92,27 @@ func (w *work) refusals(ctx context.Context, found map[string]*api.TaskCause) er
 		stopped := a.Status.Code
 		for i := range a.Status.Pieces {
 			p := &a.Status.Pieces[i]
-			add(p.Code, p.Message, p.RequestID)
+			if p.State == api.PieceResolved {
+				add(p.Code, p.Message, p.RequestID, asked(a, p))
+			}
 			if p.Code == stopped {
 				stopped = ""
 			}
 		}
-		add(stopped, a.Status.Message, "")
+		add(stopped, a.Status.Message, "", nil)
 	}
 	return nil
+}
+
+// asked is what a piece asked for, as advice can name it.
+func asked(a *api.ScalingActivity, p *api.Piece) fault.Details {
+	if int(p.Candidate) >= len(a.Spec.Candidates) {
+		return nil
+	}
+	c := a.Spec.Candidates[p.Candidate]
+	return fault.Details{
+		fault.DetailVSwitch: c.VSwitch, fault.DetailZone: c.Zone, fault.DetailInstanceType: c.InstanceType, fault.DetailDisk: c.Disk,
+	}
 }
 
 // failures collects machines that did not join: one cause for each code, with

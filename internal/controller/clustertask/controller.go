@@ -91,9 +91,9 @@ func (w *work) step(ctx context.Context) (time.Duration, error) {
 		return w.deletePool(ctx)
 	case api.TaskRemove, api.TaskAttach:
 		return w.transfer(ctx)
-	case api.TaskResume:
-		return w.resume(ctx)
-	case api.TaskRejoin, api.TaskForget, api.TaskAdopt, api.TaskDisown:
+	case api.TaskResume, api.TaskRebalance, api.TaskThaw:
+		return w.count(ctx, asks[w.t.Spec.Type])
+	case api.TaskRejoin, api.TaskForget, api.TaskAdopt, api.TaskDisown, api.TaskConvert, api.TaskRenew:
 		return w.each(ctx)
 	}
 	w.end(api.TaskFailed, "", fmt.Sprintf("this version knows no task of the type %s", w.t.Spec.Type))

@@ -23,26 +23,24 @@ func (w *work) each(ctx context.Context) (time.Duration, error) {
 	if w.t.Spec.Cancel {
 		w.rest(stateLeftOut, "canceled")
 	}
-	pending := false
+	over, pending := false, false
 	for _, r := range append([]api.TaskInstance(nil), w.t.Status.Instances...) {
 		if r.State != stateWaiting && r.State != stateRunning {
 			continue
 		}
-		i, err := w.record(ctx, w.Live, r.Instance)
-		if err != nil {
-			return 0, err
-		}
-		if err := w.one(ctx, r.Instance, i); apierrors.IsConflict(err) {
-			pending = true
-			continue
-		} else if err != nil {
+		err := w.next(ctx, r)
+		if err != nil && !apierrors.IsConflict(err) {
 			return 0, err
 		}
 		s := w.result(r.Instance).State
 		pending = pending || s == stateWaiting || s == stateRunning
+		over = over || s != r.State
 	}
-	w.t.Status.Progress = w.done()
-	if pending && !w.outOfTime() {
+	w.t.Status.Progress = w.tally()
+	switch {
+	case pending && !w.outOfTime() && over:
+		return w.Waits.Retry, w.write(ctx) // what was done is told: the record that tells it may be gone at the next look
+	case pending && !w.outOfTime():
 		return w.pace(ctx, w.Waits.Retry)
 	}
 	for i := range w.t.Status.Instances {
@@ -53,14 +51,18 @@ func (w *work) each(ctx context.Context) (time.Duration, error) {
 	return 0, w.conclude(ctx)
 }
 
-func (w *work) done() string {
-	n := 0
-	for _, r := range w.t.Status.Instances {
-		if r.State == stateSuccess {
-			n++
-		}
+// next deals with one instance by its record, which is read live where that is
+// about to be changed.
+func (w *work) next(ctx context.Context, r api.TaskInstance) error {
+	from := client.Reader(w.Live)
+	if w.wishes() && r.State == stateRunning {
+		from = w.Client
 	}
-	return fmt.Sprintf("%d of %d done", n, len(w.t.Status.Instances))
+	i, err := w.record(ctx, from, r.Instance)
+	if err != nil {
+		return err
+	}
+	return w.one(ctx, r.Instance, i)
 }
 
 // outOfTime is true where the task has run as long as it may.
@@ -108,6 +110,8 @@ func (w *work) one(ctx context.Context, id string, i *api.Instance) error {
 		return w.forget(ctx, id, i)
 	case api.TaskAdopt:
 		return w.adopt(ctx, id, i)
+	case api.TaskConvert, api.TaskRenew:
+		return w.wish(ctx, id, i)
 	}
 	return w.letDisown(ctx, id, i)
 }

@@ -192,7 +192,7 @@ func (w *work) deadline(ctx context.Context, v *view) (time.Duration, error) {
 		return w.pace(ctx, left)
 	}
 	code := fault.WaitForDesiredSizeTimeout
-	if w.t.Status.Counts.Created > 0 && w.t.Status.Counts.Created < w.t.Status.Counts.Wanted && len(w.t.Status.Causes) > 0 {
+	if w.t.Status.Counts.Created > 0 && w.t.Status.Counts.Created < w.t.Status.Counts.Wanted {
 		code = fault.PartialSuccess
 	}
 	message := w.t.Status.Progress

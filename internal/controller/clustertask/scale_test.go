@@ -163,6 +163,7 @@ func TestOutOfTime(t *testing.T) {
 		says   []string
 	}{
 		"nothing came":             {api.PoolCounts{Instances: 3, InService: 3}, nil, "NodepoolScaleFailed.WaitForDesiredSizeTimeout", []string{"0 of 5 created", "goes on trying"}},
+		"some came, nothing else":  {api.PoolCounts{Instances: 5, InService: 5}, nil, "NodepoolScaleFailed.PartialSuccess", []string{"2 of 5 created"}},
 		"some came, some refused":  {api.PoolCounts{Instances: 5, InService: 5}, refused, "NodepoolScaleFailed.PartialSuccess", []string{"2 of 5 created", "stopped by OperationDenied.NoStock, QuotaExceed.ElasticQuota"}},
 		"all came, one is joining": {api.PoolCounts{Instances: 8, InService: 7, Joining: 1}, nil, "NodepoolScaleFailed.WaitForDesiredSizeTimeout", []string{"5 of 5 created, 4 joined"}},
 	}

@@ -251,8 +251,11 @@ func (w *work) tally() string {
 	for _, i := range w.t.Status.Instances {
 		n[i.State]++
 	}
-	what := "removed"
-	if w.t.Spec.Type == api.TaskAttach {
+	what := "done"
+	switch w.t.Spec.Type {
+	case api.TaskRemove:
+		what = "removed"
+	case api.TaskAttach:
 		what = "brought in"
 	}
 	s := fmt.Sprintf("%d of %d %s", n[stateSuccess], len(w.t.Status.Instances), what)
@@ -287,7 +290,11 @@ func (w *work) conclude(ctx context.Context) error {
 	case w.t.Spec.Cancel || !w.t.DeletionTimestamp.IsZero():
 		w.end(api.TaskCanceled, "", "canceled; "+w.t.Status.Progress)
 	case n[stateFailed] > 0 || n[stateSuccess] == 0 && n[stateLeftOut] > 0:
-		w.end(api.TaskFailed, "", cut(first, 2048))
+		code := ""
+		if len(w.t.Status.Causes) > 0 {
+			code = w.t.Status.Causes[0].Code
+		}
+		w.end(api.TaskFailed, code, cut(first, 2048))
 	default:
 		w.end(api.TaskSuccess, "", "")
 	}

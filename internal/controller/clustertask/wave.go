@@ -100,13 +100,43 @@ func (w *work) outcomes(ctx context.Context, ids []string) (map[string]outcome, 
 			known = false
 		}
 	}
+	refused, err := w.refusedIn(ctx)
+	if err != nil {
+		return nil, err
+	}
 	out := map[string]outcome{}
 	for _, id := range ids {
 		s, there := seen[id]
 		if w.t.Spec.Type == api.TaskAttach {
-			out[id] = w.cameIn(records[id], there || !known)
+			if out[id] = w.cameIn(records[id], there || !known); out[id].state == stateRunning && refused[id] != "" {
+				out[id] = outcome{state: stateFailed, message: refused[id]}
+			}
 		} else {
 			out[id] = w.wentOut(records[id], !known || there && s.Ours)
+		}
+	}
+	return out, nil
+}
+
+// refusedIn are the instances that an activity since the task began was to
+// bring in and left out though they are there, with the reason.
+func (w *work) refusedIn(ctx context.Context) (map[string]string, error) {
+	if w.t.Spec.Type != api.TaskAttach {
+		return nil, nil
+	}
+	list, err := w.activities(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]string{}
+	for _, a := range list {
+		if a.Status.StartTime == nil || a.Status.StartTime.Before(w.t.Status.StartTime) {
+			continue
+		}
+		for _, l := range a.Status.LeftOut {
+			if slices.Contains(a.Spec.BringIn, l.Instance) {
+				out[l.Instance] = l.Reason
+			}
 		}
 	}
 	return out, nil

@@ -16,13 +16,15 @@ type tally struct {
 	failed, offline []string
 	// codes of failures to join, by how often.
 	codes map[string]int
+	// activities that decided that instances go which are still there.
+	activities map[string]bool
 }
 
 // count tells what the instances of a pool are doing. Counted is what
 // activity.md 3 says: nobody decided that it goes, it is of known origin, and
 // the entries of the pool are taken into account.
 func count(p *passed, list []*api.Instance) tally {
-	t := tally{codes: map[string]int{}}
+	t := tally{codes: map[string]int{}, activities: map[string]bool{}}
 	in, out := directions(p.pool.Spec.Transfers)
 	sum := newSum()
 	for _, i := range list {
@@ -103,6 +105,9 @@ func (t *tally) goes(i *api.Instance) {
 		return
 	}
 	t.counts.Removing++
+	if m := i.Spec.Release; m != nil && m.Activity != "" {
+		t.activities["activity "+m.Activity] = true
+	}
 }
 
 func (t *tally) fail(i *api.Instance) {

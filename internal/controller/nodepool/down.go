@@ -102,7 +102,9 @@ func wanted(p *passed) *api.ScalingGroupSpec {
 	if p.verdict.state == metav1.ConditionTrue && !equality.Semantic.DeepEqual(s.LaunchSettings, w.LaunchSettings) {
 		s.LaunchSettings, s.SettingsGeneration = w.LaunchSettings, p.pool.Generation
 	}
-	s.ResumeCount = max(s.ResumeCount, resumeCount(p.pool))
+	s.ResumeCount = max(s.ResumeCount, asked(p.pool, api.AnnotationResumeCount))
+	s.RebalanceCount = max(s.RebalanceCount, asked(p.pool, api.AnnotationRebalanceCount))
+	s.ThawCount = max(s.ThawCount, asked(p.pool, api.AnnotationThawCount))
 	return s
 }
 

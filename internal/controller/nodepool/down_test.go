@@ -301,15 +301,18 @@ func TestNoGroupIsMadeOfSettingsThatDoNotWork(t *testing.T) {
 	b.says(p.Status.Summary, "vsw-x")
 }
 
-func TestResumeRaisesTheGroupsCount(t *testing.T) {
+// What tasks have asked for goes down as counts, which never fall.
+func TestAnnotationsRaiseTheGroupsCounts(t *testing.T) {
 	b := newBench(t, aPool("web", nil))
 	b.look()
-	b.edit(func(p *api.NodePool) { p.Annotations = map[string]string{api.AnnotationResumeCount: "3"} })
+	b.edit(func(p *api.NodePool) {
+		p.Annotations = map[string]string{api.AnnotationResumeCount: "3", api.AnnotationRebalanceCount: "2", api.AnnotationThawCount: "1"}
+	})
 	b.later()
-	b.edit(func(p *api.NodePool) { p.Annotations = nil })
+	b.edit(func(p *api.NodePool) { p.Annotations = map[string]string{api.AnnotationRebalanceCount: "x"} })
 	b.later()
-	if got := b.group().Spec.ResumeCount; got != 3 {
-		t.Fatalf("resumeCount is %d", got)
+	if g := b.group().Spec; g.ResumeCount != 3 || g.RebalanceCount != 2 || g.ThawCount != 1 {
+		t.Fatalf("%+v", g)
 	}
 }
 

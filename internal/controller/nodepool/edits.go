@@ -99,9 +99,9 @@ func (r *Reconciler) warnHealthCheck(p *passed) {
 	}
 }
 
-// resumeCount is how often people have asked to resume what is held.
-func resumeCount(p *api.NodePool) int64 {
-	n, err := strconv.ParseInt(p.Annotations[api.AnnotationResumeCount], 10, 64)
+// asked is how often tasks have asked for what an annotation counts.
+func asked(p *api.NodePool, annotation string) int64 {
+	n, err := strconv.ParseInt(p.Annotations[annotation], 10, 64)
 	if err != nil {
 		return 0
 	}

@@ -22,6 +22,10 @@ type remembered struct {
 	written time.Time
 	// told is the healthCheck on the group that a warning was given about.
 	told api.HealthCheck
+	// behind is the generation of the group that its controller was first seen
+	// not to have looked at, and since is when.
+	behind int64
+	since  time.Time
 }
 
 // of runs a function on what is kept of a pool.
@@ -35,6 +39,19 @@ func (m *memory) of(pool string, use func(*remembered)) {
 		m.pools[pool] = &remembered{}
 	}
 	use(m.pools[pool])
+}
+
+// untilLooked is how long a group has still to look at its newest spec before
+// the pool's status is written without it.
+func (m *memory) untilLooked(pool string, generation int64, now time.Time, most time.Duration) time.Duration {
+	var left time.Duration
+	m.of(pool, func(k *remembered) {
+		if k.behind != generation {
+			k.behind, k.since = generation, now
+		}
+		left = min(most-now.Sub(k.since), most)
+	})
+	return left
 }
 
 func (m *memory) forget(pool string) {

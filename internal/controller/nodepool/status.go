@@ -3,6 +3,8 @@ package nodepool
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -18,7 +20,7 @@ import (
 // interval allows: the first change at once, the rest by a later look.
 func (r *Reconciler) report(ctx context.Context, p *passed) (ctrl.Result, error) {
 	now := r.Now()
-	if left := r.memory.untilWrite(p.pool.Name, now, r.Waits.StatusInterval); left > 0 && !r.mustSay(p) {
+	if left := max(r.memory.untilWrite(p.pool.Name, now, r.Waits.StatusInterval), r.untilLooked(p, now)); left > 0 && !r.mustSay(p) {
 		return ctrl.Result{RequeueAfter: left}, nil
 	}
 	list, err := r.instances(ctx, r.Client, p.pool.Name)
@@ -41,6 +43,22 @@ func (r *Reconciler) report(ctx context.Context, p *passed) (ctrl.Result, error)
 // decides what is passed down next.
 func (r *Reconciler) mustSay(p *passed) bool {
 	return p.group != nil && p.pool.Status.HealthCheckPassed != p.pool.Spec.HealthCheck
+}
+
+// untilLooked is how long to wait for the group to look at what was passed down,
+// so that the first status of a change says already what the group does about
+// it. Its own status wakes us sooner.
+func (r *Reconciler) untilLooked(p *passed, now time.Time) time.Duration {
+	news := p.pool.Status.ObservedGeneration < p.pool.Generation
+	if !news || !behind(p.group) || p.mode != (mode{}) || p.verdict.state != metav1.ConditionTrue {
+		return 0
+	}
+	return r.memory.untilLooked(p.pool.Name, p.group.Generation, now, r.Waits.StatusInterval)
+}
+
+// behind is true of a group that has not looked at its newest spec.
+func behind(g *api.ScalingGroup) bool {
+	return g != nil && g.Status.ObservedGeneration < g.Generation
 }
 
 // lookAgain is when the pool is looked at though nothing changed.
@@ -84,14 +102,12 @@ func state(pool *api.NodePool, p *passed, t *tally) api.PoolState {
 	switch {
 	case p.mode.emptying:
 		return api.PoolDeleting
-	case p.group == nil:
+	case p.group == nil, behind(p.group) && t.counts.Removing == 0:
 		return api.PoolUpdating
 	case missing > 0 && !resting:
 		return api.PoolScaling
 	case t.counts.Removing > 0, missing < 0 && !resting && !onlyKept(p.group):
 		return api.PoolRemoving
-	case p.group.Status.ObservedGeneration < p.group.Generation:
-		return api.PoolUpdating
 	}
 	return api.PoolActive
 }
@@ -116,9 +132,13 @@ func why(pool *api.NodePool, p *passed, t *tally, now time.Time) *api.Why {
 	case p.verdict.state == metav1.ConditionFalse:
 		w = &api.Why{Code: p.verdict.code, Sentence: cut("the cloud has not what the spec names: "+p.verdict.message, 1024), Solution: "name in the spec what the cloud has"}
 	case t.counts.Failed > 0:
-		w = &api.Why{Code: t.code(), Sentence: fmt.Sprintf("%d of its machines did not join: %s", t.counts.Failed, some(t.failed)), Solution: "read step and log: kubectl get instances; poolkeeper task causes"}
+		w = &api.Why{Code: t.code(), Sentence: fmt.Sprintf("%d of its machines did not join: %s", t.counts.Failed, some(t.failed)), Solution: "read step and log: kubectl get instances; poolkeeper task get TASK --cause"}
+	case behind(p.group) && !p.mode.emptying:
+		w = &api.Why{Sentence: "the change was passed down, and its scaling group has not looked at it yet", Next: "it decides what to create or release"}
 	case group != nil:
 		return group.DeepCopy()
+	case len(t.activities) > 0 && !p.mode.emptying:
+		w = &api.Why{Sentence: fmt.Sprintf("%d are leaving, as %s decided", t.counts.Removing, some(slices.Sorted(maps.Keys(t.activities))))}
 	case t.counts.Offline > 0:
 		w = &api.Why{Sentence: fmt.Sprintf("%d of its nodes are not Ready or gone from the API: %s", t.counts.Offline, some(t.offline)), Solution: "look at their kubelets; an instance whose machine is beyond help: poolkeeper node remove --release"}
 	default:

@@ -42,6 +42,7 @@ func TestCountsFollowTheRuleOfCounting(t *testing.T) {
 	})
 	_ = now
 	b.later()
+	b.later() // the group has not looked at the entries: that is waited for once
 	st := b.pool().Status
 	want := api.PoolCounts{Instances: 9, InService: 4, Joining: 2, Failed: 2, Offline: 1, Removing: 2, Uncertain: 2,
 		Protected: 1, Standby: 1, Subscription: 1, Attached: 1}
@@ -127,6 +128,53 @@ func TestOneReasonIsNamed(t *testing.T) {
 	b.later()
 	if w := b.pool().Status.Why; w.Code != "OperationDenied.NoStock" {
 		t.Fatalf("the group's reason is not first: %+v", w)
+	}
+}
+
+// From the first status of a scale-in on, why names the activity that does it:
+// while it is open, and while what it marked is still there.
+func TestWhyNamesTheActivityOfAScaleIn(t *testing.T) {
+	b := newBench(t, aPool("web", func(p *api.NodePool) { p.Spec.ExpectedNodes = 2 }))
+	b.look()
+	b.instance("i-1", ready)
+	two := b.instance("i-2", ready)
+	b.settle(nil)
+	b.later()
+	b.edit(func(p *api.NodePool) { p.Spec.ExpectedNodes = 1 })
+	b.writes = nil
+	b.clock.Pass(5 * time.Second)
+	b.look()
+	if p := b.pool(); p.Status.ObservedGeneration == p.Generation || b.last.RequeueAfter <= 0 || b.last.RequeueAfter > time.Second {
+		t.Fatalf("told before the group has looked: %+v, or never: %v", p.Status, b.last.RequeueAfter)
+	}
+	b.settle(func(g *api.ScalingGroup) {
+		g.Status.OpenActivity, g.Status.Why = "web-a4", &api.Why{Short: -1, Sentence: "activity web-a4 is under way"}
+	})
+	b.look()
+	if p := b.pool(); p.Status.Why == nil || p.Status.State != api.PoolRemoving {
+		t.Fatalf("%+v", p.Status)
+	}
+	b.says(b.pool().Status.Summary, "web-a4")
+	two.Spec.Release = &api.ReleaseMark{Activity: "web-a4", Time: metav1.NewMicroTime(b.clock.T)}
+	b.put(two)
+	b.settle(func(g *api.ScalingGroup) { g.Status.OpenActivity, g.Status.Why = "", nil })
+	b.later()
+	b.says(b.pool().Status.Why.Sentence, "1 are leaving", "activity web-a4")
+	b.says(b.pool().Status.Summary, "web-a4")
+}
+
+// A group that does not look is waited for once, not for ever.
+func TestGroupThatDoesNotLook(t *testing.T) {
+	b := newBench(t, aPool("web", nil))
+	b.look()
+	b.settle(nil)
+	b.later()
+	b.edit(func(p *api.NodePool) { p.Spec.ExpectedNodes = 9 })
+	b.later()
+	b.clock.Pass(b.last.RequeueAfter)
+	b.look()
+	if p := b.pool(); p.Status.State != api.PoolUpdating || p.Status.ObservedGeneration != p.Generation || p.Status.Why == nil {
+		t.Fatalf("%+v", p.Status)
 	}
 }
 

@@ -88,7 +88,7 @@ func (r *Reconciler) decided(g *group, d scaling.Decision) *api.ScalingActivity 
 	spec := &g.g.Spec
 	return &api.ScalingActivity{
 		ObjectMeta: metav1.ObjectMeta{
-			Name:   fmt.Sprintf("%s-a%d", g.g.Name, number),
+			Name: fmt.Sprintf("%s-a%d", g.g.Name, number), Finalizers: []string{api.Finalizer},
 			Labels: map[string]string{api.LabelPool: spec.Pool, api.LabelGroup: g.g.Name},
 		},
 		Spec: api.ScalingActivitySpec{

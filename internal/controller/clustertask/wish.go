@@ -1,0 +1,129 @@
+package clustertask
+
+import (
+	"context"
+	"fmt"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+)
+
+// The kinds of wishes in Instance.status.wishes.
+const (
+	wishConvert = "Convert"
+	wishRenew   = "Renew"
+)
+
+// wishes is true of tasks that write a wish on each instance and follow what
+// controller/instance makes of it.
+func (w *work) wishes() bool {
+	return w.t.Spec.Type == api.TaskConvert || w.t.Spec.Type == api.TaskRenew
+}
+
+// wish asks for another charge type or a longer subscription of one instance,
+// once for each task, and follows what came of it. The wish's id is the task's
+// UID, so that a crash between wish and status asks for nothing twice.
+func (w *work) wish(ctx context.Context, id string, i *api.Instance) error {
+	uid := string(w.t.UID)
+	kind, open := wishConvert, ""
+	if w.t.Spec.Type == api.TaskRenew {
+		kind = wishRenew
+		if i.Spec.Renew != nil {
+			open = i.Spec.Renew.ID
+		}
+	} else if i.Spec.Convert != nil {
+		open = i.Spec.Convert.ID
+	}
+	result := wishResult(i, kind)
+	switch {
+	case open == uid:
+		w.followWish(id, result)
+		return nil
+	case w.result(id).State == stateRunning:
+		w.set(id, stateFailed, "another task asked for something else meanwhile: see what came of that")
+		return nil
+	case open != "" && (result == nil || result.ID != open || !result.Done):
+		w.set(id, stateWaiting, "an earlier wish of this kind is under way")
+		return nil
+	}
+	if state, why := w.fitWish(i); state != "" {
+		w.set(id, state, why)
+		return nil
+	}
+	months := max(w.t.Spec.PeriodMonths, 1)
+	if kind == wishRenew {
+		i.Spec.Renew = &api.RenewWish{PeriodMonths: months, ID: uid}
+	} else {
+		i.Spec.Convert = &api.ConvertWish{To: w.t.Spec.ConvertTo, ID: uid}
+		if w.t.Spec.ConvertTo == api.ChargeSubscription {
+			i.Spec.Convert.PeriodMonths = months
+		}
+	}
+	w.set(id, stateRunning, "the cloud is asked")
+	if err := w.Client.Update(ctx, i); err != nil {
+		w.set(id, stateWaiting, "")
+		return fmt.Errorf("write the wish of task %s on instance %s: %w", w.t.Name, id, client.IgnoreNotFound(err))
+	}
+	return nil
+}
+
+func wishResult(i *api.Instance, kind string) *api.WishResult {
+	for n := range i.Status.Wishes {
+		if i.Status.Wishes[n].Kind == kind {
+			return &i.Status.Wishes[n]
+		}
+	}
+	return nil
+}
+
+// fitWish says why nothing is asked of the cloud for an instance; no state:
+// it is.
+func (w *work) fitWish(i *api.Instance) (state, why string) {
+	charge := i.Status.ChargeType
+	if charge == "" {
+		charge = i.Spec.Placement.ChargeType
+	}
+	switch {
+	case i.Status.LifecycleState == api.InstanceRemoved || i.Spec.Release != nil:
+		return stateLeftOut, "it is leaving or was taken out"
+	case i.Spec.CreationType == api.CreatedUnknown:
+		return stateLeftOut, "nobody knows whose it is: poolkeeper instance adopt or disown " + i.Name
+	case w.t.Spec.Type == api.TaskRenew && charge != api.ChargeSubscription:
+		return stateLeftOut, fmt.Sprintf("it is billed %s: only a subscription is renewed", charge)
+	case w.t.Spec.Type == api.TaskConvert && charge == w.t.Spec.ConvertTo:
+		return stateSuccess, fmt.Sprintf("it is billed %s already", charge)
+	}
+	return "", ""
+}
+
+// followWish tells what came of the wish of this task.
+func (w *work) followWish(id string, r *api.WishResult) {
+	switch {
+	case r == nil || r.ID != string(w.t.UID) || !r.Done:
+		w.set(id, stateRunning, "the cloud is asked")
+	case r.Code == "" && w.t.Spec.Type == api.TaskRenew:
+		w.set(id, stateSuccess, fmt.Sprintf("renewed by %d months", max(w.t.Spec.PeriodMonths, 1)))
+	case r.Code == "":
+		w.set(id, stateSuccess, fmt.Sprintf("it is billed %s from now on", w.t.Spec.ConvertTo))
+	default:
+		w.set(id, stateFailed, r.Message+" ("+r.Code+")")
+		w.addCause(r.Code, r.Message, id)
+	}
+}
+
+// addCause tells the cause of a failure of one instance, once for each code.
+func (w *work) addCause(code, message, id string) {
+	st := &w.t.Status
+	for n := range st.Causes {
+		if st.Causes[n].Code == code {
+			st.Causes[n].Count++
+			return
+		}
+	}
+	if len(st.Causes) < 32 {
+		c := cause(code, message, "")
+		c.Instance = id
+		st.Causes = append(st.Causes, *c)
+	}
+}
