@@ -3,20 +3,28 @@ package alicloud_test
 import (
 	"context"
 	"encoding/json"
-	"log/slog"
+	"errors"
+	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
-	"sync"
-	"sync/atomic"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/aliyun/alibaba-cloud-sdk-go/sdk"
+	"github.com/aliyun/alibaba-cloud-sdk-go/sdk/auth/credentials"
+	"github.com/aliyun/alibaba-cloud-sdk-go/sdk/requests"
 
 	"github.com/poolkeeper/poolkeeper/internal/cloud"
 	"github.com/poolkeeper/poolkeeper/internal/cloud/alicloud"
 	"github.com/poolkeeper/poolkeeper/internal/cloudtest"
-	"github.com/poolkeeper/poolkeeper/internal/local/ecs"
+	"github.com/poolkeeper/poolkeeper/internal/local/ecs/region"
+	"github.com/poolkeeper/poolkeeper/internal/local/ecs/server"
 	"github.com/poolkeeper/poolkeeper/internal/local/machine"
 )
 
@@ -31,102 +39,179 @@ func (bare) Exec(context.Context, string, []string) ([]byte, int, error) {
 	return nil, 0, machine.ErrUnknown
 }
 
-// region is a local cloud with a front that can throttle.
-type region struct {
-	*ecs.Region
-	server    *ecs.Server
-	offset    atomic.Int64
-	throttled atomic.Bool
-}
-
-func (r *region) now() time.Time { return time.Now().Add(time.Duration(r.offset.Load())) }
-
-func (r *region) ServeHTTP(w http.ResponseWriter, q *http.Request) {
-	if r.throttled.Load() && q.Header.Get("X-Acs-Action") == "RunInstances" {
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(http.StatusBadRequest)
-		_ = json.NewEncoder(w).Encode(wireError("Throttling.User"))
-		return
-	}
-	r.server.ServeHTTP(w, q)
-}
-
-const scenario = `
-region: cn-local
-currency: CNY
-bootSeconds: 1
-zones: [cn-local-a, cn-local-b]
-vpcs: [{id: vpc-local, cidr: 10.0.0.0/8}]
-vSwitches:
-- {id: vsw-a, zone: cn-local-a, vpc: vpc-local, cidr: 10.0.0.0/20}
-- {id: vsw-b, zone: cn-local-b, vpc: vpc-local, cidr: 10.0.16.0/20}
-securityGroups: [{id: sg-local, vpc: vpc-local}]
-keyPairs: [local-key]
-images: [{id: img-local, name: Linux, os: Linux 64 bit, arch: x86_64, bootMode: UEFI-Preferred}]
-diskCategories: [cloud_essd]
-instanceTypes: [{id: ecs.g7.large, vCPU: 2, memoryGiB: 8, price: 0.60}]
-stock: {cn-local-a/ecs.g7.large: 2000}
+// quick is a scenario without waits.
+const quick = `
+times: {pending: 0s, starting: 0s, boot: 0s, stop: 0s, release: 0s}
 `
 
-func newRegion(t *testing.T) *region {
+// local is a running local cloud.
+type local struct {
+	*testing.T
+	url, token string
+	key        server.Credentials
+}
+
+func newLocal(t *testing.T) *local {
 	t.Helper()
-	s, err := ecs.ParseScenario([]byte(scenario))
+	dir := t.TempDir()
+	s, err := server.Open(server.Options{Dir: dir, Scenario: []byte(quick), MaxNodes: 3000})
 	if err != nil {
 		t.Fatal(err)
 	}
-	store, err := ecs.OpenStore(filepath.Join(t.TempDir(), "state.db"))
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx, l, bare{}) }()
 	t.Cleanup(func() {
-		if err := store.Close(); err != nil {
+		cancel()
+		if err := errors.Join(<-done, s.Close()); err != nil {
 			t.Error(err)
 		}
 	})
-	r := &region{}
-	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
-	r.Region, err = ecs.NewRegion(ecs.Options{Scenario: s, AccountID: "1234567890123456", MaxNodes: 3000, Factor: 1, Now: r.now, Store: store, Log: log})
+	<-s.Ready()
+	c := &local{T: t, url: "http://" + l.Addr().String(), key: s.Credentials()}
+	token, err := os.ReadFile(filepath.Join(dir, server.TokenFile))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := r.PowerOn(bare{}); err != nil {
-		t.Fatal(err)
+	c.token = string(token)
+	return c
+}
+
+// control uses one control of the cloud.
+func (c *local) control(method, path, body string) []byte {
+	c.Helper()
+	r, err := http.NewRequestWithContext(c.Context(), method, c.url+"/_local/"+path, strings.NewReader(body))
+	if err != nil {
+		c.Fatal(err)
 	}
-	r.server = &ecs.Server{Region: r.Region, KeyID: "key-id", KeySecret: secret}
-	return r
+	r.Header.Set("Authorization", "Bearer "+c.token)
+	a, err := http.DefaultClient.Do(r)
+	if err != nil {
+		c.Fatal(err)
+	}
+	defer a.Body.Close()
+	text, err := io.ReadAll(a.Body)
+	if err != nil || a.StatusCode != http.StatusOK {
+		c.Fatalf("%s %s: %d %s %v", method, path, a.StatusCode, text, err)
+	}
+	return text
+}
+
+// settle waits until no instance changes any more.
+func (c *local) settle() {
+	c.Helper()
+	again, end := time.NewTicker(2*time.Millisecond), time.After(20*time.Second)
+	defer again.Stop()
+	for c.moving() {
+		select {
+		case <-again.C:
+		case <-end:
+			c.Fatal("after 20 s some instances are still changing")
+		}
+	}
+}
+
+func (c *local) moving() bool {
+	c.Helper()
+	var all []region.Summary
+	if err := json.Unmarshal(c.control("GET", "instances", ""), &all); err != nil {
+		c.Fatal(err)
+	}
+	for _, i := range all {
+		if i.Status != "Running" && i.Status != "Stopped" {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *local) throttle(on bool) {
+	c.Helper()
+	if on {
+		c.control("POST", "faults", `{"action":"RunInstances","code":"Throttling.User"}`)
+	} else {
+		c.control("DELETE", "faults/all", "")
+	}
+}
+
+func (c *local) stock(zone, instanceType string, n int) {
+	c.Helper()
+	c.control("POST", "stock", fmt.Sprintf(`{"zone":%q,"type":%q,"count":%d}`, zone, instanceType, n))
+}
+
+// resigned is an address of the cloud at which every request is signed again,
+// in the vendor's first way and by its first SDK.
+func (c *local) resigned() string {
+	c.Helper()
+	config := sdk.NewConfig().WithScheme("HTTP").WithAutoRetry(false).WithTimeout(30 * time.Second).WithHttpTransport(&http.Transport{})
+	client, err := sdk.NewClientWithOptions("cn-local", config, credentials.NewAccessKeyCredential(c.key.AccessKeyID, c.key.AccessKeySecret))
+	if err != nil {
+		c.Fatal(err)
+	}
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		q := requests.NewCommonRequest()
+		q.Method, q.Scheme, q.Domain = http.MethodPost, "HTTP", strings.TrimPrefix(c.url, "http://")
+		q.ApiName, q.Version = r.Header.Get("x-acs-action"), r.Header.Get("x-acs-version")
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			c.Error(err)
+		}
+		form, err := url.ParseQuery(string(body))
+		if err != nil {
+			c.Error(err)
+		}
+		for _, values := range []url.Values{r.URL.Query(), form} {
+			for k, v := range values {
+				q.FormParams[k] = v[0]
+			}
+		}
+		a, err := client.ProcessCommonRequest(q)
+		if a == nil || a.GetHttpStatus() == 0 {
+			c.Errorf("%s by the first signature: %v", q.ApiName, err)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(a.GetHttpStatus())
+		_, _ = w.Write(a.GetHttpContentBytes())
+	}))
+	c.Cleanup(front.Close)
+	return front.URL
 }
 
 // The provider over HTTP, with real signatures, against the local cloud.
 func TestConformanceOverTheWire(t *testing.T) {
-	cloudtest.Run(t, func(t *testing.T) (cloud.Cloud, cloudtest.Controls) {
-		r := newRegion(t)
-		srv := httptest.NewServer(r)
-		t.Cleanup(srv.Close)
-		p, err := alicloud.New(alicloud.Options{
-			Region: "cn-local", Endpoint: srv.URL, VPCs: []string{"vpc-local"}, AccessKeyID: "key-id", AccessKeySecret: secret,
-			ThrottleWindow: 60 * time.Millisecond,
+	for name, endpoint := range map[string]func(*local) string{
+		"ACS3-HMAC-SHA256": func(c *local) string { return c.url },
+		"HMAC-SHA1":        (*local).resigned,
+	} {
+		t.Run(name, func(t *testing.T) {
+			cloudtest.Run(t, func(t *testing.T) (cloud.Cloud, cloudtest.Controls) {
+				c := newLocal(t)
+				return c.provider(endpoint(c))
+			})
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		var stock sync.Mutex
-		return p, cloudtest.Controls{
-			Launch: cloud.Launch{
-				VSwitch: "vsw-a", Zone: "cn-local-a", InstanceType: "ecs.g7.large", ChargeType: cloud.PayAsYouGo, ImageID: "img-local",
-				SystemDisk: cloud.Disk{Category: "cloud_essd", SizeGiB: 40}, SecurityGroups: []string{"sg-local"},
-				Tags: cloud.Origin{ClusterID: "cluster", Pool: "web", GroupUID: "group"}.LaunchTags(),
-			},
-			OtherVSwitch: "vsw-b", AccountID: "1234567890123456",
-			SetStock: func(zone, instanceType string, n int) {
-				stock.Lock()
-				defer stock.Unlock()
-				r.Scenario.Stock[zone+"/"+instanceType] = n
-			},
-			Settle:        func() { r.offset.Add(int64(2 * time.Second)) },
-			MakeProtected: func(q cloud.Request) string { return protected(t, p, q) },
-			Throttle:      r.throttled.Store,
-		}
-	})
+	}
+}
+
+func (c *local) provider(endpoint string) (cloud.Cloud, cloudtest.Controls) {
+	c.Helper()
+	p, err := alicloud.New(alicloud.Options{Region: "cn-local", Endpoint: endpoint, VPCs: []string{"vpc-local"},
+		AccessKeyID: c.key.AccessKeyID, AccessKeySecret: c.key.AccessKeySecret, ThrottleWindow: 60 * time.Millisecond})
+	if err != nil {
+		c.Fatal(err)
+	}
+	return p, cloudtest.Controls{
+		Launch: cloud.Launch{VSwitch: "vsw-a", Zone: "cn-local-a", InstanceType: "ecs.g7.large", ChargeType: cloud.PayAsYouGo,
+			ImageID: "aliyun_3_x64_20G_local.vhd", SystemDisk: cloud.Disk{Category: "cloud_essd", SizeGiB: 40}, SecurityGroups: []string{"sg-local"},
+			Tags: cloud.Origin{ClusterID: "cluster", Pool: "web", GroupUID: "group"}.LaunchTags()},
+		OtherVSwitch: "vsw-b", AccountID: c.key.AccountID,
+		SetStock: c.stock, Settle: c.settle, Throttle: c.throttle,
+		MakeProtected: func(q cloud.Request) string { return protected(c.T, p, q) },
+	}
 }
 
 // protected creates an instance with one more parameter than we ever write.

@@ -25,6 +25,11 @@ const (
 	// a kind that the API server is still making.
 	applyTime = time.Minute
 	applyTick = 100 * time.Millisecond
+	// stuckAfter is how long a definition may take from its names to service;
+	// it takes a fraction of a second.
+	stuckAfter = time.Second
+	// probeName is the name that is tried and never created.
+	probeName = "poolkeeper-local-probe"
 )
 
 // applier puts manifests into a cluster.
@@ -77,28 +82,82 @@ func (a *applier) applyOne(ctx context.Context, o *unstructured.Unstructured) er
 	})
 }
 
-// established waits until a definition is served; nothing to do for other kinds.
+// established waits until a definition is served; nothing to do for other
+// kinds. An API server that was killed after it had accepted the names of a
+// definition does not go on with it at its next start: only a change makes it
+// look again.
 func (a *applier) established(ctx context.Context, o *unstructured.Unstructured) error {
 	if o.GetKind() != "CustomResourceDefinition" {
 		return nil
 	}
+	stuck := time.Now().Add(stuckAfter)
 	return retry(ctx, func() error {
 		got := &unstructured.Unstructured{}
 		got.SetGroupVersionKind(o.GroupVersionKind())
 		if err := a.client.Get(ctx, client.ObjectKeyFromObject(o), got); err != nil {
 			return err
 		}
-		conditions, _, err := unstructured.NestedSlice(got.Object, "status", "conditions")
-		if err != nil {
-			return err
-		}
-		for _, c := range conditions {
-			if m, ok := c.(map[string]any); ok && m["type"] == "Established" && m["status"] == "True" {
-				return nil
-			}
+		switch {
+		case isTrue(got, "Established"):
+			return nil
+		case isTrue(got, "NamesAccepted") && time.Now().After(stuck):
+			stuck = time.Now().Add(stuckAfter)
+			return errors.Join(errNotYet, a.nudge(ctx, o))
 		}
 		return errNotYet
 	})
+}
+
+func isTrue(o *unstructured.Unstructured, condition string) bool {
+	conditions, _, err := unstructured.NestedSlice(o.Object, "status", "conditions")
+	for _, c := range conditions {
+		if m, ok := c.(map[string]any); ok && m["type"] == condition {
+			return err == nil && m["status"] == "True"
+		}
+	}
+	return false
+}
+
+// nudgeAnnotation is on a definition only while it is nudged.
+const nudgeAnnotation = "poolkeeper.io/nudged"
+
+// nudge changes an object and takes the change back.
+func (a *applier) nudge(ctx context.Context, o *unstructured.Unstructured) error {
+	changed := o.DeepCopy()
+	annotations := changed.GetAnnotations()
+	if annotations == nil {
+		annotations = map[string]string{}
+	}
+	annotations[nudgeAnnotation] = time.Now().UTC().Format(time.RFC3339Nano)
+	changed.SetAnnotations(annotations)
+	if err := a.applyOne(ctx, changed); err != nil {
+		return err
+	}
+	return a.applyOne(ctx, o.DeepCopy())
+}
+
+// accepts waits until the cluster takes a pool: for some seconds after its
+// start an API server does not know all kinds yet, and admission policies
+// refuse everything. Nothing is written.
+func (a *applier) accepts(ctx context.Context) error {
+	if a.m.Samples == "" {
+		return nil
+	}
+	objects, err := readFolder(a.m.Files, a.m.Samples)
+	if err != nil {
+		return err
+	}
+	for _, o := range objects {
+		err := retry(ctx, func() error {
+			tried := o.DeepCopy()
+			tried.SetName(probeName)
+			return a.client.Create(ctx, tried, client.FieldOwner(fieldManager), client.DryRunAll)
+		})
+		if err != nil {
+			return fmt.Errorf("try to create %s: %w", nameOf(o), err)
+		}
+	}
+	return nil
 }
 
 // samples creates what is missing of the samples and changes nothing.

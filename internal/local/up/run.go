@@ -133,7 +133,10 @@ func (r *region) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return r.await(ctx, controller, "metrics at http://"+r.metrics()+"/metrics")
+	g = errgroup.Group{}
+	g.Go(func() error { return r.await(ctx, controller, "metrics at http://"+r.metrics()+"/metrics") })
+	g.Go(func() error { return r.awaitAdmission(ctx) })
+	return g.Wait()
 }
 
 // add starts to watch a child.
@@ -190,6 +193,22 @@ func (r *region) prepareCluster(ctx context.Context) error {
 		}
 	}
 	return r.mint(ctx)
+}
+
+// awaitAdmission waits until the cluster takes what people create.
+func (r *region) awaitAdmission(ctx context.Context) error {
+	if r.o.prepare != nil {
+		return nil
+	}
+	a, err := newApplier(r.path("admin.kubeconfig"), r.o.Manifests)
+	if err == nil {
+		err = a.accepts(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("wait for admission: %w", err)
+	}
+	r.term.say("  %-14s ready after %4.1f s  pools are accepted", "admission", time.Since(r.began).Seconds())
+	return nil
 }
 
 // ready says what to type next.

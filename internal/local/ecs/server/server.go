@@ -137,6 +137,9 @@ func readScenario(o Options) (scenario.Scenario, string, error) {
 // Disks keeps the files of machines beside the state.
 func (s *Server) Disks() machine.Disks { return s.store }
 
+// Credentials is the one access key of the account.
+func (s *Server) Credentials() Credentials { return s.identity.credentials }
+
 // Ready is closed when the cloud serves.
 func (s *Server) Ready() <-chan struct{} { return s.hosted }
 
