@@ -28,7 +28,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&api.Instance{}, r.gather(func(o client.Object) string { return o.(*api.Instance).Spec.Group })).
 		Watches(&corev1.Node{}, r.gather(r.groupOfNode)).
 		WatchesRawSource(source.TypedChannel(swept, r.allGroups())).
-		WithOptions(controller.Options{MaxConcurrentReconciles: 4}).
+		WithOptions(controller.Options{MaxConcurrentReconciles: 4,
+			RateLimiter: workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](r.Waits.Conflict, r.Waits.RetryMost)}).
 		Complete(r)
 	if err != nil {
 		return err
