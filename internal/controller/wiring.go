@@ -225,12 +225,14 @@ func (w *wiring) account(ctx context.Context) (string, error) {
 	return id, nil
 }
 
-// knownAccount is the account, empty while it is not known.
+// knownAccount is the account, empty while it cannot be asked for. It asks
+// itself: after a restart nobody else does, for the groups have it written down.
 func (w *wiring) knownAccount() string {
-	if p := w.owner.Load(); p != nil {
-		return *p
+	id, err := w.account(context.Background())
+	if err != nil {
+		return ""
 	}
-	return ""
+	return id
 }
 
 // guard says what only the picture of the cloud tells of a group: nothing is

@@ -28,7 +28,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 			q.Add(tidyRequest)
 			return nil
 		})).
-		WithOptions(controller.Options{MaxConcurrentReconciles: 4}).
+		WithOptions(controller.Options{MaxConcurrentReconciles: 4,
+			RateLimiter: workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](r.Waits.Conflict, r.Waits.RetryMost)}).
 		Complete(r)
 }
 

@@ -31,7 +31,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&api.NodePool{}, r.wakes(true, client.Object.GetName)).
 		Watches(&api.ScalingGroup{}, r.wakes(false, func(o client.Object) string { return o.(*api.ScalingGroup).Spec.Pool })).
 		Watches(&api.Instance{}, r.wakes(false, func(o client.Object) string { return o.(*api.Instance).Spec.Pool })).
-		WithOptions(controller.Options{MaxConcurrentReconciles: 4}).
+		WithOptions(controller.Options{MaxConcurrentReconciles: 4,
+			RateLimiter: workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](r.Waits.Conflict, r.Waits.RetryMost)}).
 		Complete(r)
 }
 

@@ -1,0 +1,273 @@
+package kill
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/config"
+	"github.com/poolkeeper/poolkeeper/config/configtest"
+)
+
+const (
+	// factor divides every wait of the three processes.
+	factor = "10"
+	// patience is how long the pool may take to be as wished, kills included.
+	patience = 90 * time.Second
+	regionID = "cn-local"
+	poolName = "kill"
+	// low and high are the numbers between which the pool scales. Three pieces
+	// of two instances lie between them, for the pool is balanced over three
+	// zones.
+	low, high = 2, 8
+)
+
+// region is the three processes, the proxies between them, and the books that
+// the test keeps.
+type region struct {
+	dir                      string
+	plane, cloud, controller *process
+	gate                     *gate
+	books                    *books
+	admin                    client.WithWatch
+	planeURL, cloudURL       string
+	controlToken             string
+	ca                       []byte
+}
+
+func startRegion(t *testing.T) *region {
+	t.Helper()
+	bin := programs(t)
+	dir, err := os.MkdirTemp("", "kill-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &region{dir: dir, gate: &gate{}, books: newBooks()}
+	t.Cleanup(func() { r.end(t) })
+	ports := freePorts(t, 2)
+	r.planeURL, r.cloudURL = "https://"+ports[0], "http://"+ports[1]
+	_, port, _ := net.SplitHostPort(ports[0])
+	r.plane = newProcess(t, dir, "plane", nil, filepath.Join(bin, "poolkeeper-plane"), "--dir", dir, "--port", port, "--node-monitor-grace-period", "65s")
+	r.cloud = newProcess(t, dir, "cloud", nil, filepath.Join(bin, "poolkeeper"), "local", "cloud", "--dir", r.path("cloud"),
+		"--listen", ports[1], "--region", regionID, "--max-nodes", "500", "--api-server", ports[0], "--time-factor", factor)
+	ctx := t.Context()
+	r.await(ctx, t, "control plane", r.planeReady)
+	r.await(ctx, t, "local cloud", r.cloudReady)
+	r.prepare(ctx, t)
+	r.startController(t, filepath.Join(bin, "poolkeeper"))
+	return r
+}
+
+// programs returns the folder with what `make build` makes.
+func programs(t *testing.T) string {
+	t.Helper()
+	bin, err := configtest.Assets()
+	for _, name := range []string{"poolkeeper", "poolkeeper-plane"} {
+		if err == nil {
+			_, err = os.Stat(filepath.Join(bin, name))
+		}
+	}
+	if err != nil {
+		t.Fatalf("%v\nThis test needs the three programs of a local region: type `make test`, or `make build` and then go test ./test/kill/", err)
+	}
+	return bin
+}
+
+// freePorts finds ports on loopback that nobody has and that no connection is
+// given as its own end: a server that was killed needs its port again.
+func freePorts(t *testing.T, n int) []string {
+	t.Helper()
+	var out []string
+	for port := 17500 + 10*(os.Getpid()%9); port < 30000 && len(out) < n; port++ {
+		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+		if l, err := net.Listen("tcp", address); err == nil {
+			_ = l.Close()
+			out = append(out, address)
+		}
+	}
+	if len(out) < n {
+		t.Fatal("no ports are free")
+	}
+	return out
+}
+
+func (r *region) path(elem ...string) string {
+	return filepath.Join(append([]string{r.dir}, elem...)...)
+}
+
+func (r *region) await(ctx context.Context, t *testing.T, what string, ready func(context.Context) error) {
+	t.Helper()
+	missing := until(ctx, patience, func(ctx context.Context) string {
+		if err := ready(ctx); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
+	if missing != "" {
+		t.Fatalf("%s is not ready: %s", what, missing)
+	}
+}
+
+func (r *region) planeReady(ctx context.Context) error {
+	ca, err := os.ReadFile(r.path("ca.crt"))
+	if err != nil {
+		return err
+	}
+	r.ca = ca
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(ca)
+	return ask(ctx, &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, DisableKeepAlives: true}, r.planeURL+"/readyz")
+}
+
+func (r *region) cloudReady(ctx context.Context) error {
+	return ask(ctx, &http.Transport{DisableKeepAlives: true}, r.cloudURL+"/_local/healthz")
+}
+
+// ask is nil where a server answers 200.
+func ask(ctx context.Context, transport *http.Transport, url string) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := (&http.Client{Transport: transport}).Do(req)
+	if err != nil {
+		return err
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answers %s", url, resp.Status)
+	}
+	return nil
+}
+
+// prepare puts the manifests into the cluster and opens the administrator's
+// client, which does not pass the proxy.
+func (r *region) prepare(ctx context.Context, t *testing.T) {
+	t.Helper()
+	cfg, err := clientcmd.BuildConfigFromFlags("", r.path("admin.kubeconfig"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.QPS = -1
+	cfg.Timeout = 20 * time.Second
+	if r.admin, err = client.NewWithWatch(cfg, client.Options{Scheme: configtest.Scheme()}); err != nil {
+		t.Fatal(err)
+	}
+	applying, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := (&configtest.Server{Config: cfg}).Apply(applying); err != nil {
+		t.Fatal(err)
+	}
+	token, err := os.ReadFile(r.path("cloud", "control-token"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.controlToken = string(token)
+}
+
+// startController starts the controller under its own identity, with the two
+// proxies in the place of the API server and the cloud.
+func (r *region) startController(t *testing.T, program string) {
+	t.Helper()
+	apiProxy, err := newProxy(r.gate, r.planeURL, r.ca, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cloudProxy, err := newProxy(r.gate, r.cloudURL, nil, r.books.answer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, ca := apiProxy.serve(t, true)
+	endpoint, _ := cloudProxy.serve(t, false)
+	var key struct{ AccessKeyID, AccessKeySecret string }
+	text, err := os.ReadFile(r.path("cloud", "credentials.json"))
+	if err == nil {
+		err = json.Unmarshal(text, &key)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.controller = newProcess(t, r.dir, "controller",
+		[]string{"ALIBABA_CLOUD_ACCESS_KEY_ID=" + key.AccessKeyID, "ALIBABA_CLOUD_ACCESS_KEY_SECRET=" + key.AccessKeySecret},
+		program, "controller", "--kubeconfig", r.kubeconfig(t, server, ca), "--cloud-endpoint", endpoint, "--region", regionID,
+		"--identity-certificate", r.path("cloud", "identity.crt"), "--node-api-server", r.planeURL, "--node-api-server-ca", r.path("ca.crt"),
+		"--metrics-bind-address", "0", "--health-probe-bind-address", "0", "--node-lease-duration", "52s", "--time-factor", factor)
+}
+
+// kubeconfig is that of the controller's service account.
+func (r *region) kubeconfig(t *testing.T, server string, ca []byte) string {
+	t.Helper()
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: config.Namespace, Name: config.ControllerAccount}}
+	token := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: ptr.To(int64(12 * 3600))}}
+	if err := r.admin.SubResource("token").Create(t.Context(), account, token); err != nil {
+		t.Fatal(err)
+	}
+	c := clientcmdapi.NewConfig()
+	c.Clusters["kill"] = &clientcmdapi.Cluster{Server: server, CertificateAuthorityData: ca}
+	c.AuthInfos["controller"] = &clientcmdapi.AuthInfo{Token: token.Status.Token}
+	c.Contexts["kill"] = &clientcmdapi.Context{Cluster: "kill", AuthInfo: "controller", Namespace: config.Namespace}
+	c.CurrentContext = "kill"
+	file := r.path("controller.kubeconfig")
+	if err := clientcmd.WriteToFile(*c, file); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// createPool makes the pool that all steps scale.
+func (r *region) createPool(t *testing.T) {
+	t.Helper()
+	pool := &api.NodePool{ObjectMeta: metav1.ObjectMeta{Name: poolName}, Spec: api.NodePoolSpec{
+		MaxNodes:       200,
+		ScalingPolicy:  api.ScalingPolicy{Type: api.PolicyDistributionBalancing},
+		LaunchSettings: api.LaunchSettings{VSwitches: []string{"vsw-a", "vsw-b", "vsw-c"}, InstanceTypes: []string{"ecs.g7.xlarge"}, ImageID: "aliyun_3_x64_20G_local.vhd", SecurityGroups: []string{"sg-local"}},
+	}}
+	if err := r.admin.Create(t.Context(), pool); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// scale sets the expected number, again and again while the control plane is
+// away.
+func (r *region) scale(ctx context.Context, n int32) error {
+	missing := until(ctx, patience, func(ctx context.Context) string {
+		patch := client.RawPatch("application/merge-patch+json", fmt.Appendf(nil, `{"spec":{"expectedNodes":%d}}`, n))
+		if err := r.admin.Patch(ctx, &api.NodePool{ObjectMeta: metav1.ObjectMeta{Name: poolName}}, patch); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
+	if missing != "" {
+		return fmt.Errorf("scale to %d: %s", n, missing)
+	}
+	return nil
+}
+
+// end removes the region's directory; one that failed stays to be looked at.
+func (r *region) end(t *testing.T) {
+	if t.Failed() {
+		t.Logf("logs and state of the region: %s", r.dir)
+		return
+	}
+	_ = os.RemoveAll(r.dir)
+}
