@@ -89,6 +89,24 @@ func TestResumeTriesAtOnce(t *testing.T) {
 	}
 }
 
+// What the cloud says it has not got is read anew when a person asks.
+func TestResumeReadsStockAnew(t *testing.T) {
+	b := newBench(t, nil)
+	b.market.stock = map[string]scaling.Stock{}
+	for _, v := range []string{"vsw-a", "vsw-b"} {
+		b.market.stock[v] = scaling.WithoutStock
+	}
+	b.look()
+	b.market.stock["vsw-a"] = scaling.WithStock
+	if b.later(time.Second); b.open() != nil || b.market.asks != 1 {
+		t.Fatal("asks the cloud at every look")
+	}
+	b.edit(func(g *api.ScalingGroup) { g.Spec.ResumeCount = 1 })
+	if b.later(time.Second); b.open() == nil || b.market.asks != 2 {
+		t.Errorf("%d readings: %+v", b.market.asks, b.group().Status.Why)
+	}
+}
+
 // An edit ends the wait for what an edit can mend, and no other.
 func TestAnEditEndsWhatItCanMend(t *testing.T) {
 	for code, ends := range map[fault.Code]bool{fault.NotMatchVTPM: true, fault.Arrearage: false, fault.DeploymentSetFull: true, "Never.Heard.Of": true} {
