@@ -69,7 +69,7 @@ func (g *group) held(d scaling.Decision, w scaling.Why) {
 		g.set(api.ConditionHeld, true, api.ReasonHeld, text+", or at once by poolkeeper pool resume "+g.g.Spec.Pool)
 		return
 	}
-	if g.s.Busy && d.Missing > 0 && reasonOf(g.before.Conditions, api.ConditionHeld) == api.ReasonHeld {
+	if g.open() != nil && d.Missing > 0 && reasonOf(g.before.Conditions, api.ConditionHeld) == api.ReasonHeld {
 		for _, r := range g.g.Status.Refusals {
 			if int(r.Count) >= scaling.HoldAfter {
 				return

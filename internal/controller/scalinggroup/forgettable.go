@@ -25,6 +25,8 @@ type kept struct {
 	pools      []api.ResourcePoolStatus
 	read       time.Time
 	generation int64
+	// resume is the wish to resume that they were last asked for.
+	resume int64
 	// failed is when they could not be read, and why.
 	failed    time.Time
 	failedFor error

@@ -13,10 +13,13 @@ import (
 )
 
 // nextLook is when the resource pools are read again: on a schedule, sooner
-// while instances are missing, at once for new settings.
+// while instances are missing, at once for new settings and where a person
+// asks to resume.
 func (g *group) nextLook() time.Time {
 	k := g.kept
 	switch {
+	case k.resume != g.g.Spec.ResumeCount:
+		return g.now
 	case k.failed.After(k.read):
 		return k.failed.Add(g.Waits.SettingsRetry)
 	case k.read.IsZero() || k.generation != g.g.Spec.SettingsGeneration:
@@ -47,6 +50,7 @@ func (g *group) askMarket(ctx context.Context) {
 		return
 	}
 	k := g.kept
+	k.resume = g.g.Spec.ResumeCount
 	pools, err := g.Market.Pools(ctx, &g.g.Spec.LaunchSettings, charges(&g.g.Spec))
 	if err != nil {
 		if k.failedFor == nil {

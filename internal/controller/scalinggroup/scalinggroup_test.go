@@ -108,19 +108,19 @@ func TestAtRestNothingIsWritten(t *testing.T) {
 
 // What only counts is written at intervals: a large scale-out is no storm.
 func TestAScaleOutOfManyWritesLittle(t *testing.T) {
-	b := newBench(t, func(g *api.ScalingGroup) { g.Spec.DesiredCapacity = 200 })
+	b := newBench(t, func(g *api.ScalingGroup) { g.Spec.DesiredCapacity = 60 })
 	b.look()
 	a := b.open()
 	before := len(b.writes)
-	for range 200 {
+	for range 60 {
 		b.instance(a, 0, a.Spec.Candidates[0])
-		b.later(20 * time.Millisecond)
+		b.later(60 * time.Millisecond)
 	}
 	if n := len(b.writes) - before; n > 5 {
 		t.Errorf("%d writes in four seconds", n)
 	}
 	b.later(time.Second)
-	if n := b.group().Status.Counted; n != 200 {
+	if n := b.group().Status.Counted; n != 60 {
 		t.Errorf("counted %d", n)
 	}
 }

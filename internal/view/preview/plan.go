@@ -73,7 +73,7 @@ func New(p *v1alpha1.NodePool, g *v1alpha1.ScalingGroup, instances []v1alpha1.In
 		return v
 	}
 	v.Known = true
-	s := snapshot(g, instances, to, now)
+	s := planned(g, instances, to, now)
 	unit := map[string]int64{}
 	for _, i := range s.Instances {
 		unit[i.Name] = i.Price

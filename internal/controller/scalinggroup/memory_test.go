@@ -1,0 +1,257 @@
+package scalinggroup_test
+
+import (
+	"testing"
+	"time"
+
+	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/fault"
+	"github.com/poolkeeper/poolkeeper/internal/scaling"
+)
+
+// refused carries out one activity that gets nothing, and looks again once that
+// may be tried again.
+func (b *bench) refused(code fault.Code) api.Refusal {
+	b.Helper()
+	b.carryOut(none(code))
+	b.later(2 * time.Second)
+	if b.open() != nil {
+		b.Fatal("asks again at once")
+	}
+	for _, r := range b.group().Status.Refusals {
+		if r.Code == string(code) {
+			return r
+		}
+	}
+	b.Fatalf("%s is not remembered: %+v", code, b.group().Status)
+	return api.Refusal{}
+}
+
+// wait lets time pass until a refusal has expired.
+func (b *bench) wait(r api.Refusal) {
+	b.Helper()
+	b.clock.T = r.UntilTime.Time
+	b.look()
+}
+
+// The same cause three times in a row is held: a try every 30 minutes, told
+// with how often. The memory is the same after a restart, and each activity is
+// in it once.
+func TestARefusalIsRememberedOnceAndHeldAfterThree(t *testing.T) {
+	b := newBench(t, nil)
+	b.look()
+	for n, want := range []time.Duration{10 * time.Minute, 10 * time.Minute, 30 * time.Minute, 30 * time.Minute} {
+		r := b.refused(fault.Arrearage)
+		if got := r.UntilTime.Sub(r.LastTime.Time); int(r.Count) != n+1 || got < want || got > want+time.Second {
+			t.Fatalf("after %d: %+v", n+1, r)
+		}
+		b.restart()
+		b.later(5 * time.Second)
+		g := b.group()
+		if again := g.Status.Refusals[0]; again.Count != r.Count || b.open() != nil {
+			t.Fatalf("after a restart: %+v, open %v", again, b.open())
+		}
+		w := g.Status.Why
+		if w == nil || w.Code != string(fault.Arrearage) || w.Solution == "" || w.NextTime == nil || int(w.Count) != n+1 || !w.SinceTime.Equal(&r.FirstTime) {
+			t.Fatalf("why %+v", w)
+		}
+		if c := b.condition(api.ConditionHeld); (c.Status == "True") != (n >= 2) {
+			t.Fatalf("after %d: %+v", n+1, c)
+		}
+		b.wait(r)
+	}
+	b.says(b.group().Status.Why.Sentence, "web-a5")
+	if b.condition(api.ConditionHeld).Status != "True" {
+		t.Error("not held while the one try is under way")
+	}
+	b.carryOut(all)
+	b.joins()
+	b.later(2 * time.Second)
+	if s := b.group().Status; len(s.Refusals) != 0 || s.Why != nil || b.condition(api.ConditionHeld).Status != "False" {
+		t.Errorf("a success did not end it: %+v", s)
+	}
+}
+
+// A person's word ends every wait, and what was refused before is not taken in
+// again.
+func TestResumeTriesAtOnce(t *testing.T) {
+	b := newBench(t, nil)
+	b.look()
+	b.refused(fault.Arrearage)
+	b.edit(func(g *api.ScalingGroup) { g.Spec.ResumeCount = 1 })
+	b.later(time.Second)
+	s := b.group().Status
+	if b.open() == nil || len(s.Refusals) != 0 || s.ResumedCount != 1 || s.ResumedTime == nil {
+		t.Fatalf("status %+v", s)
+	}
+	if r := b.refused(fault.Arrearage); r.Count != 1 {
+		t.Errorf("counts on: %+v", r)
+	}
+}
+
+// What the cloud says it has not got is read anew when a person asks.
+func TestResumeReadsStockAnew(t *testing.T) {
+	b := newBench(t, nil)
+	b.market.stock = map[string]scaling.Stock{}
+	for _, v := range []string{"vsw-a", "vsw-b"} {
+		b.market.stock[v] = scaling.WithoutStock
+	}
+	b.look()
+	b.market.stock["vsw-a"] = scaling.WithStock
+	if b.later(time.Second); b.open() != nil || b.market.asks != 1 {
+		t.Fatal("asks the cloud at every look")
+	}
+	b.edit(func(g *api.ScalingGroup) { g.Spec.ResumeCount = 1 })
+	if b.later(time.Second); b.open() == nil || b.market.asks != 2 {
+		t.Errorf("%d readings: %+v", b.market.asks, b.group().Status.Why)
+	}
+}
+
+// An edit ends the wait for what an edit can mend, and no other.
+func TestAnEditEndsWhatItCanMend(t *testing.T) {
+	for code, ends := range map[fault.Code]bool{fault.NotMatchVTPM: true, fault.Arrearage: false, fault.DeploymentSetFull: true, "Never.Heard.Of": true} {
+		t.Run(string(code), func(t *testing.T) {
+			b := newBench(t, nil)
+			b.look()
+			b.refused(code)
+			b.edit(func(g *api.ScalingGroup) { g.Spec.SettingsGeneration = 2 })
+			b.later(time.Second)
+			if got := b.open() != nil; got != ends {
+				t.Errorf("asks again: %v, want %v; %+v", got, ends, b.group().Status.Refusals)
+			}
+		})
+	}
+}
+
+// Stock that comes back ends the wait for it.
+func TestStockThatCameBackIsAskedAtOnce(t *testing.T) {
+	b := newBench(t, nil)
+	b.look()
+	b.market.stock = map[string]scaling.Stock{"vsw-a": "WithoutStock", "vsw-b": "WithoutStock"}
+	r := b.refused(fault.NoStock)
+	b.later(2 * time.Minute)
+	if w := b.group().Status.Why; w.Code != string(fault.NoStock) && w.Code != string(fault.InstanceTypeNoStock) {
+		t.Errorf("why %+v", w)
+	}
+	b.market.stock["vsw-b"] = "WithStock"
+	b.later(time.Minute + time.Second)
+	if a := b.open(); !b.clock.Now().Before(r.UntilTime.Time) || a == nil || len(a.Spec.Candidates) != 1 || a.Spec.Candidates[0].VSwitch != "vsw-b" {
+		t.Errorf("activity %+v", a)
+	}
+}
+
+// Machines that fail to join three times in a row hold the group: the money is
+// told, then one machine is tried every 30 minutes, and the rest follows when
+// it has joined. Failures of one try count once.
+func TestFailedJoinsAreHeldAndOneMachineIsTried(t *testing.T) {
+	b := newBench(t, func(g *api.ScalingGroup) { g.Spec.DesiredCapacity = 20 })
+	b.look()
+	for n := range 3 {
+		if a := b.open(); a == nil || a.Spec.Create != 20 {
+			t.Fatalf("try %d: %+v", n, a)
+		}
+		b.carryOut(all)
+		b.later(15 * time.Minute)
+		b.fails()
+		b.settle(10)
+	}
+	g := b.group()
+	r := g.Status.Refusals[0]
+	if len(g.Status.Refusals) != 1 || r.Count != 3 || r.Burnt != "18" || r.Scope != "group" {
+		t.Fatalf("memory %+v", g.Status.Refusals)
+	}
+	c := b.condition(api.ConditionHeld)
+	b.says(c.Message, "3 times in a row", "18 CNY burnt", "poolkeeper pool resume web", r.UntilTime.UTC().Format(time.RFC3339))
+	if c.Status != "True" || g.Status.Counted != 0 || b.open() != nil {
+		t.Fatalf("%+v: %+v", c, g.Status)
+	}
+	b.restart()
+	for n := range 2 {
+		b.wait(b.group().Status.Refusals[0])
+		if a := b.open(); a == nil || a.Spec.Create != 1 {
+			t.Fatalf("probe %d: %+v", n, a)
+		}
+		b.carryOut(all)
+		b.later(40 * time.Minute) // longer than the wait that is over
+		if b.open() != nil || b.group().Status.Why == nil {
+			t.Fatalf("more than one is tried: %+v", b.open())
+		}
+		if n == 1 {
+			break
+		}
+		b.fails()
+		b.settle(10)
+		if r := b.group().Status.Refusals[0]; r.Count != 4 {
+			t.Fatalf("memory %+v", r)
+		}
+	}
+	b.joins()
+	b.later(2 * time.Second)
+	if a := b.open(); a == nil || a.Spec.Create != 19 || len(b.group().Status.Refusals) != 0 {
+		t.Errorf("the rest: %+v, %+v", a, b.group().Status.Refusals)
+	}
+}
+
+// settle lets the group release what failed, and plays that.
+func (b *bench) settle(passes int) {
+	b.Helper()
+	for range passes {
+		b.later(2 * time.Second)
+		if a := b.open(); a != nil && a.Spec.Create > 0 {
+			return
+		} else if a != nil {
+			b.carryOut(all)
+			b.gone()
+		}
+	}
+}
+
+// A machine that failed is known by its name until its record goes, over
+// restarts, and one that is let try again counts anew.
+func TestAFailedMachineIsTakenInOnce(t *testing.T) {
+	b := newBench(t, func(g *api.ScalingGroup) { g.Spec.DesiredCapacity = 1 })
+	b.look()
+	b.carryOut(all)
+	b.each(func(i *api.Instance) { i.Status.ChargeType = api.ChargeSubscription }) // so it stays
+	b.fails()
+	for range 5 {
+		b.restart()
+		b.later(2 * time.Second)
+	}
+	s := b.group().Status
+	if len(s.Refusals) != 1 || s.Refusals[0].Count != 1 || len(s.FailedInstances) != 1 {
+		t.Fatalf("%+v, %v", s.Refusals, s.FailedInstances)
+	}
+	i := b.instances()[0]
+	i.Status.FailedTime = nil
+	b.putStatus(&i)
+	b.later(2 * time.Second)
+	if s := b.group().Status; len(s.FailedInstances) != 0 {
+		t.Errorf("still known as failed: %v", s.FailedInstances)
+	}
+	b.joins()
+	b.later(2 * time.Second)
+	if s := b.group().Status; len(s.Refusals) != 0 {
+		t.Errorf("joined, and still remembered: %+v", s.Refusals)
+	}
+}
+
+// What came of an earlier group's activities is none of this one's.
+func TestAnEarlierGroupOfTheNameIsNotThisOne(t *testing.T) {
+	b := newBench(t, nil)
+	old := &api.ScalingActivity{}
+	old.Name, old.Labels = "web-a7", map[string]string{api.LabelGroup: "web"}
+	old.Spec = api.ScalingActivitySpec{Group: "web", GroupUID: "earlier", Pool: "web", Number: 7, Cause: "c", Create: 3,
+		Candidates: []api.Candidate{{VSwitch: "vsw-a", InstanceType: "ecs.g7.large", ChargeType: api.ChargePayAsYouGo, Request: "r"}}}
+	if err := b.Create(t.Context(), old); err != nil {
+		t.Fatal(err)
+	}
+	old.Status.Pieces = []api.Piece{{Amount: 3, State: api.PieceUncertain}}
+	b.putStatus(old)
+	b.look()
+	a := &api.ScalingActivity{}
+	b.get("web-a8", a)
+	if s := b.group().Status; a.Spec.Create != 3 || s.Uncertain != 0 || s.OpenActivity != "web-a8" {
+		t.Errorf("%+v; %+v", a.Spec, s)
+	}
+}
