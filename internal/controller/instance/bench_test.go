@@ -352,3 +352,22 @@ func (c *cached) List(ctx context.Context, l client.ObjectList, opts ...client.L
 	list.Items = append(list.Items, c.list.Items...)
 	return nil
 }
+
+func nameOf(o client.Object) types.NamespacedName { return types.NamespacedName{Name: o.GetName()} }
+
+// counting counts calls as the wire takes them: a hundred looks, fifty releases
+// in each.
+type counting struct {
+	*cloudtest.Fake
+	looks, releases *int
+}
+
+func (c counting) Find(ctx context.Context, ids ...string) ([]cloud.Instance, error) {
+	*c.looks += (len(ids) + 99) / 100
+	return c.Fake.Find(ctx, ids...)
+}
+
+func (c counting) Release(ctx context.Context, ids ...string) error {
+	*c.releases += (len(ids) + 49) / 50
+	return c.Fake.Release(ctx, ids...)
+}

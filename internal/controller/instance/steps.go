@@ -225,8 +225,10 @@ func (p *pass) cordon(ctx context.Context, c *aCase) error {
 
 // uncordon takes our cordon back, and all that was written of the drain.
 func (p *pass) uncordon(ctx context.Context, c *aCase) error {
-	if err := p.Nodes.Uncordon(ctx, c.i.Name); err != nil {
-		return err
+	if c.facts.Node.CordonedByUs {
+		if err := p.Nodes.Uncordon(ctx, c.i.Name); err != nil {
+			return err
+		}
 	}
 	c.m.cordoned, c.facts.Node.CordonedByUs, c.node.Cordoned = "", false, false
 	c.m.drain, c.facts.Drain = lifecycle.Drain{}, lifecycle.Drain{}
