@@ -24,7 +24,9 @@ func activity() *api.ScalingActivity {
 func TestInstancesThatNobodyKnowsAreRecorded(t *testing.T) {
 	b := newBench(t, activity())
 	b.ok(b.kube.Create(b.Context(), recorded("i-known")))
-	add := func(id string, o cloud.Origin) { b.cloud.Add(cloud.Instance{ID: id, Status: cloud.Running, Tags: o.Tags()}) }
+	add := func(id string, o cloud.Origin) {
+		b.cloud.Add(cloud.Instance{ID: id, Status: cloud.Running, Tags: o.Tags()})
+	}
 	ours := cloud.Origin{ClusterID: clusterID, Pool: "web", GroupUID: groupUID, ActivityUID: sent}
 	add("i-known", ours)
 	add("i-lost", ours)
