@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
@@ -351,4 +352,98 @@ func (c *cached) List(ctx context.Context, l client.ObjectList, opts ...client.L
 	}
 	list.Items = append(list.Items, c.list.Items...)
 	return nil
+}
+
+func nameOf(o client.Object) types.NamespacedName { return types.NamespacedName{Name: o.GetName()} }
+
+// counting counts calls as the wire takes them: a hundred looks, fifty releases
+// in each.
+type counting struct {
+	*cloudtest.Fake
+	looks, releases *int
+}
+
+func (c counting) Find(ctx context.Context, ids ...string) ([]cloud.Instance, error) {
+	*c.looks += (len(ids) + 99) / 100
+	return c.Fake.Find(ctx, ids...)
+}
+
+func (c counting) Release(ctx context.Context, ids ...string) error {
+	*c.releases += (len(ids) + 49) / 50
+	return c.Fake.Release(ctx, ids...)
+}
+
+// lagging answers reads of Instances with what was there when it was last
+// fresh: a full pass freshens it before it begins.
+type lagging struct {
+	client.Client
+	fresh bool
+	list  api.InstanceList
+}
+
+func (l *lagging) freshen(ctx context.Context) error {
+	if !l.fresh {
+		return nil
+	}
+	l.fresh, l.list = false, api.InstanceList{}
+	return l.Client.List(ctx, &l.list)
+}
+
+func (l *lagging) Get(ctx context.Context, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+	i, ok := o.(*api.Instance)
+	if !ok {
+		return l.Client.Get(ctx, key, o, opts...)
+	}
+	if err := l.freshen(ctx); err != nil {
+		return err
+	}
+	for n := range l.list.Items {
+		if l.list.Items[n].Name == key.Name {
+			l.list.Items[n].DeepCopyInto(i)
+			return nil
+		}
+	}
+	return apierrors.NewNotFound(api.GroupVersion.WithResource("instances").GroupResource(), key.Name)
+}
+
+func (l *lagging) List(ctx context.Context, o client.ObjectList, opts ...client.ListOption) error {
+	list, ok := o.(*api.InstanceList)
+	if !ok {
+		return l.Client.List(ctx, o, opts...)
+	}
+	if err := l.freshen(ctx); err != nil {
+		return err
+	}
+	l.list.DeepCopyInto(list)
+	return nil
+}
+
+// lagNodes shows Nodes as they were at the first look since.
+type lagNodes struct {
+	*nodes
+	lag  *lagging
+	seen map[string]node.Node
+	at   time.Time
+}
+
+func (l *lagNodes) Find(ctx context.Context, name, providerID string) (node.Node, bool, error) {
+	if l.b.sweeper.Latest().Began != l.at { // as fresh as the sweep
+		l.at, l.seen = l.b.sweeper.Latest().Began, map[string]node.Node{}
+		for _, n := range l.Names() {
+			l.seen[n], _, _ = l.nodes.Find(ctx, n, "")
+		}
+	}
+	n, ok := l.seen[name]
+	return n, ok, nil
+}
+
+// hiding is a cloud whose lists leave some out.
+type hiding struct {
+	*cloudtest.Fake
+	hidden []string
+}
+
+func (h hiding) List(ctx context.Context) ([]cloud.Instance, error) {
+	list, err := h.Fake.List(ctx)
+	return slices.DeleteFunc(list, func(i cloud.Instance) bool { return slices.Contains(h.hidden, i.ID) }), err
 }

@@ -59,9 +59,10 @@ type groupMemory struct {
 	number    int64 // the picture of the last full pass
 	passes    int64 // full passes
 	instances map[string]*memory
-	// gathered are instances whose release waits for others, since waiting.
-	gathered map[string]struct{}
-	waiting  time.Time
+	// gathered are instances that wait for others to leave with, since waiting;
+	// grown is when there last were more.
+	gathered       map[string]struct{}
+	waiting, grown time.Time
 }
 
 // touch remembers that an instance changed.

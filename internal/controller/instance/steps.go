@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -33,33 +32,34 @@ func leaves(c *aCase) bool {
 	return begins && r.Mark != nil && !r.Mark.TakeOut && r.DrainStart.IsZero() && r.ReleaseSent.IsZero()
 }
 
-// batch is how many instances one look by id holds, and half of it one release
-// call.
+// batch is how many instances one look by id holds; a release call holds half
+// as many.
 const batch = 100
 
-// gather lets those that begin to leave wait a moment for others, so that they
-// go in full calls.
+// gather lets those that begin to leave wait for others, so that they go in full
+// calls: until no more came for a moment, and not for long.
 func (p *pass) gather() {
 	g, all := p.memory, len(p.fresh)
-	g.gathered = map[string]struct{}{}
-	if g.waiting.IsZero() {
+	if all > len(g.gathered) {
+		g.grown = p.now
+	}
+	if len(g.gathered) == 0 {
 		g.waiting = p.now
 	}
-	end, ready := g.waiting.Add(10*p.Waits.Gather), all
+	end, ready := g.grown.Add(10*p.Waits.Gather), all
+	if most := g.waiting.Add(50 * p.Waits.Gather); most.Before(end) {
+		end = most
+	}
 	if p.now.Before(end) {
-		if ready -= all % (batch / 2); all < batch {
-			ready = 0
-		}
+		ready -= all % batch
 	}
 	p.cases = append(p.cases, p.fresh[:ready]...)
+	g.gathered = map[string]struct{}{}
 	for _, c := range p.fresh[ready:] {
 		c.m.due = end
 		g.gathered[c.i.Name] = struct{}{}
 	}
-	switch {
-	case ready == all:
-		g.waiting = time.Time{}
-	case ready > 0:
+	if ready > 0 {
 		g.waiting = p.now
 	}
 }
@@ -225,8 +225,10 @@ func (p *pass) cordon(ctx context.Context, c *aCase) error {
 
 // uncordon takes our cordon back, and all that was written of the drain.
 func (p *pass) uncordon(ctx context.Context, c *aCase) error {
-	if err := p.Nodes.Uncordon(ctx, c.i.Name); err != nil {
-		return err
+	if c.facts.Node.CordonedByUs {
+		if err := p.Nodes.Uncordon(ctx, c.i.Name); err != nil {
+			return err
+		}
 	}
 	c.m.cordoned, c.facts.Node.CordonedByUs, c.node.Cordoned = "", false, false
 	c.m.drain, c.facts.Drain = lifecycle.Drain{}, lifecycle.Drain{}
