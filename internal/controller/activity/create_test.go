@@ -412,3 +412,24 @@ func TestDeletedWhileOpenItWorksToItsEnd(t *testing.T) {
 		t.Fatalf("%d records, %d there, the activity: %v", len(b.records()), len(b.fake.All()), err)
 	}
 }
+
+// What held an activity is no longer told once it goes on.
+func TestThawedActivityGoesOn(t *testing.T) {
+	b := creates(t, 5)
+	b.desire(5, func(s *api.ScalingGroupSpec) { s.Frozen = "a definition is going" })
+	b.step()
+	if m := b.activity().Status.Message; !strings.Contains(m, "a definition is going") || b.count("cloud Create") != 0 {
+		t.Fatal(m)
+	}
+	b.desire(5, func(s *api.ScalingGroupSpec) { s.Frozen = "" })
+	told := ""
+	b.on = func(call string, _ client.Object) error {
+		if call == "cloud Create" {
+			told = b.activity().Status.Message
+		}
+		return nil
+	}
+	if a := b.run(); a.Status.State != api.ActivitySuccessful || told != "" || a.Status.Message != "" {
+		t.Fatalf("%q %+v", told, a.Status)
+	}
+}

@@ -106,6 +106,7 @@ func (w *run) announce(ctx context.Context, p *api.Piece, now time.Time) error {
 	p.Sends++
 	p.Unanswered++
 	w.begin()
+	w.a.Status.Code, w.a.Status.Message = "", "" // what held it does so no longer
 	return w.write(ctx)
 }
 
