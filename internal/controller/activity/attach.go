@@ -48,17 +48,10 @@ func (w *run) bringIn(ctx context.Context, ids []string) (time.Duration, error) 
 	if again > 0 || err != nil {
 		return again, err
 	}
-	errs := make([]error, len(tagged))
-	_ = w.Each(len(tagged), func(n int) error {
-		errs[n] = w.attach(ctx, there[tagged[n]])
-		return nil
-	})
-	for n, id := range tagged {
-		if errs[n] != nil {
-			return 0, errs[n]
-		}
-		w.a.Status.Marked = append(w.a.Status.Marked, id)
+	if err := w.Each(len(tagged), func(n int) error { return w.attach(ctx, there[tagged[n]]) }); err != nil {
+		return 0, err
 	}
+	w.a.Status.Marked = append(w.a.Status.Marked, tagged...)
 	return 0, nil
 }
 

@@ -41,7 +41,7 @@ func (w *run) send(ctx context.Context) (time.Duration, error) {
 		return 0, nil
 	}
 	if p.LastSendTime != nil {
-		if due := p.LastSendTime.Add(w.Pause(int(p.Sends))); now.Before(due) && p.LastSendTime.Time.Before(now) {
+		if due := p.LastSendTime.Add(w.pause(p)); now.Before(due) {
 			return due.Sub(now), nil
 		}
 	}
@@ -68,14 +68,31 @@ func (w *run) send(ctx context.Context) (time.Duration, error) {
 	if err != nil {
 		return w.refused(ctx, p, err)
 	}
+	return 0, w.arrived(ctx, p, ids)
+}
+
+// arrived records what a send came to, and resolves its piece: never before
+// (rule 6). That is written with the next announcement, or at the end.
+func (w *run) arrived(ctx context.Context, p *api.Piece, ids []string) error {
 	if err := w.record(ctx, p, ids); err != nil {
-		return 0, err
+		return err
 	}
 	c := w.a.Spec.Candidates[p.Candidate]
 	metrics.InstancesCreated.WithLabelValues(w.a.Spec.Pool, c.VSwitch, c.InstanceType).Add(float64(len(ids)))
 	w.resolve(p, ids, cloud.Shortfall(cloud.Request{Amount: int(p.Amount)}, ids))
 	w.Sweeper.Soon()
-	return 0, nil // written with the next announcement, or at the end
+	return nil
+}
+
+// pause is how long to wait before the next send. Where nothing was written
+// about the last one it was this process that ended, not the cloud that is in
+// trouble: it is sent again soon.
+func (w *run) pause(p *api.Piece) time.Duration {
+	d := w.Pause(int(p.Sends))
+	if n := len(p.Answers); n == 0 || p.Answers[n-1].Send != p.Sends {
+		return min(d, w.Waits.Retry/8)
+	}
+	return d
 }
 
 // announce writes one more send down, under the resource version that was read
@@ -89,6 +106,7 @@ func (w *run) announce(ctx context.Context, p *api.Piece, now time.Time) error {
 	p.Sends++
 	p.Unanswered++
 	w.begin()
+	w.a.Status.Code, w.a.Status.Message = "", "" // what held it does so no longer
 	return w.write(ctx)
 }
 

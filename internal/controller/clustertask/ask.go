@@ -120,9 +120,9 @@ func (w *work) reject(ctx context.Context, pool *api.NodePool, group *api.Scalin
 	case running != "":
 		code := fault.ScalingActivityInProgress
 		e := fault.Lookup(code)
-		w.end(api.TaskFailed, string(code), fmt.Sprintf("%s. Nothing was changed; ask again when it has ended", running))
 		w.t.Status.Causes = []api.TaskCause{{Code: string(code), Cause: e.Cause,
 			Solution: cut(e.Advice(fault.Details{fault.DetailRunning: running}), 2048), Count: 1}}
+		w.end(api.TaskFailed, string(code), fmt.Sprintf("%s. Nothing was changed; ask again when it has ended", running))
 	default:
 		return false, nil
 	}
@@ -180,9 +180,6 @@ func (w *work) unanswered(group *api.ScalingGroup) {
 	code, text := "", "the scaling group did not answer in time"
 	if group != nil && group.Status.Why != nil {
 		code, text = group.Status.Why.Code, text+": "+group.Status.Why.Sentence
-		if code != "" {
-			w.t.Status.Causes = []api.TaskCause{*cause(code, group.Status.Why.Sentence, "")}
-		}
 	}
 	w.end(api.TaskFailed, code, text)
 }

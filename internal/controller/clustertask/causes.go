@@ -46,6 +46,25 @@ func (w *work) causes(ctx context.Context, v *view) error {
 	return nil
 }
 
+// ownCause tells cause and solution of the code that a task ends with, after
+// what led to it.
+func (w *work) ownCause(code, message string) {
+	st := &w.t.Status
+	var met []string
+	for _, c := range st.Causes {
+		if c.Code == code {
+			return
+		}
+		met = append(met, c.Code)
+	}
+	if len(st.Causes) >= 32 {
+		return
+	}
+	c := cause(code, message, "")
+	c.Solution = cut(fault.Lookup(fault.Code(code)).Advice(fault.Details{fault.DetailCodes: fault.List(met)}), 2048)
+	st.Causes = append(st.Causes, *c)
+}
+
 // rank puts stock first, and machines last.
 func rank(code string) int {
 	switch fault.Code(code) {

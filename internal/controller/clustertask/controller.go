@@ -152,6 +152,9 @@ func (w *work) end(state api.TaskState, code, message string) {
 	if code != "" || message != "" {
 		st.Error = &api.TaskError{Code: cut(code, 128), Message: cut(message, 2048)}
 	}
+	if state == api.TaskFailed && code != "" {
+		w.ownCause(code, message)
+	}
 	for i := range st.Stages {
 		if st.Stages[i].State == api.TaskRunning {
 			st.Stages[i].State, st.Stages[i].EndTime = state, w.stamp()

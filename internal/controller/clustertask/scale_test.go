@@ -183,12 +183,19 @@ func TestOutOfTime(t *testing.T) {
 				t.Fatalf("error: %+v", task.Status.Error)
 			}
 			b.says(task.Status.Error.Message, c.says...)
+			last := task.Status.Causes[len(task.Status.Causes)-1]
+			if last.Code != c.want || last.Cause == "" || last.Solution == "" {
+				t.Fatalf("cause of the end: %+v", last)
+			}
+			if len(task.Status.Causes) > 1 {
+				b.says(last.Solution, "QuotaExceed.ElasticQuota")
+			}
 			b.report(func(p *api.PoolCounts) { *p = api.PoolCounts{Instances: 8, InService: 8} })
 			b.looks("web-abcdef-g2", 2)
 			task = b.state("web-abcdef-g2", api.TaskFailed)
-			last := task.Status.Events[len(task.Status.Events)-1]
-			if last.Code != "ReachedLater" || len(b.events.Events) != 1 {
-				t.Fatalf("later success: %+v, %d events", last, len(b.events.Events))
+			told := task.Status.Events[len(task.Status.Events)-1]
+			if told.Code != "ReachedLater" || len(b.events.Events) != 1 {
+				t.Fatalf("later success: %+v, %d events", told, len(b.events.Events))
 			}
 		})
 	}

@@ -50,11 +50,11 @@ func (r *Reconciler) wakes(atOnce bool, pool func(client.Object) string) handler
 				continue // its own events come by themselves
 			}
 			req := reconcile.Request{NamespacedName: types.NamespacedName{Name: name}}
-			if wait := r.memory.untilWrite(name, r.Now(), r.Waits.StatusInterval); wait > 0 && !atOnce {
-				q.AddAfter(req, wait)
-			} else {
+			if atOnce {
 				q.Add(req)
+				continue
 			}
+			q.AddAfter(req, max(r.memory.untilWrite(name, r.Now(), r.Waits.StatusInterval), r.Waits.Gather))
 		}
 	}
 	return handler.Funcs{

@@ -26,15 +26,7 @@ func (w *work) wishes() bool {
 // UID, so that a crash between wish and status asks for nothing twice.
 func (w *work) wish(ctx context.Context, id string, i *api.Instance) error {
 	uid := string(w.t.UID)
-	kind, open := wishConvert, ""
-	if w.t.Spec.Type == api.TaskRenew {
-		kind = wishRenew
-		if i.Spec.Renew != nil {
-			open = i.Spec.Renew.ID
-		}
-	} else if i.Spec.Convert != nil {
-		open = i.Spec.Convert.ID
-	}
+	kind, open := w.openWish(i)
 	result := wishResult(i, kind)
 	switch {
 	case open == uid:
@@ -66,6 +58,20 @@ func (w *work) wish(ctx context.Context, id string, i *api.Instance) error {
 		return fmt.Errorf("write the wish of task %s on instance %s: %w", w.t.Name, id, client.IgnoreNotFound(err))
 	}
 	return nil
+}
+
+// openWish is the kind of the task's wish, and the id of the newest wish of that
+// kind on an instance; empty for none.
+func (w *work) openWish(i *api.Instance) (kind, id string) {
+	switch {
+	case w.t.Spec.Type == api.TaskRenew && i.Spec.Renew != nil:
+		return wishRenew, i.Spec.Renew.ID
+	case w.t.Spec.Type == api.TaskRenew:
+		return wishRenew, ""
+	case i.Spec.Convert != nil:
+		return wishConvert, i.Spec.Convert.ID
+	}
+	return wishConvert, ""
 }
 
 func wishResult(i *api.Instance, kind string) *api.WishResult {

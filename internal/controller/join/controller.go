@@ -215,6 +215,10 @@ func (r *Reconciler) leave(ctx context.Context, csr *certificatesv1.CertificateS
 			return ctrl.Result{}, nil
 		}
 	}
+	// A record that came between the look and the note above woke nobody.
+	if i, err := r.instance(ctx, k.id.Instance); err != nil || i != nil {
+		return ctrl.Result{RequeueAfter: r.Waits.Conflict}, err
+	}
 	return ctrl.Result{RequeueAfter: max(k.first.Add(r.Waits.JoinDeadline).Sub(r.Now()), r.Waits.Conflict)}, nil
 }
 

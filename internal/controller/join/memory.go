@@ -26,8 +26,10 @@ type memory struct {
 	requests map[string]known
 	// waiting is the one undecided request of each instance.
 	waiting map[string]*certificatesv1.CertificateSigningRequest
-	// told is when a denial was last told, by instance.
-	told map[string]time.Time
+	// told is when a denial was last told, by instance, and swept when those
+	// that are over were last dropped.
+	told  map[string]time.Time
+	swept time.Time
 	// floods are the forged requests of each pool.
 	floods map[string]*flood
 }
@@ -126,9 +128,12 @@ func (m *memory) mayTell(instance string, now time.Time) bool {
 	if m.told == nil {
 		m.told = map[string]time.Time{}
 	}
-	for id, at := range m.told {
-		if now.Sub(at) >= tellEvery {
-			delete(m.told, id)
+	if since := now.Sub(m.swept); since >= tellEvery || since < 0 { // once a minute, not once per instance
+		m.swept = now
+		for id, at := range m.told {
+			if now.Sub(at) >= tellEvery {
+				delete(m.told, id)
+			}
 		}
 	}
 	m.told[instance] = now
