@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -15,8 +16,10 @@ import (
 	core "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
 
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/config"
@@ -121,21 +124,24 @@ func (f *bareFloor) credential(ctx context.Context) (string, error) {
 	return t.Status.Token, nil
 }
 
-// approve lets every request in, without a look at it.
+// approve lets every request in, without a look at it. An informer survives
+// that the API server ends a watch which was not read for a moment.
 func (f *bareFloor) approve(ctx context.Context) error {
 	requests := f.admin.CertificatesV1().CertificateSigningRequests()
-	long := int64(7200)
-	w, err := requests.Watch(ctx, meta.ListOptions{TimeoutSeconds: &long})
+	filed := make(chan *certificates.CertificateSigningRequest, 2*maxNodes)
+	informer := informers.NewSharedInformerFactory(f.admin, 0).Certificates().V1().CertificateSigningRequests().Informer()
+	_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{AddFunc: func(o any) {
+		if csr, ok := o.(*certificates.CertificateSigningRequest); ok && len(csr.Status.Conditions) == 0 {
+			filed <- csr.DeepCopy()
+		}
+	}})
 	if err != nil {
 		return fmt.Errorf("watch certificate requests: %w", err)
 	}
+	go informer.RunWithContext(ctx)
 	for range approvers {
 		go func() {
-			for e := range w.ResultChan() {
-				csr, ok := e.Object.(*certificates.CertificateSigningRequest)
-				if !ok || e.Type != "ADDED" {
-					continue
-				}
+			for csr := range filed {
 				csr.Status.Conditions = []certificates.CertificateSigningRequestCondition{{Type: certificates.CertificateApproved, Status: core.ConditionTrue, Reason: "Bench"}}
 				if _, err := requests.UpdateApproval(ctx, csr.Name, csr, meta.UpdateOptions{}); err != nil && ctx.Err() == nil {
 					f.b.say("approve %s: %v", csr.Name, err)
@@ -232,7 +238,22 @@ func (f *bareFloor) joinAll(ctx context.Context, n, at int) error {
 		})
 	}
 	wg.Wait()
-	return errors.Join(errs...)
+	return firstOf(errs)
+}
+
+// firstOf is the first error and how many there are.
+func firstOf(errs []error) error {
+	var first error
+	n := 0
+	for _, err := range errs {
+		if err != nil {
+			first, n = cmp.Or(first, err), n+1
+		}
+	}
+	if first == nil {
+		return nil
+	}
+	return fmt.Errorf("%d of %d machines did not join, the first: %w", n, len(errs), first)
 }
 
 // clear removes all nodes and requests and lets the control plane come to rest.
