@@ -157,20 +157,20 @@ func (f *bareFloor) approve(ctx context.Context) error {
 func (f *bareFloor) sweep(ctx context.Context) error {
 	sizes := f.b.sizes()
 	tries := concurrencies
-	if _, err := f.take(ctx, 50, 16); err != nil { // warms the control plane up
+	if _, _, err := f.take(ctx, 50, 16); err != nil { // warms the control plane up
 		return err
 	}
 	for _, n := range sizes {
-		best := map[int]time.Duration{}
+		times, cpu := map[int]time.Duration{}, map[int]float64{}
 		for _, at := range tries {
-			d, err := f.take(ctx, n, at)
+			d, ms, err := f.take(ctx, n, at)
 			if err != nil {
 				return err
 			}
-			best[at] = d
+			times[at], cpu[at] = d, ms
 		}
-		tries = fastest(best, 2)
-		f.b.rep.floor(n, tries[0], best)
+		tries = fastest(times, 2)
+		f.b.rep.floor(n, times, bareCost{times[tries[0]].Seconds(), cpu[tries[0]]})
 	}
 	return nil
 }
@@ -194,25 +194,32 @@ func fastest(times map[int]time.Duration, most int) []int {
 	return keys
 }
 
-// take has n machines join, at most so many at once (0: all), says how long it
-// took until the last was Ready, and removes them.
-func (f *bareFloor) take(ctx context.Context, n, at int) (time.Duration, error) {
+// take has n machines join, at most so many at once (0: all), and removes them.
+// It returns how long it took until the last was Ready, and the milliseconds of
+// the control plane's CPU that each node took.
+func (f *bareFloor) take(ctx context.Context, n, at int) (time.Duration, float64, error) {
 	f.round++
 	pid := f.plane.cmd.Process.Pid
-	cpu, _ := cpuTime(pid)
+	before, err := cpuTime(pid)
+	if err != nil {
+		return 0, 0, err
+	}
 	began := time.Now()
 	if err := f.joinAll(ctx, n, at); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	end, err := f.nodes.await(ctx, n, func(_, ready int) { f.b.say("floor: %d of %d Ready", ready, n) })
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	took := end.Sub(began)
-	after, _ := cpuTime(pid)
+	after, err := cpuTime(pid)
+	if err != nil {
+		return 0, 0, err
+	}
+	took, cost := end.Sub(began), milliseconds(after-before)/float64(n)
 	f.b.say("floor: %d nodes, %s at once: %.2f s, %.0f nodes/s, control plane %.1f ms of CPU per node",
-		n, atOnce(at), took.Seconds(), float64(n)/took.Seconds(), float64((after-cpu).Milliseconds())/float64(n))
-	return took, f.clear(ctx)
+		n, atOnce(at), took.Seconds(), float64(n)/took.Seconds(), cost)
+	return took, cost, f.clear(ctx)
 }
 
 func atOnce(n int) string {

@@ -23,7 +23,8 @@ const patience = 15 * time.Minute
 type nodeCount struct {
 	mu      sync.Mutex
 	ready   map[string]bool
-	last    time.Time // of the last change of a count
+	last    time.Time   // of the last change of a count
+	since   []time.Time // of each time that a node became Ready
 	changed chan struct{}
 }
 
@@ -68,6 +69,9 @@ func (n *nodeCount) take(o any, gone bool) {
 	} else {
 		n.ready[node.Name] = now
 	}
+	if !gone && now && !before {
+		n.since = append(n.since, time.Now())
+	}
 	change := gone || !was || before != now
 	if change {
 		n.last = time.Now()
@@ -101,6 +105,19 @@ func (n *nodeCount) counts() (there, ready int, last time.Time) {
 		}
 	}
 	return len(n.ready), ready, n.last
+}
+
+// readyTimes are when nodes became Ready after a moment. Unit: seconds from it.
+func (n *nodeCount) readyTimes(began time.Time) []float64 {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var out []float64
+	for _, t := range n.since {
+		if t.After(began) {
+			out = append(out, t.Sub(began).Seconds())
+		}
+	}
+	return out
 }
 
 // await waits until exactly so many nodes are there and Ready, and returns
