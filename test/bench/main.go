@@ -148,7 +148,8 @@ func run(ctx context.Context, o options) (err error) {
 		if ctx.Err() != nil {
 			return errors.New("interrupted; all that was started is stopped")
 		}
-		return err
+		// What was measured until then is not lost.
+		return errors.Join(err, b.rep.finish(os.Stdout, o))
 	}
 	return b.rep.finish(os.Stdout, o)
 }

@@ -17,7 +17,7 @@ import (
 )
 
 // patience bounds the wait for a number of nodes.
-const patience = 15 * time.Minute
+const patience = 4 * time.Minute
 
 // nodeCount follows the nodes of one pool.
 type nodeCount struct {
