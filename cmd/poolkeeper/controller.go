@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"net"
 	"os"
 	"strconv"
 	"time"
@@ -47,6 +49,7 @@ func newControllerCommand(version string) *cobra.Command {
 	fs.DurationVar(&f.NodeLease, "node-lease-duration", 40*time.Second, "how long the lease of a Node lasts")
 	fs.StringVar(&f.MetricsAddress, "metrics-bind-address", env("METRICS_BIND_ADDRESS", "127.0.0.1:8080"), "address of the metrics; 0: none")
 	fs.StringVar(&f.HealthAddress, "health-probe-bind-address", env("HEALTH_PROBE_BIND_ADDRESS", "127.0.0.1:8081"), "address of /healthz and /readyz")
+	fs.StringVar(&f.ProfileAddress, "pprof-bind-address", env("PPROF_BIND_ADDRESS", "0"), "loopback address of Go's profiles under /debug/pprof; 0: none")
 	fs.IntVar(&f.Workers, "workers", 16, "writes under way at once")
 	factor, _ := strconv.ParseFloat(env("TIME_FACTOR", "1"), 64)
 	fs.Float64Var(&f.Factor, "time-factor", factor, "divide every wait by this, for tests")
@@ -56,6 +59,9 @@ func newControllerCommand(version string) *cobra.Command {
 
 // open reads what the flags name.
 func (f *controllerFlags) open(version string) (err error) {
+	if err := loopback(f.ProfileAddress); err != nil {
+		return fmt.Errorf("--pprof-bind-address %s: %w", f.ProfileAddress, err)
+	}
 	if f.Kube, err = clientcmd.BuildConfigFromFlags("", f.kubeconfig); err != nil {
 		return fmt.Errorf("read kubeconfig: %w", err)
 	}
@@ -77,6 +83,18 @@ func (f *controllerFlags) open(version string) (err error) {
 	}
 	f.Cloud, err = alicloud.New(o)
 	return err
+}
+
+// loopback refuses an address that others can reach; "0" is none.
+func loopback(address string) error {
+	if address == "0" || address == "" {
+		return nil
+	}
+	host, _, err := net.SplitHostPort(address)
+	if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsLoopback() {
+		return errors.New("profiles hold names and are served on loopback only, as in 127.0.0.1:6060")
+	}
+	return nil
 }
 
 func env(name, otherwise string) string {

@@ -78,6 +78,8 @@ type Settings struct {
 	Factor float64
 	// MetricsAddress and HealthAddress; "0" for none.
 	MetricsAddress, HealthAddress string
+	// ProfileAddress serves Go's profiles; "0" or empty for none.
+	ProfileAddress string
 	// Workers is how many writes may be under way at once. Default 16.
 	Workers int
 }
@@ -162,7 +164,7 @@ func prepare(ctx context.Context, s Settings) (*wiring, error) {
 	strip := cache.TransformStripManagedFields()
 	w.mgr, err = ctrl.NewManager(w.Kube, ctrl.Options{
 		Scheme:  scheme(),
-		Metrics: metricsserver.Options{BindAddress: s.MetricsAddress}, HealthProbeBindAddress: s.HealthAddress,
+		Metrics: metricsserver.Options{BindAddress: s.MetricsAddress}, HealthProbeBindAddress: s.HealthAddress, PprofBindAddress: s.ProfileAddress,
 		Cache: cache.Options{DefaultTransform: strip, ByObject: map[client.Object]cache.ByObject{
 			&corev1.Node{}: {Transform: node.Trim},
 			&certificatesv1.CertificateSigningRequest{}: {Transform: join.Trim},

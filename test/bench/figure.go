@@ -18,13 +18,20 @@ type figure struct {
 	Floor float64 `json:"floor,omitempty"`
 	Ratio float64 `json:"ratio,omitempty"`
 	// Target is the most that the value may be, or the ratio where OfRatio; 0
-	// where Exact is false means that there is none.
+	// where Zero is false means that there is none.
 	Target  float64 `json:"target,omitempty"`
 	OfRatio bool    `json:"ofRatio,omitempty"`
 	// Zero says that the target is 0.
 	Zero bool `json:"zero,omitempty"`
 	// More says that more is better, as of a rate.
 	More bool `json:"more,omitempty"`
+}
+
+// beside puts the floor's value beside the figure; 0: there is none.
+func (f *figure) beside(floor float64) {
+	if floor > 0 {
+		f.Floor, f.Ratio = floor, f.Value/floor
+	}
 }
 
 // hasTarget says whether the figure is judged.

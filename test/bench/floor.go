@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -15,8 +16,10 @@ import (
 	core "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
 
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/config"
@@ -121,21 +124,24 @@ func (f *bareFloor) credential(ctx context.Context) (string, error) {
 	return t.Status.Token, nil
 }
 
-// approve lets every request in, without a look at it.
+// approve lets every request in, without a look at it. An informer survives
+// that the API server ends a watch which was not read for a moment.
 func (f *bareFloor) approve(ctx context.Context) error {
 	requests := f.admin.CertificatesV1().CertificateSigningRequests()
-	long := int64(7200)
-	w, err := requests.Watch(ctx, meta.ListOptions{TimeoutSeconds: &long})
+	filed := make(chan *certificates.CertificateSigningRequest, 2*maxNodes)
+	informer := informers.NewSharedInformerFactory(f.admin, 0).Certificates().V1().CertificateSigningRequests().Informer()
+	_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{AddFunc: func(o any) {
+		if csr, ok := o.(*certificates.CertificateSigningRequest); ok && len(csr.Status.Conditions) == 0 {
+			filed <- csr.DeepCopy()
+		}
+	}})
 	if err != nil {
 		return fmt.Errorf("watch certificate requests: %w", err)
 	}
+	go informer.RunWithContext(ctx)
 	for range approvers {
 		go func() {
-			for e := range w.ResultChan() {
-				csr, ok := e.Object.(*certificates.CertificateSigningRequest)
-				if !ok || e.Type != "ADDED" {
-					continue
-				}
+			for csr := range filed {
 				csr.Status.Conditions = []certificates.CertificateSigningRequestCondition{{Type: certificates.CertificateApproved, Status: core.ConditionTrue, Reason: "Bench"}}
 				if _, err := requests.UpdateApproval(ctx, csr.Name, csr, meta.UpdateOptions{}); err != nil && ctx.Err() == nil {
 					f.b.say("approve %s: %v", csr.Name, err)
@@ -151,20 +157,20 @@ func (f *bareFloor) approve(ctx context.Context) error {
 func (f *bareFloor) sweep(ctx context.Context) error {
 	sizes := f.b.sizes()
 	tries := concurrencies
-	if _, err := f.take(ctx, 50, 16); err != nil { // warms the control plane up
+	if _, _, err := f.take(ctx, 50, 16); err != nil { // warms the control plane up
 		return err
 	}
 	for _, n := range sizes {
-		best := map[int]time.Duration{}
+		times, cpu := map[int]time.Duration{}, map[int]float64{}
 		for _, at := range tries {
-			d, err := f.take(ctx, n, at)
+			d, ms, err := f.take(ctx, n, at)
 			if err != nil {
 				return err
 			}
-			best[at] = d
+			times[at], cpu[at] = d, ms
 		}
-		tries = fastest(best, 2)
-		f.b.rep.floor(n, tries[0], best)
+		tries = fastest(times, 2)
+		f.b.rep.floor(n, times, bareCost{times[tries[0]].Seconds(), cpu[tries[0]]})
 	}
 	return nil
 }
@@ -188,25 +194,32 @@ func fastest(times map[int]time.Duration, most int) []int {
 	return keys
 }
 
-// take has n machines join, at most so many at once (0: all), says how long it
-// took until the last was Ready, and removes them.
-func (f *bareFloor) take(ctx context.Context, n, at int) (time.Duration, error) {
+// take has n machines join, at most so many at once (0: all), and removes them.
+// It returns how long it took until the last was Ready, and the milliseconds of
+// the control plane's CPU that each node took.
+func (f *bareFloor) take(ctx context.Context, n, at int) (time.Duration, float64, error) {
 	f.round++
 	pid := f.plane.cmd.Process.Pid
-	cpu, _ := cpuTime(pid)
+	before, err := cpuTime(pid)
+	if err != nil {
+		return 0, 0, err
+	}
 	began := time.Now()
 	if err := f.joinAll(ctx, n, at); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	end, err := f.nodes.await(ctx, n, func(_, ready int) { f.b.say("floor: %d of %d Ready", ready, n) })
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	took := end.Sub(began)
-	after, _ := cpuTime(pid)
+	after, err := cpuTime(pid)
+	if err != nil {
+		return 0, 0, err
+	}
+	took, cost := end.Sub(began), milliseconds(after-before)/float64(n)
 	f.b.say("floor: %d nodes, %s at once: %.2f s, %.0f nodes/s, control plane %.1f ms of CPU per node",
-		n, atOnce(at), took.Seconds(), float64(n)/took.Seconds(), float64((after-cpu).Milliseconds())/float64(n))
-	return took, f.clear(ctx)
+		n, atOnce(at), took.Seconds(), float64(n)/took.Seconds(), cost)
+	return took, cost, f.clear(ctx)
 }
 
 func atOnce(n int) string {
@@ -232,7 +245,22 @@ func (f *bareFloor) joinAll(ctx context.Context, n, at int) error {
 		})
 	}
 	wg.Wait()
-	return errors.Join(errs...)
+	return firstOf(errs)
+}
+
+// firstOf is the first error and how many there are.
+func firstOf(errs []error) error {
+	var first error
+	n := 0
+	for _, err := range errs {
+		if err != nil {
+			first, n = cmp.Or(first, err), n+1
+		}
+	}
+	if first == nil {
+		return nil
+	}
+	return fmt.Errorf("%d of %d machines did not join, the first: %w", n, len(errs), first)
 }
 
 // clear removes all nodes and requests and lets the control plane come to rest.

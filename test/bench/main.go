@@ -135,15 +135,21 @@ func run(ctx context.Context, o options) (err error) {
 			defer os.RemoveAll(o.dir)
 		}
 	}
-	if o.bin, err = filepath.Abs(o.bin); err != nil {
-		return err
+	if err := os.MkdirAll(o.dir, 0o700); err != nil {
+		return fmt.Errorf("make temporary directory: %w", err)
+	}
+	for _, dir := range []*string{&o.bin, &o.dir} {
+		if *dir, err = filepath.Abs(*dir); err != nil {
+			return err
+		}
 	}
 	b := &bench{options: o, began: time.Now(), rep: newReport(o)}
 	if err := b.measure(ctx); err != nil {
 		if ctx.Err() != nil {
 			return errors.New("interrupted; all that was started is stopped")
 		}
-		return err
+		// What was measured until then is not lost.
+		return errors.Join(err, b.rep.finish(os.Stdout, o))
 	}
 	return b.rep.finish(os.Stdout, o)
 }

@@ -8,71 +8,80 @@ import (
 
 	core "k8s.io/api/core/v1"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
 
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
 )
 
 // patience bounds the wait for a number of nodes.
-const patience = 15 * time.Minute
+const patience = 4 * time.Minute
 
-// nodeCount follows the nodes of one pool over a single watch.
+// nodeCount follows the nodes of one pool.
 type nodeCount struct {
 	mu      sync.Mutex
 	ready   map[string]bool
-	last    time.Time // of the last change of a count
+	last    time.Time   // of the last change of a count
+	since   []time.Time // of each time that a node became Ready
 	changed chan struct{}
-	err     error
 }
 
 // followNodes counts until the context ends.
 func followNodes(ctx context.Context, c *rest.Config, pool string) (*nodeCount, error) {
-	config := rest.CopyConfig(c)
-	config.ContentType = asProtobuf
-	k, err := kubernetes.NewForConfig(config)
+	k, err := kubernetes.NewForConfig(protobufOf(c))
 	if err != nil {
 		return nil, err
 	}
 	n := &nodeCount{ready: map[string]bool{}, changed: make(chan struct{}, 1)}
-	long := int64((2 * time.Hour).Seconds())
-	w, err := k.CoreV1().Nodes().Watch(ctx, meta.ListOptions{LabelSelector: v1alpha1.LabelPool + "=" + pool, TimeoutSeconds: &long})
+	informer := informers.NewSharedInformerFactoryWithOptions(k, 0, informers.WithTweakListOptions(func(o *meta.ListOptions) {
+		o.LabelSelector = v1alpha1.LabelPool + "=" + pool
+	})).Core().V1().Nodes().Informer()
+	_, err = informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc:    func(o any) { n.take(o, false) },
+		UpdateFunc: func(_, o any) { n.take(o, false) },
+		DeleteFunc: func(o any) { n.take(o, true) },
+	})
 	if err != nil {
 		return nil, fmt.Errorf("watch nodes: %w", err)
 	}
-	go func() {
-		for e := range w.ResultChan() {
-			n.take(e)
-		}
-		n.mu.Lock()
-		n.err = fmt.Errorf("the watch of nodes ended")
-		n.mu.Unlock()
-		n.tell()
-	}()
+	go informer.RunWithContext(ctx)
+	if !cache.WaitForCacheSync(ctx.Done(), informer.HasSynced) {
+		return nil, ctx.Err()
+	}
 	return n, nil
 }
 
-func (n *nodeCount) take(e watch.Event) {
-	node, ok := e.Object.(*core.Node)
+func (n *nodeCount) take(o any, gone bool) {
+	if last, ok := o.(cache.DeletedFinalStateUnknown); ok {
+		o = last.Obj
+	}
+	node, ok := o.(*core.Node)
 	if !ok {
 		return
 	}
 	n.mu.Lock()
 	before, was := n.ready[node.Name]
 	now := isReady(node)
-	if e.Type == watch.Deleted {
+	if gone {
 		delete(n.ready, node.Name)
 	} else {
 		n.ready[node.Name] = now
 	}
-	change := e.Type == watch.Deleted || !was || before != now
+	if !gone && now && !before {
+		n.since = append(n.since, time.Now())
+	}
+	change := gone || !was || before != now
 	if change {
 		n.last = time.Now()
 	}
 	n.mu.Unlock()
 	if change {
-		n.tell()
+		select {
+		case n.changed <- struct{}{}:
+		default:
+		}
 	}
 }
 
@@ -85,16 +94,9 @@ func isReady(n *core.Node) bool {
 	return false
 }
 
-func (n *nodeCount) tell() {
-	select {
-	case n.changed <- struct{}{}:
-	default:
-	}
-}
-
 // counts are how many nodes are there, how many of them Ready, and when that
 // changed last.
-func (n *nodeCount) counts() (there, ready int, last time.Time, err error) {
+func (n *nodeCount) counts() (there, ready int, last time.Time) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, r := range n.ready {
@@ -102,7 +104,20 @@ func (n *nodeCount) counts() (there, ready int, last time.Time, err error) {
 			ready++
 		}
 	}
-	return len(n.ready), ready, n.last, n.err
+	return len(n.ready), ready, n.last
+}
+
+// readyTimes are when nodes became Ready after a moment. Unit: seconds from it.
+func (n *nodeCount) readyTimes(began time.Time) []float64 {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var out []float64
+	for _, t := range n.since {
+		if t.After(began) {
+			out = append(out, t.Sub(began).Seconds())
+		}
+	}
+	return out
 }
 
 // await waits until exactly so many nodes are there and Ready, and returns
@@ -113,9 +128,9 @@ func (n *nodeCount) await(ctx context.Context, want int, say func(there, ready i
 	progress := time.NewTicker(5 * time.Second)
 	defer progress.Stop()
 	for {
-		there, ready, last, err := n.counts()
-		if err != nil || (there == want && ready == want) {
-			return last, err
+		there, ready, last := n.counts()
+		if there == want && ready == want {
+			return last, nil
 		}
 		select {
 		case <-n.changed:

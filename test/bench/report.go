@@ -37,13 +37,17 @@ type report struct {
 	// Single is where the median time of a single node goes. Unit: ms.
 	Single map[string]float64 `json:"single,omitempty"`
 
-	best map[int]float64
+	best map[int]bareCost
 }
+
+// bareCost is what the bare client takes at its best concurrency: seconds in
+// all, and milliseconds of the control plane's CPU per node.
+type bareCost struct{ seconds, cpu float64 }
 
 func newReport(o options) *report {
 	r := &report{Time: time.Now().UTC().Truncate(time.Second), Quick: o.quick, CPUs: runtime.NumCPU(), Version: revision(),
 		Floors: map[int]map[int]float64{}, Requests: map[string]map[string]callCount{}, CloudCalls: map[string]map[string]float64{},
-		Steps: map[string][]progress{}, best: map[int]float64{}}
+		Steps: map[string][]progress{}, best: map[int]bareCost{}}
 	if b, err := os.ReadFile("/proc/loadavg"); err == nil {
 		r.Load, _, _ = strings.Cut(string(b), " ")
 	}
@@ -64,13 +68,12 @@ func revision() string {
 	return "unknown"
 }
 
-// floor notes the bare client's times for a number of nodes.
-func (r *report) floor(n, best int, times map[int]time.Duration) {
-	r.Floors[n] = map[int]float64{}
+// floor notes the bare client's times for a number of nodes, and the best.
+func (r *report) floor(n int, times map[int]time.Duration, best bareCost) {
+	r.Floors[n], r.best[n] = map[int]float64{}, best
 	for at, d := range times {
 		r.Floors[n][at] = d.Seconds()
 	}
-	r.best[n] = times[best].Seconds()
 }
 
 // add notes figures.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -45,27 +46,25 @@ func (s *subject) up(ctx context.Context, n int) (float64, error) {
 	}
 	s.b.say("up: %d nodes Ready after %.2f s, the pool as wished after %.2f s", n, took, time.Since(began).Seconds())
 	settled := time.Since(began).Seconds()
-	if err := profiled(); err != nil {
-		return 0, err
-	}
-	if err := quiet(ctx, s.pids[controllerProcess]); err != nil {
-		return 0, err
-	}
 	d, err := s.since(ctx, before)
 	if err != nil {
 		return 0, err
 	}
 	phase := fmt.Sprintf("0 to %d", n)
 	f := figure{Name: phase + " nodes Ready", Unit: "s", Value: took}
-	if floor := s.b.rep.best[n]; floor > 0 {
-		f.Floor, f.Ratio, f.Target, f.OfRatio = floor, took/floor, 2, true
+	floor := s.b.rep.best[n]
+	f.beside(floor.seconds)
+	if f.Floor > 0 {
+		f.Target, f.OfRatio = 2, true
 	}
 	s.b.rep.add(f, figure{Name: phase + " rate", Unit: "nodes/s", Value: float64(n) / took, More: true},
 		figure{Name: phase + " until the pool says so", Unit: "s", Value: settled})
-	s.costs(d, phase, n, 6)
-	s.b.rep.Steps[phase] = progressOf(stepTimes(d.requests, began))
+	s.costs(d, phase, n, 6, floor.cpu)
+	times := stepTimes(d.requests, began)
+	times[stepReady] = s.nodes.readyTimes(began)
+	s.b.rep.Steps[phase] = progressOf(times)
 	s.cloud(d, phase, n)
-	return took, s.memoryAt(phase)
+	return took, errors.Join(s.memoryAt(phase), profiled())
 }
 
 // down scales in and measures until the last instance is released and its Node
@@ -112,25 +111,25 @@ func (s *subject) down(ctx context.Context, n int, up float64) error {
 	phase := fmt.Sprintf("%d to 0", n)
 	s.b.rep.add(figure{Name: phase + " nodes gone", Unit: "s", Value: took, Target: up},
 		figure{Name: phase + " until no record is left", Unit: "s", Value: records})
-	s.costs(d, phase, there, 8)
+	s.costs(d, phase, there, 8, 0)
 	calls := d.metrics.by("poolkeeper_cloud_calls_total", "operation")
 	s.b.rep.CloudCalls[phase] = calls
 	s.b.rep.add(figure{Name: phase + " DeleteInstances per 100", Unit: "calls", Value: calls["DeleteInstances"] * 100 / float64(there), Target: 5})
 	return nil
 }
 
-// costs adds requests and CPU per node.
-func (s *subject) costs(d between, phase string, n int, most float64) {
+// costs adds requests and CPU per node; floor is the control plane's CPU under
+// the bare client, 0 where there is none.
+func (s *subject) costs(d between, phase string, n int, most, floor float64) {
 	_, _, by := controllerCalls(d.requests)
 	s.b.rep.Requests[phase] = by
 	per := func(v float64) float64 { return v / float64(n) }
 	asked := d.metrics.total("rest_client_requests_total")
 	evictions := by["create pods/eviction"].Count
 	s.b.rep.add(figure{Name: phase + " controller requests per node", Unit: "requests", Value: per(asked - float64(evictions)), Target: most})
-	cpu := figure{Name: phase + " controller CPU per node", Unit: "ms", Value: per(d.cpu[controllerProcess])}
-	cpu.Target = 5
-	s.b.rep.add(cpu,
-		figure{Name: phase + " control plane CPU per node", Unit: "ms", Value: per(d.cpu[planeProcess])},
+	plane := figure{Name: phase + " control plane CPU per node", Unit: "ms", Value: per(d.cpu[planeProcess])}
+	plane.beside(floor)
+	s.b.rep.add(figure{Name: phase + " controller CPU per node", Unit: "ms", Value: per(d.cpu[controllerProcess]), Target: 5}, plane,
 		figure{Name: phase + " local cloud CPU per node", Unit: "ms", Value: per(d.cpu[cloudProcess])})
 }
 

@@ -131,4 +131,4 @@ func decode(b []byte, o interface{ Unmarshal([]byte) error }) error {
 }
 
 // machineTime bounds one join of a bare machine.
-const machineTime = 5 * time.Minute
+const machineTime = time.Minute
