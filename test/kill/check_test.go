@@ -141,10 +141,37 @@ func (w *world) notEnded() string {
 			return fmt.Sprintf("task %s (%s) is %s", t.Name, t.Spec.Title, t.Status.State)
 		}
 	}
-	if len(w.secrets.Items) > 0 {
-		return "the request Secret " + w.secrets.Items[0].Name + " is left"
+	named := w.named()
+	for _, s := range w.secrets.Items {
+		if named[s.Name] {
+			return "the Secret " + s.Name + " of a finished activity is left"
+		}
 	}
 	return ""
+}
+
+// named are the Secrets that an activity names.
+func (w *world) named() map[string]bool {
+	out := map[string]bool{}
+	for _, a := range w.activities.Items {
+		if a.Spec.Requests != nil {
+			out[a.Spec.Requests.Secret] = true
+		}
+	}
+	return out
+}
+
+// orphans are Secrets with requests that no activity names, which a kill right
+// after their creation leaves. They go after a while (rule 9).
+func (w *world) orphans() []string {
+	var out []string
+	named := w.named()
+	for _, s := range w.secrets.Items {
+		if !named[s.Name] {
+			out = append(out, s.Name)
+		}
+	}
+	return out
 }
 
 func (w *world) notSaid(n int) string {

@@ -53,7 +53,24 @@ func TestEachStep(t *testing.T) {
 			r.recover(t, size)
 		}
 	}
+	r.checkOrphans(t)
 	r.checkProcesses(t)
+}
+
+// checkOrphans waits until the Secrets that no activity names are collected: an
+// hour, divided by the factor, after they were first seen.
+func (r *region) checkOrphans(t *testing.T) {
+	t.Helper()
+	left := until(t.Context(), time.Hour/20+patience, func(ctx context.Context) string {
+		w, err := r.look(ctx)
+		if err != nil {
+			return err.Error()
+		}
+		return strings.Join(w.orphans(), ", ")
+	})
+	if left != "" {
+		t.Errorf("Secrets that no activity names are left: %s", left)
+	}
 }
 
 // shoot scales the pool, kills a process at the step, and checks what comes of

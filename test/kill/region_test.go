@@ -28,8 +28,10 @@ import (
 )
 
 const (
-	// factor divides every wait of the three processes.
-	factor = "10"
+	// factor divides every wait of the three processes, but the join deadline,
+	// which covers restarts of a control plane.
+	factor       = "20"
+	joinDeadline = 300 // seconds
 	// patience is how long the pool may take to be as wished, kills included.
 	patience = 90 * time.Second
 	regionID = "cn-local"
@@ -238,7 +240,7 @@ func (r *region) kubeconfig(t *testing.T, server string, ca []byte) string {
 func (r *region) createPool(t *testing.T) {
 	t.Helper()
 	pool := &api.NodePool{ObjectMeta: metav1.ObjectMeta{Name: poolName}, Spec: api.NodePoolSpec{
-		MaxNodes:       200,
+		MaxNodes: 200, JoinDeadlineSeconds: ptr.To(int32(joinDeadline)),
 		ScalingPolicy:  api.ScalingPolicy{Type: api.PolicyDistributionBalancing},
 		LaunchSettings: api.LaunchSettings{VSwitches: []string{"vsw-a", "vsw-b", "vsw-c"}, InstanceTypes: []string{"ecs.g7.xlarge"}, ImageID: "aliyun_3_x64_20G_local.vhd", SecurityGroups: []string{"sg-local"}},
 	}}

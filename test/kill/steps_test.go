@@ -26,8 +26,17 @@ const (
 
 func (v victim) String() string { return []string{"controller", "local cloud", "control plane"}[v] }
 
-// step is one call of the protocol at which a process is killed, before the
-// call has passed, after it has, or both, one after the other.
+// sides of a call at which a process is killed.
+type sides int
+
+const (
+	before sides = 1 << iota
+	after
+	both = before | after
+)
+
+// step is one call of the protocol at which processes are killed, one after the
+// other, before the call has passed and after it has.
 type step struct {
 	// rule is the rule of the protocol of an activity that the call carries
 	// out; empty for what stands beside the protocol.
@@ -38,74 +47,60 @@ type step struct {
 	match func(*call) bool
 	// nth call that matches, from 1. 0: the first.
 	nth int
-	// victims are killed one after the other; none: the controller.
-	victims []victim
-	// when is before, after or both.
-	when when
+	// controller, cloud and plane are where these are killed. Without any of
+	// them the controller is killed on both sides.
+	controller, cloud, plane sides
 	// setup prepares the region; may be nil.
 	setup func(*region) error
 }
 
-type when int
-
-const (
-	both when = iota
-	before
-	after
-)
-
-var (
-	cloudToo = []victim{theController, theCloud}
-	planeToo = []victim{theController, thePlane}
-	all      = []victim{theController, theCloud, thePlane}
-)
-
-// steps are all of them.
+// steps are all of them. What may leave a Secret that no activity names stands
+// first, so that it is collected while the others run.
 var steps = []step{
-	{rule: "", name: "task of a changed number is created", way: out, match: create("clustertasks"), victims: planeToo},
+	{rule: "2", name: "Secret with the requests is created", way: out, match: create("secrets"), controller: both, plane: after},
+	{rule: "2", name: "activity is created, to create", way: out, match: create("scalingactivities"), controller: both, plane: before},
+	{name: "task of a changed number is created", way: out, match: create("clustertasks"), controller: both, plane: after},
 	{rule: "2", name: "group takes the number over", way: out, match: write("scalinggroups", "")},
-	{rule: "2", name: "join credential is minted", way: out, match: create("serviceaccounts"), when: after},
-	{rule: "2", name: "Secret with the requests is created", way: out, match: create("secrets"), victims: planeToo},
-	{rule: "2", name: "activity is created, to create", way: out, match: create("scalingactivities"), victims: planeToo},
-	{rule: "5", name: "piece is announced", way: out, match: announce, victims: planeToo},
-	{rule: "4", name: "RunInstances", way: out, match: action("RunInstances"), victims: all},
-	{rule: "4", name: "RunInstances of the second piece", way: out, match: action("RunInstances"), nth: 2, victims: cloudToo, when: after},
-	{rule: "4", name: "RunInstances of the last piece", way: out, match: action("RunInstances"), nth: 3, when: after},
+	{rule: "2", name: "join credential is minted", way: out, match: create("serviceaccounts"), controller: after},
+	{rule: "5", name: "piece is announced", way: out, match: announce, controller: both, plane: after},
+	{rule: "4", name: "RunInstances", way: out, match: action("RunInstances"), controller: both, cloud: both},
+	{rule: "4", name: "RunInstances of the second piece", way: out, match: action("RunInstances"), nth: 2, controller: after, cloud: after},
+	{rule: "4", name: "RunInstances of the last piece", way: out, match: action("RunInstances"), nth: 3, controller: after},
 	{rule: "6", name: "first of 6 Instances is created", way: out, match: create("instances")},
-	{rule: "6", name: "third of 6 Instances is created", way: out, match: create("instances"), nth: 3, victims: all, when: after},
+	{rule: "6", name: "third of 6 Instances is created", way: out, match: create("instances"), nth: 3, controller: after, cloud: before, plane: after},
 	{rule: "6", name: "last of 6 Instances is created", way: out, match: create("instances"), nth: 6},
-	{rule: "6", name: "piece is resolved", way: out, match: resolve, victims: planeToo},
+	{rule: "6", name: "piece is resolved", way: out, match: resolve, controller: both, plane: before},
 	{rule: "9", name: "activity that created is done", way: out, match: done},
 	{rule: "9", name: "Secret with the requests is deleted", way: out, match: remove("secrets")},
 	{rule: "9", name: "deleted Secret is noted", way: out, match: noteSecret},
-	{rule: "3", name: "new instances are looked at by their ids", way: out, match: byID, victims: cloudToo, when: before},
+	{rule: "3", name: "new instances are looked at by their ids", way: out, match: byID, controller: before, cloud: before},
 	{rule: "3", name: "instance has been seen and runs", way: out, match: running},
 	{name: "joinKey is written", way: out, match: joinKey},
-	{name: "join request is approved", way: out, match: approve, victims: all},
+	{name: "join request is approved", way: out, match: approve, controller: both, cloud: after, plane: after},
 	{name: "instance is in service", way: out, match: inService, nth: 2},
 
-	{rule: "2", name: "activity is created, to release", way: in, match: create("scalingactivities"), victims: planeToo},
-	{rule: "10", name: "first instance is marked", way: in, match: mark, victims: planeToo},
+	{rule: "2", name: "activity is created, to release", way: in, match: create("scalingactivities"), controller: both, plane: after},
+	{rule: "10", name: "first instance is marked", way: in, match: mark, controller: both, plane: before},
 	{rule: "10", name: "last of 6 instances is marked", way: in, match: mark, nth: 6},
 	{rule: "9", name: "marks are noted", way: in, match: marked},
 	{rule: "9", name: "activity that released is done", way: in, match: done},
 	{rule: "11", name: "node is cordoned", way: in, match: cordon},
 	{rule: "11", name: "pods of the node are listed", way: in, match: pods},
 	{rule: "11", name: "pod is evicted", way: in, match: evict, setup: (*region).runPods},
-	{rule: "11", name: "instances to release are looked at by their ids", way: in, match: byID, victims: cloudToo},
-	{rule: "11", name: "first releaseSentTime is written", way: in, match: releaseSent, victims: planeToo},
+	{rule: "11", name: "instances to release are looked at by their ids", way: in, match: byID, controller: both, cloud: before},
+	{rule: "11", name: "first releaseSentTime is written", way: in, match: releaseSent, controller: both, plane: after},
 	{rule: "11", name: "last of 6 releaseSentTimes is written", way: in, match: releaseSent, nth: 6},
-	{rule: "12", name: "DeleteInstances", way: in, match: action("DeleteInstances"), victims: all},
-	{rule: "12", name: "Node is deleted", way: in, match: remove("nodes"), victims: planeToo},
-	{rule: "12", name: "Instance is deleted", way: in, match: remove("instances"), victims: planeToo},
-	{rule: "12", name: "finalizer of an Instance is removed", way: in, match: finalizer, victims: planeToo},
-	{rule: "12", name: "finalizer of the last of 6 Instances is removed", way: in, match: finalizer, nth: 6, when: before},
+	{rule: "12", name: "DeleteInstances", way: in, match: action("DeleteInstances"), controller: both, cloud: both, plane: after},
+	{rule: "12", name: "Node is deleted", way: in, match: remove("nodes"), controller: both, plane: before},
+	{rule: "12", name: "Instance is deleted", way: in, match: remove("instances"), controller: both, plane: after},
+	{rule: "12", name: "finalizer of an Instance is removed", way: in, match: finalizer},
+	{rule: "12", name: "finalizer of the last of 6 Instances is removed", way: in, match: finalizer, nth: 6, controller: before},
 
 	{rule: "3", name: "status of the group is written", way: either, match: write("scalinggroups", "status")},
 	{name: "status of the pool is written", way: either, match: write("nodepools", "status")},
 	{name: "task ends", way: either, match: taskEnds},
-	{rule: "15", name: "sweep", way: either, match: sweep(false), victims: cloudToo},
-	{rule: "15", name: "second page of a sweep", way: either, match: sweep(true), victims: cloudToo, setup: (*region).fillVPC},
+	{rule: "15", name: "sweep", way: either, match: sweep(false), controller: both, cloud: before},
+	{rule: "15", name: "second page of a sweep", way: either, match: sweep(true), controller: both, cloud: after, setup: (*region).fillVPC},
 }
 
 func create(kind string) func(*call) bool {
@@ -200,16 +195,16 @@ func (s shot) String() string {
 func shots() []shot {
 	queues := map[way][]shot{}
 	for _, s := range steps {
-		victims := s.victims
-		if victims == nil {
-			victims = []victim{theController}
+		if s.controller|s.cloud|s.plane == 0 {
+			s.controller = both
 		}
-		for _, v := range victims {
-			if s.when != after {
-				queues[s.way] = append(queues[s.way], shot{s, v, false})
-			}
-			if s.when != before {
-				queues[s.way] = append(queues[s.way], shot{s, v, true})
+		// A controller that loses the API server often waits longer each time
+		// until it asks again; its own death begins anew. So they take turns.
+		for _, side := range []sides{before, after} {
+			for v, at := range []sides{theController: s.controller, thePlane: s.plane, theCloud: s.cloud} {
+				if at&side != 0 {
+					queues[s.way] = append(queues[s.way], shot{s, victim(v), side == after})
+				}
 			}
 		}
 	}
