@@ -93,6 +93,9 @@ func (s *story) wrong(now sight) []string {
 		wrong = append(wrong, wrongPool(now, p)...)
 	}
 	for _, task := range now.tasks {
+		if !slices.ContainsFunc(now.pools, func(p v1alpha1.NodePool) bool { return string(p.UID) == task.Spec.PoolUID }) {
+			continue // of a transcript before
+		}
 		if task.Status.State == v1alpha1.TaskRunning && task.Status.Progress == "" {
 			wrong = append(wrong, fmt.Sprintf("task %s runs and says nothing", task.Name))
 		}
@@ -152,8 +155,9 @@ func wrongNodes(now sight) []string {
 			wrong = append(wrong, fmt.Sprintf("node %s is called ready and is not", i.Name))
 		}
 	}
-	for name, n := range now.nodes {
-		if n.Labels["poolkeeper.io/pool"] != "" && !known[name] {
+	for name := range now.nodes {
+		// The Node of a machine that was taken out is its own affair.
+		if c, there := now.cloud[name]; !known[name] && (!there || c.Tags[poolTag] != "") {
 			wrong = append(wrong, fmt.Sprintf("node %s is there and no instance is recorded for it", name))
 		}
 	}

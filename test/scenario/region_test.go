@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -142,8 +143,13 @@ func (w *world) connect(t *testing.T) {
 // shell runs one line as a person's shell does. What goes to stderr is marked
 // with "! "; it comes after what goes to stdout.
 func (w *world) shell(ctx context.Context, line string) (string, error) {
+	ctx, stop := context.WithTimeout(ctx, time.Minute)
+	defer stop()
 	c := exec.CommandContext(ctx, "bash", "-o", "pipefail", "-c", line)
 	c.Env, c.Dir = w.env, w.dir
+	c.WaitDelay = time.Second
+	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	c.Cancel = func() error { return syscall.Kill(-c.Process.Pid, syscall.SIGKILL) }
 	var out, errs strings.Builder
 	c.Stdout, c.Stderr = &out, &errs
 	err := c.Run()

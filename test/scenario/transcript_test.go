@@ -41,6 +41,7 @@ type story struct {
 	*world
 	*names
 	kept map[string]string // what is kept, and by what
+	ours map[string]bool   // what had a record when the pools were deleted
 }
 
 // block carries out one block of a transcript.
@@ -81,7 +82,7 @@ func (s *story) run(t *testing.T, d *datadriven.TestData) string {
 		s.look(t)
 		real, err := s.typed(line)
 		if err != nil {
-			t.Fatalf("%s: %v", d.Pos, err)
+			t.Fatalf("%s: %v, after:\n%s", d.Pos, err, text)
 		}
 		out, err := s.shell(t.Context(), real)
 		s.let(line)
@@ -109,7 +110,7 @@ func commands(input string) []string {
 	for line := range strings.Lines(input) {
 		switch {
 		case end != "" || (len(all) > 0 && strings.HasSuffix(all[len(all)-1], "\\\n")):
-			all[len(all)-1] += line
+			all[len(all)-1] += strings.TrimSuffix(line, "\n") + "\n"
 			if strings.TrimSpace(line) == end {
 				end = ""
 			}
@@ -135,20 +136,13 @@ func (s *story) wait(t *testing.T, d *datadriven.TestData) string {
 			t.Fatalf("%s: %v", d.Pos, err)
 		}
 	}
-	s.look(t)
-	var all []condition
-	for line := range strings.Lines(d.Input) {
-		real, err := s.typed(strings.TrimSpace(line))
-		if err != nil {
+	lines := slices.Collect(strings.Lines(d.Input))
+	for _, line := range lines {
+		if _, err := parseCondition(strings.TrimSpace(line)); err != nil {
 			t.Fatalf("%s: %v", d.Pos, err)
 		}
-		c, err := parseCondition(real)
-		if err != nil {
-			t.Fatalf("%s: %v", d.Pos, err)
-		}
-		all = append(all, c)
 	}
-	if err := s.await(t.Context(), all, limit); err != nil {
+	if err := s.await(t.Context(), lines, limit); err != nil {
 		t.Errorf("%s: %s", d.Pos, s.seen(err.Error(), s.dir))
 		s.tell(t)
 		t.FailNow()
@@ -162,7 +156,8 @@ func (s *story) tell(t *testing.T) {
 	t.Helper()
 	for _, line := range []string{
 		`for p in $(kubectl get nodepools -o name); do poolkeeper why ${p#*/}; kubectl get $p -o jsonpath='{.status.word}{"\n"}{range .status.conditions[*]}{.type}={.status} {.message}{"\n"}{end}'; done`,
-		"kubectl get instances,scalingactivities,clustertasks -o wide",
+		"kubectl get instances -o wide", "kubectl get scalingactivities",
+		"kubectl get clustertasks --sort-by=.metadata.creationTimestamp --no-headers | tail -n 5",
 		"kubectl get nodes", "poolkeeper local instance list", "poolkeeper local fault list",
 	} {
 		out, _ := s.shell(t.Context(), line)

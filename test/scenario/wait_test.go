@@ -162,28 +162,18 @@ func element(value any, index string) any {
 }
 
 // await waits until all lines hold at once; the error says what was seen last.
-func (w *world) await(ctx context.Context, lines []condition, limit time.Duration) error {
+func (s *story) await(ctx context.Context, lines []string, limit time.Duration) error {
 	ctx, stop := context.WithTimeout(ctx, limit)
 	defer stop()
 	again := time.NewTicker(40 * time.Millisecond)
 	defer again.Stop()
-	last := ""
-	for {
-		all := true
-		for _, c := range lines {
-			is, seen, err := c.holds(ctx, w.kube)
-			if err != nil && ctx.Err() == nil {
-				seen = err.Error()
-			}
-			if all = all && is && err == nil; !all {
-				if ctx.Err() == nil {
-					last = fmt.Sprintf("%s %s %v %s: wanted %s %q, seen %q", c.kind, c.name, c.where, c.path, c.op, c.want, seen)
-				}
-				break
-			}
-		}
-		if all {
+	for last := ""; ; {
+		missing := s.missing(ctx, lines)
+		if missing == "" {
 			return nil
+		}
+		if ctx.Err() == nil {
+			last = missing
 		}
 		select {
 		case <-ctx.Done():
@@ -191,4 +181,27 @@ func (w *world) await(ctx context.Context, lines []condition, limit time.Duratio
 		case <-again.C:
 		}
 	}
+}
+
+// missing says which of the lines does not hold now; empty when all do.
+func (s *story) missing(ctx context.Context, lines []string) string {
+	if _, err := s.learn(ctx, s.world); err != nil {
+		return err.Error()
+	}
+	for _, line := range lines {
+		real, err := s.typed(strings.TrimSpace(line))
+		if err != nil {
+			return err.Error()
+		}
+		c, err := parseCondition(real)
+		if err != nil {
+			return err.Error()
+		}
+		if is, seen, err := c.holds(ctx, s.kube); err != nil {
+			return err.Error()
+		} else if !is {
+			return fmt.Sprintf("%s: seen %q", real, seen)
+		}
+	}
+	return ""
 }
