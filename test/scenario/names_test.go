@@ -1,0 +1,137 @@
+package scenario
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
+)
+
+// names are the short names of one transcript: i-1 for the first instance,
+// t-1 for the first task that has a name of chance. They stand for the real
+// ones in what is typed, and the real ones become them in what is seen.
+type names struct {
+	real, short map[string]string
+	count       map[string]int
+	uids        map[string]string // first six of a pool's UID, by pool
+	plan        string
+}
+
+func newNames() *names {
+	return &names{real: map[string]string{}, short: map[string]string{}, count: map[string]int{}, uids: map[string]string{}}
+}
+
+// give returns the short name of something.
+func (n *names) give(prefix, name string) string {
+	if s, ok := n.short[name]; ok {
+		return s
+	}
+	n.count[prefix]++
+	s := fmt.Sprintf("%s-%d", prefix, n.count[prefix])
+	n.short[name], n.real[s] = s, name
+	return s
+}
+
+// learn names instances that were not seen before: by pool, activity, piece,
+// place and ID, so that the same story gives the same names.
+func (n *names) learn(ctx context.Context, w *world) ([]v1alpha1.Instance, error) {
+	var list v1alpha1.InstanceList
+	if err := w.kube.List(ctx, &list); err != nil {
+		return nil, err
+	}
+	slices.SortFunc(list.Items, func(a, b v1alpha1.Instance) int {
+		return cmp.Or(cmp.Compare(a.Spec.Pool, b.Spec.Pool), cmp.Compare(activityNumber(a), activityNumber(b)), cmp.Compare(a.Spec.Piece, b.Spec.Piece),
+			cmp.Compare(a.Spec.Placement.Zone, b.Spec.Placement.Zone), cmp.Compare(a.Spec.Placement.InstanceType, b.Spec.Placement.InstanceType),
+			cmp.Compare(a.Name, b.Name))
+	})
+	for _, i := range list.Items {
+		n.give("i", i.Name)
+	}
+	var pools v1alpha1.NodePoolList
+	if err := w.kube.List(ctx, &pools); err != nil {
+		return nil, err
+	}
+	for _, p := range pools.Items {
+		n.uids[p.Name] = string(p.UID)[:6]
+	}
+	return list.Items, nil
+}
+
+func activityNumber(i v1alpha1.Instance) int {
+	_, number, _ := strings.Cut(strings.TrimPrefix(i.Spec.Activity, i.Spec.Group), "-a")
+	k, _ := strconv.Atoi(number)
+	return k
+}
+
+var (
+	shortName  = regexp.MustCompile(`\b[it]-\d{1,3}\b`)
+	scaleShort = regexp.MustCompile(`\b([a-z][a-z0-9-]*)-UID-g(\d+)\b`)
+	planShort  = regexp.MustCompile(`\bPLAN\b`)
+)
+
+// typed puts the real names into what a transcript types.
+func (n *names) typed(line string) (string, error) {
+	var missing []string
+	line = shortName.ReplaceAllStringFunc(line, func(s string) string {
+		if real, ok := n.real[s]; ok {
+			return real
+		}
+		missing = append(missing, s)
+		return s
+	})
+	line = scaleShort.ReplaceAllStringFunc(line, func(s string) string {
+		m := scaleShort.FindStringSubmatch(s)
+		if uid, ok := n.uids[m[1]]; ok {
+			return m[1] + "-" + uid + "-g" + m[2]
+		}
+		missing = append(missing, s)
+		return s
+	})
+	if len(missing) > 0 {
+		return "", fmt.Errorf("nothing seen so far is %s", strings.Join(missing, ", "))
+	}
+	return planShort.ReplaceAllString(line, n.plan), nil
+}
+
+var (
+	instanceID = regexp.MustCompile(`\bi-[a-z0-9]{20}\b`)
+	scaleTask  = regexp.MustCompile(`\b([a-z][a-z0-9-]*)-([0-9a-f]{6})-g(\d+)\b`)
+	askedTask  = regexp.MustCompile(`\b[a-z][a-z0-9-]*-(?:remove|attach|rejoin|forget|adopt|disown|resume|rebalance|thaw|convert|renew|delete)-[a-z0-9]{5}\b`)
+	planHash   = regexp.MustCompile(`(\bplan )([0-9a-f]{6,})\b`)
+	replaced   = []struct {
+		what *regexp.Regexp
+		with string
+	}{
+		{regexp.MustCompile(`\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?`), "TIME"},
+		{regexp.MustCompile(`\b[0-9A-F]{8}-[0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{12}\b`), "REQUEST"},
+		{regexp.MustCompile(`\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b`), "UID"},
+		{regexp.MustCompile(`\b\d\d:\d\d:\d\d(\.\d+)?\b`), "TIME"},
+		{regexp.MustCompile(`\b127\.0\.0\.1:178\d\d\b`), "127.0.0.1:PORT"},
+		{regexp.MustCompile(`\b10\.0\.\d+\.\d+\b([^/]|$)`), "ADDRESS$1"},
+		{regexp.MustCompile(`\b(\d+(\.\d+)? ?(ms|s|m|h|d))(\d+(\.\d+)?(ms|s|m|h))*\b`), "D"},
+		{regexp.MustCompile(`(\S)  +`), "$1  "},
+		{regexp.MustCompile(`(?m)[ \t]+$`), ""},
+	}
+)
+
+// seen makes what a command wrote the same in every run.
+func (n *names) seen(text, dir string) string {
+	text = strings.ReplaceAll(text, dir, "DIR")
+	text = instanceID.ReplaceAllStringFunc(text, func(s string) string { return n.give("i", s) })
+	text = scaleTask.ReplaceAllString(text, "$1-UID-g$3")
+	text = askedTask.ReplaceAllStringFunc(text, func(s string) string { return n.give("t", s) })
+	if m := planHash.FindStringSubmatch(text); m != nil {
+		n.plan = m[2]
+		text = planHash.ReplaceAllString(text, "${1}PLAN")
+		text = strings.ReplaceAll(text, "--plan "+m[2], "--plan PLAN")
+	}
+	for _, r := range replaced {
+		text = r.what.ReplaceAllString(text, r.with)
+	}
+	return text
+}
