@@ -176,6 +176,8 @@ func prepare(ctx context.Context, s Settings) (*wiring, error) {
 	}
 	metrics.Register(runtimemetrics.Registry)
 	w.sweeper = sweep.New(sweep.Options{Cloud: s.Cloud, ClusterID: w.clusterID, Waits: w.waits, Now: time.Now,
+		// Whose account it is must be known first, also after a restart: joins wait for it.
+		Allowed: func(ctx context.Context) error { _, err := w.account(ctx); return err },
 		Report: func(took time.Duration, err error) {
 			metrics.SweepSeconds.Observe(took.Seconds())
 			if err != nil {
