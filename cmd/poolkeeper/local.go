@@ -40,7 +40,7 @@ func localCommand() *cobra.Command {
 		return d
 	}
 	local := cli.Noun("local", "Start, look at and end a local region",
-		localUp(dir), localDown(dir), localReset(dir), localStatus(dir), localEnv(dir), newLocalCloudCommand())
+		localUp(dir), localDown(dir), localReset(dir), localStatus(dir), localEnv(dir), localAPIServer(dir), newLocalCloudCommand())
 	local.AddCommand(control.Commands(dir)...)
 	local.Long = localHelp
 	local.Example = "  poolkeeper local up\n  eval \"$(poolkeeper local env)\"\n  poolkeeper local down"

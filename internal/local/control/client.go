@@ -80,6 +80,9 @@ func (c *client) refused(status int, body []byte) error {
 	if strings.Contains(said.Error, "none of this id") {
 		e.Code, e.Next = cli.ExitNotFound, []string{"`poolkeeper local instance list`", "`poolkeeper local fault list`"}
 	}
+	if status == http.StatusInternalServerError {
+		e.Code, e.Next = cli.ExitUnreachable, []string{"`poolkeeper local status`, and cloud.log in logs/ of " + c.dir}
+	}
 	if status == http.StatusUnauthorized {
 		e.Code, e.Next = cli.ExitUnreachable, []string{"another local region listens there: `poolkeeper local status`"}
 	}

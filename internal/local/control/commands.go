@@ -25,10 +25,10 @@ func Commands(dirFlag func() string) []*cobra.Command {
 		cli.Noun("stock", "Set what zones have left of instance types and disk categories", c.stockSet()),
 		cli.Noun("quota", "Set quotas of the account", c.quotaSet()),
 		cli.Noun("balance", "Set the account's money", c.balanceSet()),
-		c.onOff("type", "Authorize the account for an instance type, or take that back", "TYPE", "ecs.r8a.4xlarge", "type"),
+		c.onOff("type", "Authorize the account for an instance type, or take that back", "TYPE", "ecs.r8a.4xlarge", "type", c.types()),
 		cli.Noun("kms", "Switch keys, or the key management service", c.kms("on", true), c.kms("off", false)),
-		c.onOff("role", "Grant or revoke a RAM role", "ROLE", "AliyunOOSLifecycleHook4CSRole", "role"),
-		c.onOff("permission", "Grant or revoke the access key's permission for an action", "ACTION", "RunInstances", "permission"),
+		c.onOff("role", "Grant or revoke a RAM role", "ROLE", "AliyunOOSLifecycleHook4CSRole", "role", roles),
+		c.onOff("permission", "Grant or revoke the access key's permission for an action", "ACTION", "RunInstances", "permission", actions),
 		cli.Noun("security-group", "Allow or refuse outbound traffic", c.rule("allow", true), c.rule("deny", false)),
 		cli.Noun("vswitch", "Set the free addresses of vSwitches", c.vSwitchSet()),
 		c.instances(),
@@ -96,11 +96,11 @@ func (c *commands) stockSet() *cobra.Command {
 		})
 	cmd.Flags().BoolVar(&change.Closed, "closed", false, "it will not be replenished")
 	cmd.Flags().BoolVar(&change.Spot, "spot", false, "the stock for spot instances")
-	return cmd
+	return complete(cmd, false, either(fixed("all"), c.zones()), either(c.types(), c.diskCategories()), fixed("plenty", "not-offered", "0"))
 }
 
 func (c *commands) quotaSet() *cobra.Command {
-	return c.verb("set TYPE|ZONE|instances|disks|disk-gib COUNT|none", "Set a quota: instances of a type, vCPUs of a zone, or of the account",
+	cmd := c.verb("set TYPE|ZONE|instances|disks|disk-gib COUNT|none", "Set a quota: instances of a type, vCPUs of a zone, or of the account",
 		"quota set ecs.g7.xlarge 10\n  poolkeeper local quota set cn-local-a 64", "quota", cobra.ExactArgs(2),
 		func(args []string) (any, error) {
 			n, err := count(args[1], "none")
@@ -115,6 +115,7 @@ func (c *commands) quotaSet() *cobra.Command {
 			}
 			return change, err
 		})
+	return complete(cmd, false, either(fixed("instances", "disks", "disk-gib"), c.zones(), c.types()), fixed("none"))
 }
 
 func (c *commands) balanceSet() *cobra.Command {
@@ -137,16 +138,17 @@ func (c *commands) balanceSet() *cobra.Command {
 }
 
 // onOff is a noun that is granted and revoked.
-func (c *commands) onOff(noun, short, arg, example, path string) *cobra.Command {
+func (c *commands) onOff(noun, short, arg, example, path string, names words) *cobra.Command {
 	one := func(verb string, on bool) *cobra.Command {
-		return c.verb(verb+" "+arg, strings.ToUpper(verb[:1])+verb[1:]+" it", noun+" "+verb+" "+example, path, cobra.ExactArgs(1),
+		cmd := c.verb(verb+" "+arg, strings.ToUpper(verb[:1])+verb[1:]+" it", noun+" "+verb+" "+example, path, cobra.ExactArgs(1),
 			func(args []string) (any, error) { return region.Switch{Name: args[0], On: on}, nil })
+		return complete(cmd, false, names)
 	}
 	return cli.Noun(noun, short, one("grant", true), one("revoke", false))
 }
 
 func (c *commands) kms(verb string, on bool) *cobra.Command {
-	return c.verb(verb+" [KEY]", "Switch a key "+verb+"; without one, the service", "kms "+verb+" key-local", "kms", cobra.MaximumNArgs(1),
+	cmd := c.verb(verb+" [KEY]", "Switch a key "+verb+"; without one, the service", "kms "+verb+" key-local", "kms", cobra.MaximumNArgs(1),
 		func(args []string) (any, error) {
 			s := region.Switch{On: on}
 			if len(args) == 1 {
@@ -154,6 +156,7 @@ func (c *commands) kms(verb string, on bool) *cobra.Command {
 			}
 			return s, nil
 		})
+	return complete(cmd, false, c.keys())
 }
 
 func (c *commands) rule(verb string, allow bool) *cobra.Command {
@@ -162,7 +165,7 @@ func (c *commands) rule(verb string, allow bool) *cobra.Command {
 		"security-group", cobra.ExactArgs(1), func(args []string) (any, error) { change.Group = args[0]; return change, nil })
 	cmd.Flags().StringVar(&change.To, "to", "0.0.0.0/0", "`address` or block of addresses")
 	cmd.Flags().IntVar(&change.Port, "port", 0, "`port`; every port without it")
-	return cmd
+	return complete(cmd, false, c.securityGroups())
 }
 
 func (c *commands) vSwitchSet() *cobra.Command {
@@ -171,5 +174,5 @@ func (c *commands) vSwitchSet() *cobra.Command {
 		func(args []string) (any, error) { return region.VSwitchChange{ID: args[0], Free: free}, nil })
 	cmd.Flags().IntVar(&free, "free", 0, "`addresses` that are free")
 	_ = cmd.MarkFlagRequired("free")
-	return cmd
+	return complete(cmd, false, c.vSwitches())
 }

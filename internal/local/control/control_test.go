@@ -62,6 +62,7 @@ func localRegion(t *testing.T) (dir string, stop func()) {
 func local(t *testing.T, dir string, args ...string) (string, error) {
 	t.Helper()
 	root := &cobra.Command{Use: "local", SilenceErrors: true, SilenceUsage: true}
+	root.PersistentFlags().StringP("output", "o", "table", "as the whole program has it")
 	root.AddCommand(Commands(func() string { return dir })...)
 	var out bytes.Buffer
 	root.SetOut(&out)

@@ -19,17 +19,17 @@ func (c *commands) faults() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.send(cmd, http.MethodDelete, "faults/"+url.PathEscape(args[0]), nil)
 		}}
-	list := &cobra.Command{Use: "list", Short: "List the faults that wait", Args: cobra.NoArgs, Example: "  poolkeeper local fault list",
+	look := &cobra.Command{Use: "list", Short: "List the faults that wait", Args: cobra.NoArgs, Example: "  poolkeeper local fault list",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var all []region.Fault
 			if err := c.get(cmd, "faults", &all); err != nil {
 				return err
 			}
-			return table(cmd.OutOrStdout(), "ID\tHAPPENED\tFAULT", len(all), func(w io.Writer, k int) {
-				fmt.Fprintf(w, "%s\t%d\t%s\n", all[k].ID, all[k].Happened, all[k].Words())
+			return list(cmd, all, func(f region.Fault) string { return f.ID }, "ID\tHAPPENED\tFAULT", func(w io.Writer, f region.Fault) {
+				fmt.Fprintf(w, "%s\t%d\t%s\n", f.ID, f.Happened, f.Words())
 			})
 		}}
-	return cli.Noun("fault", "Make calls of the cloud or new machines go wrong", c.faultAdd(), list, remove)
+	return cli.Noun("fault", "Make calls of the cloud or new machines go wrong", c.faultAdd(), look, complete(remove, false, c.faultIDs))
 }
 
 func (c *commands) faultAdd() *cobra.Command {
@@ -61,5 +61,9 @@ func (c *commands) faultAdd() *cobra.Command {
 	s.StringVar(&f.Zone, "zone", "", "only in this `zone`")
 	s.IntVar(&f.Times, "times", 0, "how `often`, calls or machines (default: always)")
 	s.Float64Var(&f.Probability, "probability", 0, "how likely each time, above 0 to 1 (default: 1)")
-	return cmd
+	for flag, w := range map[string]words{"type": c.types(), "zone": c.zones(), "machine": fixed("vanish", "never-start", "stop-at-step", "mig"),
+		"step": fixed("network", "reach-apiserver", "mig-reset", "runtime", "kubelet", "config", "pre-user-data", "join", "ready", "post-user-data")} {
+		completeFlag(cmd, flag, w)
+	}
+	return complete(cmd, false, actions)
 }

@@ -22,13 +22,14 @@ func (c *commands) instances() *cobra.Command {
 		c.instanceList(), c.instanceMake(), c.instanceExec(), c.instanceLog())
 	for verb, short := range map[string]string{
 		"start": "Power an instance on", "stop": "Power an instance off", "reboot": "Power an instance off and on",
-		"release":     "Release an instance with its disks, whatever protects it",
-		"take-out":    "Take the tags of poolkeeper off an instance",
-		"expire":      "End the subscription of an instance now",
-		"reclaim":     "Give a spot instance its notice",
-		"never-start": "Keep an instance that has not started from starting",
+		"release":      "Release an instance with its disks, whatever protects it",
+		"take-out":     "Take the tags of poolkeeper off an instance",
+		"expire":       "End the subscription of an instance now",
+		"reclaim":      "Give a spot instance its notice",
+		"never-start":  "Keep an instance that has not started from starting",
+		"leftover-mig": "Leave MIG partitions on an instance that has not started",
 	} {
-		noun.AddCommand(&cobra.Command{Use: verb + " ID...", Short: short, Args: cobra.MinimumNArgs(1),
+		noun.AddCommand(complete(&cobra.Command{Use: verb + " ID...", Short: short, Args: cobra.MinimumNArgs(1),
 			Example: "  poolkeeper local instance " + verb + " i-0123456789abcdefghij",
 			RunE: func(cmd *cobra.Command, args []string) error {
 				for _, id := range args {
@@ -37,7 +38,7 @@ func (c *commands) instances() *cobra.Command {
 					}
 				}
 				return nil
-			}})
+			}}, true, c.instanceIDs))
 	}
 	return noun
 }
@@ -66,11 +67,16 @@ func (c *commands) instanceList() *cobra.Command {
 			if err := c.get(cmd, "instances", &all); err != nil {
 				return err
 			}
-			return table(cmd.OutOrStdout(), "ID\tSTATUS\tZONE\tTYPE\tBILLING\tADDRESS\tPOOL\tNOTE", len(all), func(w io.Writer, k int) {
-				i := all[k]
+			return list(cmd, all, func(i region.Summary) string { return i.ID }, "ID\tSTATUS\tZONE\tTYPE\tBILLING\tADDRESS\tPOOL\tNOTE", func(w io.Writer, i region.Summary) {
 				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", i.ID, i.Status, i.Zone, i.Type, i.Charge, i.IP, i.Tags["poolkeeper.io/pool"], i.Trouble)
 			})
 		}}
+}
+
+func writeJSON(out io.Writer, v any) error {
+	e := json.NewEncoder(out)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
 }
 
 // table writes rows under a heading.
@@ -98,6 +104,9 @@ func (c *commands) instanceMake() *cobra.Command {
 	f.StringVar(&m.Name, "name", "", "`name` of the instances")
 	f.StringToStringVar(&m.Tags, "tag", nil, "`key=value` tags")
 	f.BoolVar(&m.Protected, "protected", false, "protect them against release by a call")
+	for flag, w := range map[string]words{"vswitch": c.vSwitches(), "type": c.types(), "image": c.images(), "security-group": c.securityGroups()} {
+		completeFlag(cmd, flag, w)
+	}
 	return cmd
 }
 
@@ -131,11 +140,11 @@ func (c *commands) instanceExec() *cobra.Command {
 				Cause: "this is the machine's own answer", Next: []string{"`poolkeeper local instance log " + args[0] + "` for the console"}}
 		}}
 	cmd.Flags().SetInterspersed(false)
-	return cmd
+	return complete(cmd, false, c.instanceIDs)
 }
 
 func (c *commands) instanceLog() *cobra.Command {
-	return &cobra.Command{Use: "log ID", Short: "Show the serial console of a machine", Args: cobra.ExactArgs(1),
+	return complete(&cobra.Command{Use: "log ID", Short: "Show the serial console of a machine", Args: cobra.ExactArgs(1),
 		Example: "  poolkeeper local instance log i-0123456789abcdefghij",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cloud, err := open(c.dir())
@@ -148,7 +157,7 @@ func (c *commands) instanceLog() *cobra.Command {
 			}
 			_, err = cmd.OutOrStdout().Write(b)
 			return err
-		}}
+		}}, false, c.instanceIDs)
 }
 
 func (c *commands) scenarios() *cobra.Command {

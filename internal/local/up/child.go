@@ -196,6 +196,7 @@ func (c *child) stop() {
 	c.mu.Unlock()
 	if cmd != nil {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
+		_ = cmd.Process.Signal(syscall.SIGCONT) // one that was stopped would never hear of it
 	}
 	select {
 	case <-c.done:

@@ -68,7 +68,6 @@ func (r *region) controllerCommand() (args, env []string) {
 		r.o.Self, "controller", "--kubeconfig", r.path("controller", "kubeconfig"),
 		"--cloud-endpoint", "http://" + r.cloud(), "--region", RegionID,
 		"--identity-certificate", r.path("cloud", "identity.crt"),
-		"--node-api-server", "https://" + r.apiServer(), "--node-api-server-ca", r.path("ca.crt"),
 		"--metrics-bind-address", r.metrics(), "--health-probe-bind-address", r.health(),
 		"--node-lease-duration", HeartbeatsFor(r.MaxNodes).Lease.String(),
 	}

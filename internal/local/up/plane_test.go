@@ -66,6 +66,7 @@ func TestRealControlPlane(t *testing.T) {
 		t.Errorf("cluster-info: %v, %v", m, err)
 	}
 	checkController(ctx, t, o.Dir)
+	checkTroubles(ctx, t, o.Dir, k)
 
 	before := childOf(t, o.Dir, planeName).PID
 	if err := syscall.Kill(before, syscall.SIGKILL); err != nil {

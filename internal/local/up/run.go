@@ -22,6 +22,7 @@ type region struct {
 	spawn    spawner
 	children []*child
 	isReady  bool
+	trouble  Trouble
 	lock     *os.File
 
 	mu sync.Mutex
@@ -38,7 +39,10 @@ func Run(ctx context.Context, o Options) error {
 	err = r.start(ctx)
 	if err == nil {
 		r.ready()
+		var g sync.WaitGroup
+		g.Go(func() { r.troubles(ctx) })
 		r.keep(ctx)
+		g.Wait()
 	}
 	r.stop()
 	if ctx.Err() != nil {

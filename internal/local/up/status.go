@@ -27,6 +27,8 @@ type Status struct {
 	Region *Region `json:"region,omitempty"`
 	// Children in the order of their start.
 	Children []ChildStatus `json:"children,omitempty"`
+	// Trouble is what the API server was asked for, where it was.
+	Trouble *Trouble `json:"trouble,omitempty"`
 }
 
 // ChildStatus is one process of a region.
@@ -50,6 +52,7 @@ type ChildStatus struct {
 type published struct {
 	Ready    bool          `json:"ready"`
 	Children []ChildStatus `json:"children"`
+	Trouble  Trouble       `json:"trouble,omitzero"`
 }
 
 func statusFile(dir string) string { return filepath.Join(dir, "status.json") }
@@ -58,6 +61,13 @@ func (r *region) addChild(c *child) {
 	r.mu.Lock()
 	r.children = append(r.children, c)
 	r.mu.Unlock()
+}
+
+func (r *region) setTrouble(t Trouble) {
+	r.mu.Lock()
+	r.trouble = t
+	r.mu.Unlock()
+	r.publish()
 }
 
 func (r *region) setReady() {
@@ -72,7 +82,7 @@ func (r *region) setReady() {
 func (r *region) publish() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	p := published{Ready: r.isReady}
+	p := published{Ready: r.isReady, Trouble: r.trouble}
 	for _, c := range r.children {
 		c.mu.Lock()
 		p.Children = append(p.Children, ChildStatus{
@@ -106,18 +116,32 @@ func ReadStatus(ctx context.Context, dir string) (Status, error) {
 		return s, err
 	}
 	s.Holder, s.State = &h, "starting"
-	var p published
-	if text, err := os.ReadFile(statusFile(dir)); err == nil {
-		if err := json.Unmarshal(text, &p); err != nil {
-			return s, fmt.Errorf("read %s: %w", statusFile(dir), err)
-		}
+	p, err := readPublished(dir)
+	if err != nil {
+		return s, err
 	}
 	s.Children = p.Children
+	if p.Trouble.Kind != "" {
+		s.Trouble = &p.Trouble
+	}
 	if p.Ready {
 		s.State = "running"
 	}
 	s.probe(ctx, reg)
 	return s, nil
+}
+
+// readPublished reads what a region wrote down last; nothing where it has not yet.
+func readPublished(dir string) (published, error) {
+	var p published
+	text, err := os.ReadFile(statusFile(dir))
+	if err != nil {
+		return p, nil
+	}
+	if err := json.Unmarshal(text, &p); err != nil {
+		return p, fmt.Errorf("read %s: %w", statusFile(dir), err)
+	}
+	return p, nil
 }
 
 // probe asks all servers at once.
@@ -150,6 +174,9 @@ func (s Status) Write(w io.Writer, now time.Time) {
 		fmt.Fprintf(w, ", process %d since %s, build %s", s.Holder.PID, s.Holder.Since.Local().Format(time.DateTime), s.Holder.Version)
 	}
 	fmt.Fprintf(w, "\nPorts %d to %d, at most %d nodes.\n", s.Region.PortBase, s.Region.PortBase+Ports-1, s.Region.MaxNodes)
+	if s.Trouble != nil {
+		fmt.Fprintf(w, "As asked, %s; `poolkeeper local apiserver back` ends it.\n", s.Trouble)
+	}
 	if len(s.Children) == 0 {
 		return
 	}

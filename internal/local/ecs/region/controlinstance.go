@@ -11,12 +11,18 @@ import (
 
 // Summary is one instance as the controls list it.
 type Summary struct {
-	ID, Status, Zone, VSwitch, Type, Charge, IP string
-	Created                                     time.Time
-	Expires                                     time.Time
-	Tags                                        map[string]string
+	ID      string            `json:"id"`
+	Status  string            `json:"status"`
+	Zone    string            `json:"zone"`
+	VSwitch string            `json:"vSwitch"`
+	Type    string            `json:"type"`
+	Charge  string            `json:"charge"`
+	IP      string            `json:"ip"`
+	Created time.Time         `json:"created"`
+	Expires time.Time         `json:"expires,omitzero"`
+	Tags    map[string]string `json:"tags,omitempty"`
 	// Trouble says in words what is to go wrong with it.
-	Trouble string
+	Trouble string `json:"trouble,omitempty"`
 }
 
 // List returns all instances, oldest first, invisible ones too.
@@ -94,14 +100,15 @@ func (r *Region) MakeInstances(m Make, requestID string) (string, error) {
 
 // verbs are what the controls can do to one instance.
 var verbs = map[string]func(*Region, *Instance) (string, error){
-	"start":       (*Region).controlStart,
-	"stop":        (*Region).controlStop,
-	"reboot":      (*Region).controlReboot,
-	"release":     (*Region).controlRelease,
-	"take-out":    (*Region).controlTakeOut,
-	"expire":      (*Region).controlExpire,
-	"reclaim":     (*Region).controlReclaim,
-	"never-start": (*Region).controlNeverStart,
+	"start":        (*Region).controlStart,
+	"stop":         (*Region).controlStop,
+	"reboot":       (*Region).controlReboot,
+	"release":      (*Region).controlRelease,
+	"take-out":     (*Region).controlTakeOut,
+	"expire":       (*Region).controlExpire,
+	"reclaim":      (*Region).controlReclaim,
+	"never-start":  (*Region).controlNeverStart,
+	"leftover-mig": (*Region).controlMIG,
 }
 
 // Verbs names what Control can do.
@@ -189,4 +196,12 @@ func (r *Region) controlNeverStart(i *Instance) (string, error) {
 		i.Due = time.Time{}
 	}
 	return "will not start", nil
+}
+
+func (r *Region) controlMIG(i *Instance) (string, error) {
+	if i.Status != statusPending && i.Status != statusStarting {
+		return "", fmt.Errorf("it has started already; `poolkeeper local fault add --machine mig` is for new ones")
+	}
+	i.MIG = true
+	return "MIG partitions are left on it", nil
 }
