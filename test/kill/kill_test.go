@@ -49,6 +49,9 @@ func TestEachStep(t *testing.T) {
 			size = want
 			results = append(results, r.shoot(t, s, want))
 		})
+		if n := len(results); n > 0 {
+			t.Log(results[n-1].row())
+		}
 		if !ok {
 			r.recover(t, size)
 		}
@@ -277,23 +280,38 @@ func (r *region) control(ctx context.Context, method, path, body string) ([]byte
 	return answer, err
 }
 
-// table prints the results.
+// heading of the rows that results print.
+var heading = fmt.Sprintf("%-4s  %-50s  %-13s  %-6s  %-3s  %7s  %s", "RULE", "STEP", "KILLED", "WHEN", "HIT", "SECONDS", "CALL")
+
+func (r result) row() string {
+	side, hit := "before", "no"
+	if r.after {
+		side = "after"
+	}
+	if r.hit {
+		hit = "yes"
+	}
+	return fmt.Sprintf("%-4s  %-50s  %-13s  %-6s  %-3s  %7.1f  %s", r.rule, r.name, r.victim, side, hit, r.took.Seconds(), r.at)
+}
+
+// table prints the results in the order of the steps.
 func table(results []result) string {
 	var b strings.Builder
 	kills := map[victim]int{}
 	hits := 0
-	fmt.Fprintf(&b, "\n%-5s %-50s %-14s %-7s %-5s %7s  %s\n", "RULE", "STEP", "KILLED", "WHEN", "HIT", "SECONDS", "CALL")
-	for _, r := range results {
-		side, hit := "before", "no"
-		if r.after {
-			side = "after"
+	fmt.Fprintf(&b, "\n%s\n", heading)
+	for _, s := range steps {
+		for _, r := range results {
+			if r.name == s.name {
+				b.WriteString(r.row() + "\n")
+			}
 		}
+	}
+	for _, r := range results {
 		if r.hit {
-			hit = "yes"
 			hits++
 			kills[r.victim]++
 		}
-		fmt.Fprintf(&b, "%-5s %-50s %-14s %-7s %-5s %7.1f  %s\n", r.rule, r.name, r.victim, side, hit, r.took.Seconds(), r.at)
 	}
 	fmt.Fprintf(&b, "%d of %d hit: controller killed %d times, local cloud %d, control plane %d\n", hits, len(results), kills[theController], kills[theCloud], kills[thePlane])
 	return b.String()
