@@ -19,7 +19,7 @@ func (a *app) faultCommand() *cobra.Command {
 			var rows []view.Fault
 			for _, e := range fault.All() {
 				v := view.NewFault(e)
-				rows, r.views = append(rows, v), append(r.views, v)
+				rows, r.views, r.names = append(rows, v), append(r.views, v), append(r.names, string(e.Code))
 			}
 			r.table = view.FaultTable(rows)
 			return c.emit(r)
@@ -77,6 +77,15 @@ func unknownFault(code string) error {
 		Code: ExitNotFound, What: fmt.Sprintf("the catalogue has no code %q", code),
 		Cause: "such a code is treated as a refusal of one resource pool: the next is tried, and this one again after 5 minutes",
 		Next:  []string{"`poolkeeper fault list`"},
+	}
+	for _, c := range faultCodes() {
+		if strings.Contains(strings.ToLower(c), strings.ToLower(code)) && len(e.Next) < 5 {
+			e.Next = append(e.Next, fmt.Sprintf("did you mean `poolkeeper fault get %s`?", c))
+		}
+	}
+	if len(e.Next) > 1 {
+		e.Next = e.Next[1:]
+		return e
 	}
 	if near := nearest(code, faultCodes()); near != "" {
 		e.Next = []string{fmt.Sprintf("did you mean `poolkeeper fault get %s`?", near)}

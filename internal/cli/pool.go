@@ -16,7 +16,7 @@ import (
 func (a *app) poolCommand() *cobra.Command {
 	cmd := Noun("pool", "Node pools: how many nodes, and of what kind",
 		a.poolList(), a.poolGet(), a.poolScale(), a.poolCreate(), a.poolEdit(), a.poolDelete(),
-		a.poolProtect(true), a.poolProtect(false), a.poolResume(), a.poolAdopt(), a.poolWatch())
+		a.poolProtect(true), a.poolProtect(false), a.poolRebalance(), a.poolResume(), a.poolThaw(), a.poolAdopt(), a.poolWatch())
 	cmd.Aliases = []string{"pools"}
 	return cmd
 }

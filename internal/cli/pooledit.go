@@ -96,7 +96,7 @@ func (c *call) writeSpec(p *v1alpha1.NodePool, change func(*v1alpha1.NodePool), 
 	if dry {
 		opts = append(opts, client.DryRunAll)
 	}
-	next, err := c.patchPool(p, change, opts...)
+	next, err := c.patchPool(p, change, nil, opts...)
 	switch {
 	case err != nil:
 		return apiError(err, p.Name+" was not changed")

@@ -58,6 +58,21 @@ func Changes(before, after Look, clock Clock) []Change {
 	return list
 }
 
+// ActivityChange is an activity as one line of a log.
+func ActivityChange(v Activity) Change {
+	unsure := 0
+	for _, p := range v.Pieces {
+		if p.Status == "Unsure" {
+			unsure++
+		}
+	}
+	kv := []string{"state", v.Status, "result", v.Result(), "code", v.Code}
+	if unsure > 0 {
+		kv = append(kv, "unsure", fmt.Sprint(unsure))
+	}
+	return Change{Word: "activity", Pairs: pairs(append([]string{"name", v.Name}, kv...)...)}
+}
+
 // pairs makes key and value pairs; those with an empty value are left out.
 func pairs(kv ...string) []Pair {
 	var list []Pair

@@ -1,9 +1,11 @@
 package preview
 
 import (
-	"math/big"
 	"strings"
 	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/fault"
@@ -21,6 +23,9 @@ func snapshot(g *v1alpha1.ScalingGroup, instances []v1alpha1.Instance, desired i
 	s := scaling.Snapshot{
 		Now: now, Settings: settings(spec), Desired: int(desired), Frozen: spec.Frozen,
 		Uncertain: int(g.Status.Uncertain), KeepFailed: int(spec.KeepFailed), KeepFailedFor: keepFailedFor,
+	}
+	if c := meta.FindStatusCondition(g.Status.Conditions, v1alpha1.ConditionFrozen); s.Frozen == "" && c != nil && c.Status == metav1.ConditionTrue {
+		s.NoRelease = orDefault(c.Message, "nothing is released while the pool is frozen")
 	}
 	vcpu := map[string]int{}
 	for _, p := range g.Status.ResourcePools {
@@ -75,7 +80,7 @@ func resourcePool(p v1alpha1.ResourcePoolStatus, spec *v1alpha1.ScalingGroupSpec
 	return scaling.ResourcePool{
 		VSwitch: p.VSwitch, Zone: p.Zone, InstanceType: p.InstanceType,
 		ChargeType: scaling.ChargeType(orDefault(string(p.ChargeType), string(v1alpha1.ChargePayAsYouGo))),
-		Stock:      scaling.Stock(p.Stock), SoldOut: soldOut, Price: micros(p.PricePerHour), VCPU: int(p.VCPU),
+		Stock:      scaling.Stock(p.Stock), SoldOut: soldOut, Price: scaling.Micros(p.PricePerHour), VCPU: int(p.VCPU),
 		FreeAddresses: int(p.FreeAddresses), Constraint: fault.Code(p.Constraint), Disk: strings.Join(disks, ","),
 	}
 }
@@ -85,7 +90,7 @@ func planned(i *v1alpha1.Instance, manageAttached bool, vcpu map[string]int) sca
 	p, st := i.Spec.Placement, &i.Status
 	v := scaling.Instance{
 		Name: i.Name, Zone: p.Zone, VSwitch: p.VSwitch, InstanceType: p.InstanceType, ChargeType: scaling.ChargeType(p.ChargeType),
-		Price: micros(p.PricePerHour), VCPU: vcpu[p.InstanceType], Created: i.CreationTimestamp.Time,
+		Price: scaling.Micros(p.PricePerHour), VCPU: vcpu[p.InstanceType], Created: i.CreationTimestamp.Time,
 		Seen: st.SeenTime != nil, Running: st.CloudStatus == "Running", FailedToJoin: st.FailedTime != nil && st.JoinedTime == nil,
 		Joined: st.JoinedTime != nil, ReleaseFirst: i.Spec.ReleaseFirst, Kept: keptWord(i, manageAttached), ReleaseSent: st.ReleaseSentTime != nil,
 		Unknown: i.Spec.CreationType == v1alpha1.CreatedUnknown, Removed: st.LifecycleState == v1alpha1.InstanceRemoved,
@@ -113,14 +118,4 @@ func keptWord(i *v1alpha1.Instance, manageAttached bool) string {
 		return scaling.KeptHeld
 	}
 	return ""
-}
-
-// micros is a decimal price in millionths; 0 where it is none.
-func micros(price string) int64 {
-	r, ok := new(big.Rat).SetString(price)
-	if !ok {
-		return 0
-	}
-	r.Mul(r, big.NewRat(1_000_000, 1))
-	return new(big.Int).Quo(r.Num(), r.Denom()).Int64()
 }
