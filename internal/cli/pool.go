@@ -105,7 +105,9 @@ func (a *app) poolGet() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return c.emitPool(p, g)
+			v := view.NewPool(p, g, c.clock.Now)
+			v.Image = c.image(p)
+			return c.emit(result{views: []any{v}, raws: []client.Object{p}, text: v.Describe(c.clock, c.color)})
 		}),
 	}
 }

@@ -91,7 +91,7 @@ func (v Pool) Describe(clock Clock, color bool) string {
 	fields = append(fields,
 		field("Limits", "min %d, max %d", v.MinNodes, v.MaxNodes),
 		field("Policy", "%s", v.Policy),
-		listField("vSwitches", v.VSwitches), listField("Types", v.InstanceTypes),
+		listField("vSwitches", v.VSwitches), listField("Types", v.InstanceTypes), field("Image", "%s", v.Image.text()),
 		field("Strength", "%s", v.Strength))
 	if v.Price != nil {
 		fields = append(fields, field("Price", "%s %s/h", v.Price.Currency, v.Price.PerHour))

@@ -30,6 +30,14 @@ type Image struct {
 	Trusted      string `json:"trusted,omitempty"`
 }
 
+// text is an image on one line.
+func (i *Image) text() string {
+	if i == nil {
+		return ""
+	}
+	return joinNonEmpty(", ", i.ID, i.OS, i.Architecture, i.BootMode)
+}
+
 // OfferTable is offers as a table; zone, outlook and price are shown where they
 // are known of any.
 func OfferTable(list []Offer) Table {

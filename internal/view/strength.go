@@ -49,7 +49,7 @@ type StrengthCell struct {
 func NewStrength(g *v1alpha1.ScalingGroup, clock Clock) Strength {
 	v := Strength{
 		APIVersion: APIVersion, Kind: "Strength", Pool: g.Spec.Pool, Word: g.Status.Strength,
-		AsOf: AsOf{API: clock.Now.UTC(), Cloud: newestCheck(g)},
+		AsOf: AsOf{API: clock.Now.UTC(), Cloud: NewestCheck(g)},
 	}
 	if v.Word == "" {
 		v.Word = "Not known yet"
@@ -231,4 +231,15 @@ func SortLike(list, before []v1alpha1.ResourcePoolStatus) {
 		rank[key(p)] = i - len(before)
 	}
 	slices.SortStableFunc(list, func(a, b v1alpha1.ResourcePoolStatus) int { return rank[key(a)] - rank[key(b)] })
+}
+
+// SortBy puts resource pools in the order of settings: vSwitch by vSwitch, type
+// by type.
+func SortBy(list []v1alpha1.ResourcePoolStatus, s *v1alpha1.LaunchSettings) {
+	slices.SortStableFunc(list, func(a, b v1alpha1.ResourcePoolStatus) int {
+		if a.VSwitch != b.VSwitch {
+			return slices.Index(s.VSwitches, a.VSwitch) - slices.Index(s.VSwitches, b.VSwitch)
+		}
+		return slices.Index(s.InstanceTypes, a.InstanceType) - slices.Index(s.InstanceTypes, b.InstanceType)
+	})
 }

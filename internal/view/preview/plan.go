@@ -47,6 +47,7 @@ type Plan struct {
 	Drain   string      `json:"drain,omitempty"`
 	Before  *view.Price `json:"priceBefore,omitempty"`
 	After   *view.Price `json:"priceAfter,omitempty"`
+	AsOf    view.AsOf   `json:"asOf"`
 
 	blocked []string // codes and names: what the hash is made of
 }
@@ -95,7 +96,7 @@ const planSteps = 8
 // decision, until it would create or rest. It changes nothing that it is given.
 // The group may be nil.
 func New(p *v1alpha1.NodePool, g *v1alpha1.ScalingGroup, instances []v1alpha1.Instance, ask Ask, now time.Time) Plan {
-	v := Plan{APIVersion: view.APIVersion, Kind: "Plan", Pool: p.Name, From: p.Spec.ExpectedNodes, To: ask.To}
+	v := Plan{APIVersion: view.APIVersion, Kind: "Plan", Pool: p.Name, From: p.Spec.ExpectedNodes, To: ask.To, AsOf: view.AsOf{API: now.UTC()}}
 	have := p.Status.Counts.Instances + p.Status.Counts.Uncertain
 	if len(ask.Out) == 0 {
 		v.Drop = max(v.From-max(ask.To, have), 0)
@@ -104,7 +105,7 @@ func New(p *v1alpha1.NodePool, g *v1alpha1.ScalingGroup, instances []v1alpha1.In
 		v.Hash = v.hash(p, g)
 		return v
 	}
-	v.Known = true
+	v.Known, v.AsOf.Cloud = true, view.NewestCheck(g)
 	s := snapshot(g, instances, ask.To, now)
 	r := run{plan: &v, group: g, ask: ask, found: map[string]scaling.Instance{}, grades: scaling.Outlook(s).Pools, now: now}
 	for _, i := range s.Instances {

@@ -107,6 +107,10 @@ func (v Plan) creation() string {
 		}
 		rows = append(rows, row{"not asked", []string{"", c.VSwitch, c.InstanceType, c.billing(), "", c.Word}})
 	}
+	if at := v.AsOf.Cloud; at != nil {
+		age := view.Clock{Now: v.AsOf.API}.Age(*at)
+		return table(rows) + table([]row{{"known", []string{"stock and prices as of " + age + " ago"}}})
+	}
 	return table(rows)
 }
 
