@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/cli/screen"
 	"github.com/poolkeeper/poolkeeper/internal/view"
 )
 
@@ -39,13 +40,13 @@ type activityWatcher struct {
 	*follow
 	name   string
 	last   string // version shown last
-	screen screen
+	screen screen.Screen
 }
 
 func (w *activityWatcher) run() error {
 	ctx, cancel := context.WithTimeoutCause(w.ctx, w.timeout, errTimeout)
 	defer cancel()
-	w.began, w.show, w.screen = w.Now(), w.newShower(), screen{out: w.Out}
+	w.began, w.show, w.screen = w.Now(), w.newShower(), screen.Screen{Out: w.Out}
 	wake := w.wakes(ctx)
 	for {
 		o := &v1alpha1.ScalingActivity{}
@@ -96,7 +97,7 @@ func (w *activityWatcher) change(o *v1alpha1.ScalingActivity) {
 	case w.machine():
 		_ = writeJSON(w.Out, v, "")
 	case live:
-		w.screen.draw(strings.Split(strings.TrimRight(w.activityText(v), "\n"), "\n"))
+		w.screen.Draw(strings.Split(strings.TrimRight(w.activityText(v), "\n"), "\n"))
 	default:
 		plainShower{}.line(w.follow, view.ActivityChange(v))
 	}

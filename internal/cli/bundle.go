@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"archive/tar"
-	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
@@ -20,6 +18,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/cli/bundle"
 )
 
 const bundleHelp = `Put what helps others to find a fault into one archive: our objects, their Nodes
@@ -48,13 +47,6 @@ func (a *app) bundleCommand() *cobra.Command {
 	return cmd
 }
 
-// member is one file of the archive.
-type member struct {
-	name string
-	data []byte
-	note string
-}
-
 func (c *call) bundle(f bundleFlags) error {
 	if f.pool != "" {
 		if _, err := c.getPool(f.pool); err != nil {
@@ -79,14 +71,14 @@ func (c *call) bundle(f bundleFlags) error {
 		defer file.Close()
 		out, told = file, c.Out
 	}
-	if err := archive(out, members, c.clock.Now); err != nil {
+	if err := bundle.Write(out, members, c.clock.Now); err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
 	if c.machine() {
 		return nil
 	}
 	for _, m := range members {
-		fmt.Fprintf(told, "took  %-22s %s\n", m.name, m.note)
+		fmt.Fprintf(told, "took  %-22s %s\n", m.Name, m.Note)
 	}
 	for _, l := range left {
 		fmt.Fprintf(told, "left  %s\n", l)
@@ -97,25 +89,9 @@ func (c *call) bundle(f bundleFlags) error {
 	return nil
 }
 
-// archive writes members as one compressed archive.
-func archive(w io.Writer, members []member, now time.Time) error {
-	zipped := gzip.NewWriter(w)
-	t := tar.NewWriter(zipped)
-	for _, m := range members {
-		h := &tar.Header{Name: "poolkeeper-support/" + m.name, Mode: 0o600, Size: int64(len(m.data)), ModTime: now}
-		if err := t.WriteHeader(h); err != nil {
-			return err
-		}
-		if _, err := t.Write(m.data); err != nil {
-			return err
-		}
-	}
-	return errors.Join(t.Close(), zipped.Close())
-}
-
 // members reads what goes in; left is what does not, and why.
-func (c *call) members(f bundleFlags) (all []member, left []string, err error) {
-	all = append(all, member{"version.txt", []byte(c.Version + "\n"), c.Version})
+func (c *call) members(f bundleFlags) (all []bundle.Member, left []string, err error) {
+	all = append(all, bundle.Member{Name: "version.txt", Data: []byte(c.Version + "\n"), Note: c.Version})
 	for _, k := range bundled {
 		m, err := c.gather(k, f)
 		if e := unreachable(err); e != nil {
@@ -132,7 +108,7 @@ func (c *call) members(f bundleFlags) (all []member, left []string, err error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("write findings: %w", err)
 	}
-	all = append(all, member{"doctor.yaml", b, plural(len(found), "finding")})
+	all = append(all, bundle.Member{Name: "doctor.yaml", Data: b, Note: plural(len(found), "finding")})
 	return all, append(left,
 		"Secrets and what they hold: requests, join credentials",
 		"user data of machines, before and after joining",
@@ -171,73 +147,30 @@ var bundled = []bundleKind{
 }
 
 // gather reads one kind.
-func (c *call) gather(k bundleKind, f bundleFlags) (member, error) {
+func (c *call) gather(k bundleKind, f bundleFlags) (bundle.Member, error) {
 	l := k.list()
 	if err := c.List(c.ctx, l); err != nil {
-		return member{}, err
+		return bundle.Member{}, err
 	}
 	var items []any
 	err := meta.EachListItem(l, func(ro runtime.Object) error {
 		o := ro.(client.Object)
 		switch {
 		case k.keep != nil && !k.keep(o), f.pool != "" && k.pool != nil && k.pool(o) != f.pool,
-			k.history && f.since > 0 && c.clock.Now.Sub(latest(o)) > f.since:
+			k.history && f.since > 0 && c.clock.Now.Sub(bundle.Latest(o)) > f.since:
 			return nil
 		}
 		if gvk, err := apiutil.GVKForObject(o, c.Scheme()); err == nil {
 			o.GetObjectKind().SetGroupVersionKind(gvk)
 		}
 		o.SetManagedFields(nil)
-		leaveOut(o)
+		bundle.LeaveOut(o)
 		items = append(items, o)
 		return nil
 	})
 	if err != nil {
-		return member{}, err
+		return bundle.Member{}, err
 	}
 	b, err := yaml.Marshal(one(true, items))
-	return member{k.file, b, plural(len(items), "object")}, err
-}
-
-// latest is when something last happened to a piece of history.
-func latest(o client.Object) time.Time {
-	at := o.GetCreationTimestamp().Time
-	switch h := o.(type) {
-	case *v1alpha1.ClusterTask:
-		if h.Status.EndTime != nil {
-			at = h.Status.EndTime.Time
-		}
-	case *v1alpha1.ScalingActivity:
-		if h.Status.EndTime != nil {
-			at = h.Status.EndTime.Time
-		}
-	case *corev1.Event:
-		if h.LastTimestamp.After(at) {
-			at = h.LastTimestamp.Time
-		}
-	}
-	return at
-}
-
-// leaveOut takes out of an object what may hold a secret. Kubectl's own copy
-// of an object is another place of the same.
-func leaveOut(o client.Object) {
-	annotations := o.GetAnnotations()
-	delete(annotations, corev1.LastAppliedConfigAnnotation)
-	o.SetAnnotations(annotations)
-	hide := func(u *v1alpha1.UserData) {
-		for _, s := range []*string{&u.BeforeJoin, &u.AfterJoin} {
-			if *s != "" {
-				*s = fmt.Sprintf("[left out: %d bytes]", len(*s))
-			}
-		}
-	}
-	switch v := o.(type) {
-	case *v1alpha1.NodePool:
-		hide(&v.Spec.UserData)
-	case *v1alpha1.ScalingGroup:
-		hide(&v.Spec.UserData)
-	case *v1alpha1.Instance:
-		v.Spec.JoinKey = ""
-	}
+	return bundle.Member{Name: k.file, Data: b, Note: plural(len(items), "object")}, err
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/cli/near"
 	"github.com/poolkeeper/poolkeeper/internal/cloud"
 	"github.com/poolkeeper/poolkeeper/internal/fault"
 	"github.com/poolkeeper/poolkeeper/internal/view"
@@ -123,8 +124,8 @@ func (e *Error) missing(n namedSetting, want, have []string) {
 		}
 		e.Cause += fmt.Sprintf("spec.%s: the cloud has no %q (%s); it has %s", n.field, w, n.code, orElse(shown, "none"))
 		e.Fault = orElse(e.Fault, string(n.code))
-		if near := nearest(w, have); near != "" {
-			e.Next = append(e.Next, fmt.Sprintf("did you mean %s?", near))
+		if meant := near.To(w, have); meant != "" {
+			e.Next = append(e.Next, fmt.Sprintf("did you mean %s?", meant))
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/cli/when"
 	"github.com/poolkeeper/poolkeeper/internal/view"
 )
 
@@ -81,27 +82,10 @@ func (c *call) span(f costFlags) (view.Span, error) {
 	return s, nil
 }
 
-// moments are the ways to write a time.
-var moments = []string{time.RFC3339, "2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02"}
-
 // moment reads a time as people type it.
 func (c *call) moment(flag, s string) (time.Time, error) {
-	if d, err := time.ParseDuration(strings.TrimPrefix(s, "+")); err == nil && d >= 0 {
-		if strings.HasPrefix(s, "+") {
-			return c.clock.Now.Add(d), nil
-		}
-		return c.clock.Now.Add(-d), nil
-	}
-	for _, layout := range moments {
-		if t, err := time.ParseInLocation(layout, s, c.clock.Zone); err == nil {
-			return t, nil
-		}
-	}
-	y, m, d := c.clock.Now.In(c.clock.Zone).Date()
-	for _, layout := range []string{"15:04", "15:04:05"} {
-		if t, err := time.Parse(layout, s); err == nil {
-			return time.Date(y, m, d, t.Hour(), t.Minute(), t.Second(), 0, c.clock.Zone), nil
-		}
+	if t, ok := when.Moment(s, c.clock.Now.In(c.clock.Zone)); ok {
+		return t, nil
 	}
 	return time.Time{}, badInput(fmt.Sprintf("%s %s is not understood", flag, s), "it is a time or how long ago",
 		"such as "+flag+" 2026-11-24T14:00:00Z, "+flag+" 14:00 or "+flag+" 24h")

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/poolkeeper/poolkeeper/internal/cli/near"
 	"github.com/poolkeeper/poolkeeper/internal/fault"
 	"github.com/poolkeeper/poolkeeper/internal/view"
 )
@@ -87,8 +88,8 @@ func unknownFault(code string) error {
 		e.Next = e.Next[1:]
 		return e
 	}
-	if near := nearest(code, faultCodes()); near != "" {
-		e.Next = []string{fmt.Sprintf("did you mean `poolkeeper fault get %s`?", near)}
+	if meant := near.To(code, faultCodes()); meant != "" {
+		e.Next = []string{fmt.Sprintf("did you mean `poolkeeper fault get %s`?", meant)}
 	}
 	return e
 }

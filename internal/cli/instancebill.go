@@ -2,12 +2,12 @@ package cli
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/cli/when"
 	"github.com/poolkeeper/poolkeeper/internal/view"
 )
 
@@ -24,20 +24,13 @@ func (f *buyFlags) add(cmd *cobra.Command) {
 	f.waitFlags.add(cmd)
 }
 
-// months reads a period: "3", "3m" or "1y".
+// months reads a period.
 func months(s string) (int32, error) {
-	unit, digits := 1, s
-	switch {
-	case strings.HasSuffix(s, "y"):
-		unit, digits = 12, strings.TrimSuffix(s, "y")
-	case strings.HasSuffix(s, "m"):
-		digits = strings.TrimSuffix(s, "m")
-	}
-	n, err := strconv.Atoi(digits)
-	if err != nil || n < 1 || n*unit > 60 {
+	n, ok := when.Months(s)
+	if !ok || n < 1 || n > 60 {
 		return 0, badInput("nothing was changed", fmt.Sprintf("--period %s is not a period of 1 to 60 months", s), "months or years, such as --period 3, --period 3m or --period 1y")
 	}
-	return int32(n * unit), nil
+	return n, nil
 }
 
 func (a *app) instanceConvert() *cobra.Command {

@@ -1,14 +1,13 @@
 package cli
 
 import (
-	"bytes"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
+
+	"github.com/poolkeeper/poolkeeper/internal/cli/manual"
 )
 
 func (a *app) manCommand() *cobra.Command {
@@ -25,7 +24,7 @@ func (a *app) manCommand() *cobra.Command {
 			if err != nil || len(rest) > 0 {
 				return noSuchCommand(target, rest)
 			}
-			_, err = c.Out.Write(manPage(target))
+			_, err = c.Out.Write(manual.Page(target))
 			return err
 		}),
 	}
@@ -43,7 +42,7 @@ func (c *call) manAll(dir string) error {
 	var visit func(cmd *cobra.Command) error
 	visit = func(cmd *cobra.Command) error {
 		name := strings.ReplaceAll(cmd.CommandPath(), " ", "-") + ".1"
-		if err := os.WriteFile(filepath.Join(dir, name), manPage(cmd), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, name), manual.Page(cmd), 0o644); err != nil {
 			return badInput("not all pages were written", err.Error(), "name a directory that can be written: --dir DIR")
 		}
 		n++
@@ -62,75 +61,4 @@ func (c *call) manAll(dir string) error {
 	}
 	c.say("%s in %s.", plural(n, "page"), dir)
 	return nil
-}
-
-// manPage is the page of one command, as troff.
-func manPage(cmd *cobra.Command) []byte {
-	var b bytes.Buffer
-	name := strings.ReplaceAll(cmd.CommandPath(), " ", "-")
-	fmt.Fprintf(&b, ".TH %q \"1\" \"\" \"poolkeeper\" \"poolkeeper\"\n", strings.ToUpper(name))
-	fmt.Fprintf(&b, ".SH NAME\n%s \\- %s\n", troff(name), troff(cmd.Short))
-	fmt.Fprintf(&b, ".SH SYNOPSIS\n.B %s\n", troff(cmd.UseLine()))
-	literal(&b, "DESCRIPTION", orElse(cmd.Long, cmd.Short+"."))
-	manFlags(&b, "OPTIONS", cmd.NonInheritedFlags())
-	manFlags(&b, "OPTIONS OF ALL COMMANDS", cmd.InheritedFlags())
-	if cmd.Example != "" {
-		literal(&b, "EXAMPLES", cmd.Example)
-	}
-	var also []string
-	if cmd.HasParent() {
-		also = append(also, cmd.Parent().CommandPath())
-	}
-	for _, sub := range cmd.Commands() {
-		if sub.IsAvailableCommand() {
-			also = append(also, sub.CommandPath())
-		}
-	}
-	for i := range also {
-		also[i] = troff(strings.ReplaceAll(also[i], " ", "-") + "(1)")
-	}
-	if len(also) > 0 {
-		fmt.Fprintf(&b, ".SH SEE ALSO\n%s\n", strings.Join(also, ", "))
-	}
-	return b.Bytes()
-}
-
-// literal writes a section whose lines stay as they are.
-func literal(b *bytes.Buffer, title, text string) {
-	fmt.Fprintf(b, ".SH %s\n.nf\n", title)
-	for _, line := range strings.Split(strings.TrimRight(text, "\n"), "\n") {
-		fmt.Fprintln(b, troff(line))
-	}
-	b.WriteString(".fi\n")
-}
-
-func manFlags(b *bytes.Buffer, title string, flags *pflag.FlagSet) {
-	first := true
-	flags.VisitAll(func(f *pflag.Flag) {
-		if f.Hidden {
-			return
-		}
-		if first {
-			fmt.Fprintf(b, ".SH %s\n", title)
-			first = false
-		}
-		value, usage := pflag.UnquoteUsage(f)
-		name := "--" + f.Name
-		if f.Shorthand != "" {
-			name = "-" + f.Shorthand + ", " + name
-		}
-		if value != "" {
-			name += " " + value
-		}
-		fmt.Fprintf(b, ".TP\n.B %s\n%s\n", troff(name), troff(usage))
-	})
-}
-
-// troff makes a line safe for troff: no escape, no request at its beginning.
-func troff(s string) string {
-	s = strings.NewReplacer(`\`, `\e`, "-", `\-`).Replace(s)
-	if strings.HasPrefix(s, ".") || strings.HasPrefix(s, "'") {
-		s = `\&` + s
-	}
-	return s
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/poolkeeper/poolkeeper/internal/cli/near"
 	"github.com/poolkeeper/poolkeeper/internal/cloud"
 	"github.com/poolkeeper/poolkeeper/internal/fault"
 	"github.com/poolkeeper/poolkeeper/internal/view"
@@ -126,8 +127,8 @@ func (c *call) typesLike(m Market, begin string) ([]cloud.InstanceType, error) {
 		return some, nil
 	}
 	e := &Error{Code: ExitNotFound, What: fmt.Sprintf("the cloud has no instance type %q", begin), Cause: fmt.Sprintf("it has %d others", len(names)), Next: []string{"`poolkeeper offer list`"}}
-	if near := nearest(begin, names); near != "" {
-		e.Next = []string{fmt.Sprintf("did you mean `poolkeeper offer list --type %s`?", near)}
+	if meant := near.To(begin, names); meant != "" {
+		e.Next = []string{fmt.Sprintf("did you mean `poolkeeper offer list --type %s`?", meant)}
 	}
 	return nil, e
 }
@@ -194,8 +195,8 @@ func (c *call) onePerZone(m Market, zone string) ([]string, error) {
 	}
 	sort.Strings(zones)
 	e := &Error{Code: ExitNotFound, What: fmt.Sprintf("no vSwitch is in zone %q", zone), Cause: "vSwitches are in " + strings.Join(zones, ", ")}
-	if near := nearest(zone, zones); near != "" {
-		e.Next = []string{fmt.Sprintf("did you mean --zone %s?", near)}
+	if meant := near.To(zone, zones); meant != "" {
+		e.Next = []string{fmt.Sprintf("did you mean --zone %s?", meant)}
 	}
 	return nil, e
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/poolkeeper/poolkeeper/internal/cli/near"
 )
 
 // asNoun makes a command that only groups others: it prints its help, and
@@ -58,14 +60,14 @@ func meant(cmd *cobra.Command, args []string) []string {
 			names = append(names, append([]string{c.Name()}, c.Aliases...)...)
 		}
 	}
-	near := nearest(args[0], names)
+	word := near.To(args[0], names)
 	if ours := kubectlVerbs[args[0]]; child(cmd, ours) != nil {
-		near = ours
+		word = ours
 	}
-	if near == "" {
+	if word == "" {
 		return nil
 	}
-	return []string{typedAs(cmd, near, args[1:])}
+	return []string{typedAs(cmd, word, args[1:])}
 }
 
 // swapped finds a verb that was typed before its noun ("scale demo 5", "get
@@ -180,8 +182,8 @@ func unknownFlag(cmd *cobra.Command, e *pflag.NotExistError) error {
 	next := fmt.Sprintf("`%s --help`", cmd.CommandPath())
 	if ours := otherFlags[e.GetSpecifiedName()]; slices.Contains(names, ours) {
 		next = fmt.Sprintf("did you mean --%s?", ours)
-	} else if near := nearest(e.GetSpecifiedName(), names); near != "" && len(e.GetSpecifiedName()) > 1 {
-		next = fmt.Sprintf("did you mean --%s?", near)
+	} else if meant := near.To(e.GetSpecifiedName(), names); meant != "" && len(e.GetSpecifiedName()) > 1 {
+		next = fmt.Sprintf("did you mean --%s?", meant)
 	}
 	flag := "-" + e.GetSpecifiedName()
 	if e.GetSpecifiedShortnames() == "" {
