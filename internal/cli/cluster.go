@@ -118,6 +118,9 @@ func kubeconfigError(err error) error {
 	e.Err = err
 	if clientcmd.IsEmptyConfig(err) {
 		e.Cause = "no kubeconfig was found"
+		if files := os.Getenv(clientcmd.RecommendedConfigPathEnvVar); files != "" {
+			e.Cause = "KUBECONFIG names " + files + ", which holds none"
+		}
 	}
 	return e
 }
