@@ -9,15 +9,25 @@ import (
 	"runtime/debug"
 
 	"github.com/poolkeeper/poolkeeper/internal/cli"
+	"github.com/poolkeeper/poolkeeper/internal/cloud/alicloud"
 )
 
 // version is set by the build.
 var version = ""
 
 func main() {
-	root := cli.New(cli.Options{Version: buildVersion()})
+	root := cli.New(cli.Options{Version: buildVersion(), Market: openMarket})
 	root.AddCommand(localCommand(), newControllerCommand(buildVersion()))
 	os.Exit(cli.Execute(root))
+}
+
+// openMarket is the cloud with the credentials of whoever types.
+func openMarket() (cli.Market, error) {
+	return alicloud.New(alicloud.Options{
+		Region: env("REGION", os.Getenv("ALIBABA_CLOUD_REGION_ID")), Endpoint: env("CLOUD_ENDPOINT", ""), Version: buildVersion(),
+		AccessKeyID: os.Getenv("ALIBABA_CLOUD_ACCESS_KEY_ID"), AccessKeySecret: os.Getenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET"),
+		SecurityToken: os.Getenv("ALIBABA_CLOUD_SECURITY_TOKEN"),
+	})
 }
 
 // buildVersion is what the build set, else the commit that Go noted.

@@ -11,7 +11,7 @@ import (
 )
 
 func (a *app) activityCommand() *cobra.Command {
-	cmd := Noun("activity", "Scaling activities: what was decided and what came of it", a.activityList(), a.activityGet())
+	cmd := Noun("activity", "Scaling activities: what was decided and what came of it", a.activityList(), a.activityGet(), a.activityWatch())
 	cmd.Aliases = []string{"activities"}
 	return cmd
 }
@@ -73,12 +73,21 @@ func (a *app) activityGet() *cobra.Command {
 			if err := c.get(activities, args[0], o); err != nil {
 				return err
 			}
-			v := view.NewActivity(o, c.clock.Now)
-			text := v.Describe(c.clock, c.color)
-			if len(v.Pieces) > 0 {
-				text += "\n" + view.PieceTable(v.Pieces).Text(view.Style{Wide: c.flags.output == "wide", Color: c.color})
-			}
-			return c.emit(result{views: []any{v}, raws: []client.Object{o}, text: text})
+			return c.emitActivity(o)
 		}),
 	}
+}
+
+// emitActivity writes one activity with its requests.
+func (c *call) emitActivity(o *v1alpha1.ScalingActivity) error {
+	v := view.NewActivity(o, c.clock.Now)
+	return c.emit(result{views: []any{v}, raws: []client.Object{o}, text: c.activityText(v)})
+}
+
+func (c *call) activityText(v view.Activity) string {
+	text := v.Describe(c.clock, c.color)
+	if len(v.Pieces) > 0 {
+		text += "\n" + view.PieceTable(v.Pieces).Text(view.Style{Wide: c.flags.output == "wide", Color: c.color})
+	}
+	return text
 }

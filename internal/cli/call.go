@@ -103,6 +103,8 @@ type result struct {
 	list  bool
 	views []any
 	raws  []client.Object
+	// names are what -o name writes where there are no objects.
+	names []string
 	table view.Table
 	// text is shown instead of the table where it is set.
 	text string
@@ -121,6 +123,9 @@ func (c *call) emit(r result) error {
 	case "name":
 		for _, o := range r.raws {
 			fmt.Fprintln(c.Out, objectName(o))
+		}
+		for _, n := range r.names {
+			fmt.Fprintln(c.Out, n)
 		}
 		return nil
 	}

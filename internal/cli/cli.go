@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -30,6 +29,12 @@ type Options struct {
 	// NewClient connects to the cluster of a kubeconfig and a context, both
 	// empty for the defaults. Default: over the network.
 	NewClient func(kubeconfig, context string) (client.WithWatch, error)
+	// Probe asks the API server for its version and its time. Without it
+	// doctor says neither.
+	Probe func(ctx context.Context, kubeconfig, context string) (version string, date time.Time, err error)
+	// Market opens the cloud with the person's own credentials. Without it
+	// nothing is asked of a cloud.
+	Market func() (Market, error)
 	// LookAnyway is how often a follower looks though no watch has spoken: a
 	// watch can die without saying so. Default 1 s.
 	LookAnyway time.Duration
@@ -64,8 +69,8 @@ takes something away asks first; elsewhere destructive acts need --yes.
 Exit codes:
   0  done, or nothing to do          5  accepted, but the task failed or the pool is held
   1  a defect of ours                6  --timeout passed, the work goes on
-  2  bad input, nothing changed      7  the object changed meanwhile
-  3  no such object                  8  the API server is out of reach
+  2  bad input, nothing changed      7  plan or object changed meanwhile
+  3  no such object                  8  API server or cloud out of reach
   4  not allowed, protected, frozen  9  doctor found something to mend
                                    130  Ctrl-C, the work goes on
 
@@ -91,7 +96,8 @@ func New(o Options) *cobra.Command {
 	asNoun(root)
 	root.AddCommand(
 		a.poolCommand(), a.nodeCommand(), a.instanceCommand(), a.taskCommand(), a.activityCommand(),
-		a.strengthCommand(), a.costCommand(), a.faultCommand(), a.whyCommand(), a.doctorCommand(), a.versionCommand(),
+		a.strengthCommand(), a.costCommand(), a.faultCommand(), a.offerCommand(), a.whyCommand(), a.doctorCommand(),
+		a.bundleCommand(), a.manCommand(), a.versionCommand(),
 	)
 	return root
 }
@@ -111,6 +117,9 @@ func withDefaults(o Options) Options {
 	}
 	if o.NewClient == nil {
 		o.NewClient = connect
+		if o.Probe == nil {
+			o.Probe = probe
+		}
 	}
 	if o.LookAnyway <= 0 {
 		o.LookAnyway = time.Second
@@ -162,6 +171,10 @@ func Execute(root *cobra.Command) int {
 }
 
 func execute(ctx context.Context, root *cobra.Command) int {
+	root.InitDefaultCompletionCmd()
+	if c := child(root, "completion"); c != nil {
+		asNoun(c).Example = "  source <(poolkeeper completion bash)"
+	}
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return ExitDone
@@ -173,32 +186,6 @@ func execute(ctx context.Context, root *cobra.Command) int {
 		e.write(cmd.ErrOrStderr(), format == "json", verbose)
 	}
 	return e.Code
-}
-
-// asNoun makes a command that only groups others: it prints its help, and
-// refuses a verb that it does not have.
-func asNoun(cmd *cobra.Command) *cobra.Command {
-	cmd.Args = cobra.ArbitraryArgs
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if len(args) == 0 {
-			return cmd.Help()
-		}
-		var verbs []string
-		for _, c := range cmd.Commands() {
-			if c.IsAvailableCommand() {
-				verbs = append(verbs, c.Name())
-			}
-		}
-		next := fmt.Sprintf("`%s --help`", cmd.CommandPath())
-		if near := nearest(args[0], verbs); near != "" {
-			next = fmt.Sprintf("did you mean `%s %s`?", cmd.CommandPath(), near)
-		}
-		return &Error{
-			Code: ExitInput, What: fmt.Sprintf("there is no command %q", cmd.CommandPath()+" "+args[0]),
-			Cause: "commands here: " + strings.Join(verbs, ", "), Next: []string{next},
-		}
-	}
-	return cmd
 }
 
 // Noun makes a command that groups verbs: alone it prints its help, and a verb

@@ -1,16 +1,23 @@
 package cli
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/go-logr/logr"
+	authv1 "k8s.io/api/authorization/v1"
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -28,18 +35,24 @@ func Scheme() *runtime.Scheme {
 	_ = v1alpha1.AddToScheme(s)
 	_ = corev1.AddToScheme(s)
 	_ = autoscalingv1.AddToScheme(s)
+	_ = policyv1.AddToScheme(s)
+	_ = authv1.AddToScheme(s)
 	return s
 }
 
 // mapper names the resources of our kinds, so that no command has to ask the
 // server for all that it serves.
 func mapper() meta.RESTMapper {
-	m := meta.NewDefaultRESTMapper([]schema.GroupVersion{v1alpha1.GroupVersion, corev1.SchemeGroupVersion})
+	m := meta.NewDefaultRESTMapper([]schema.GroupVersion{v1alpha1.GroupVersion, corev1.SchemeGroupVersion, policyv1.SchemeGroupVersion, authv1.SchemeGroupVersion})
 	for _, kind := range []string{"NodePool", "ScalingGroup", "ScalingActivity", "Instance", "ClusterTask"} {
 		m.Add(v1alpha1.GroupVersion.WithKind(kind), meta.RESTScopeRoot)
 	}
 	m.Add(corev1.SchemeGroupVersion.WithKind("Node"), meta.RESTScopeRoot)
 	m.Add(corev1.SchemeGroupVersion.WithKind("Namespace"), meta.RESTScopeRoot)
+	m.Add(corev1.SchemeGroupVersion.WithKind("Pod"), meta.RESTScopeNamespace)
+	m.Add(corev1.SchemeGroupVersion.WithKind("Event"), meta.RESTScopeNamespace)
+	m.Add(policyv1.SchemeGroupVersion.WithKind("PodDisruptionBudget"), meta.RESTScopeNamespace)
+	m.Add(authv1.SchemeGroupVersion.WithKind("SelfSubjectAccessReview"), meta.RESTScopeRoot)
 	return m
 }
 
@@ -66,6 +79,37 @@ func connect(kubeconfig, context string) (client.WithWatch, error) {
 	return c, nil
 }
 
+// probe asks the API server for its version; the time of its answer is that of
+// its clock.
+func probe(ctx context.Context, kubeconfig, kubecontext string) (string, time.Time, error) {
+	cfg, err := loader(kubeconfig, kubecontext).ClientConfig()
+	if err != nil {
+		return "", time.Time{}, err
+	}
+	hc, err := rest.HTTPClientFor(cfg)
+	if err != nil {
+		return "", time.Time{}, err
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(cfg.Host, "/")+"/version", nil)
+	if err != nil {
+		return "", time.Time{}, err
+	}
+	answer, err := hc.Do(r)
+	if err != nil {
+		return "", time.Time{}, err
+	}
+	defer answer.Body.Close()
+	var v struct{ GitVersion string }
+	if err := json.NewDecoder(io.LimitReader(answer.Body, 1<<16)).Decode(&v); err != nil {
+		return "", time.Time{}, fmt.Errorf("read its version: %w", err)
+	}
+	date, err := http.ParseTime(answer.Header.Get("Date"))
+	if err != nil {
+		return "", time.Time{}, fmt.Errorf("read its time: %w", err)
+	}
+	return v.GitVersion, date, nil
+}
+
 // kubeconfigError says what is wrong with a kubeconfig.
 func kubeconfigError(err error) error {
 	e := badInput("no cluster to talk to", err.Error(),
@@ -74,6 +118,9 @@ func kubeconfigError(err error) error {
 	e.Err = err
 	if clientcmd.IsEmptyConfig(err) {
 		e.Cause = "no kubeconfig was found"
+		if files := os.Getenv(clientcmd.RecommendedConfigPathEnvVar); files != "" {
+			e.Cause = "KUBECONFIG names " + files + ", which holds none"
+		}
 	}
 	return e
 }

@@ -3,8 +3,10 @@ package cli
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
+	authv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -22,26 +24,114 @@ type finding struct {
 func (a *app) doctorCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "doctor", Short: "Check what poolkeeper needs, and say how to mend what is missing", Args: noArgs,
-		Long:    "Check the cluster, the kinds, what you may do, and each pool. Exit 9 where something is\nto be mended.",
+		Long:    "Check the cluster and its clock, the kinds, what you may do, the cloud where credentials\nare at hand, and each pool. Exit 9 where something is to be mended.",
 		Example: "  poolkeeper doctor\n  poolkeeper doctor -o json",
 		RunE:    a.run(func(c *call, _ []string) error { return c.doctor() }),
 	}
 }
 
 func (c *call) doctor() error {
-	var list []finding
 	var ns corev1.Namespace
 	if err := c.Get(c.ctx, client.ObjectKey{Name: "kube-system"}, &ns); err != nil {
 		if u := unreachable(err); u != nil {
 			return u
 		}
-		list = append(list, finding{"warn", "the namespace kube-system cannot be read: " + statusText(err), ""})
-	} else {
-		list = append(list, finding{"ok", "API server answers, cluster " + string(ns.UID), ""})
 	}
+	return c.report(c.findings())
+}
+
+// findings are what all checks found.
+func (c *call) findings() []finding {
+	list := c.checkServer()
 	list = append(list, c.checkKinds()...)
-	list = append(list, c.checkPools()...)
-	return c.report(list)
+	list = append(list, c.checkRights()...)
+	list = append(list, c.checkCloud()...)
+	return append(list, c.checkPools()...)
+}
+
+// clockOff is how far the clocks of here and of the API server may be apart.
+const clockOff = 30 * time.Second
+
+// checkServer looks which API server answers, and how its clock is.
+func (c *call) checkServer() []finding {
+	var list []finding
+	if c.Probe != nil {
+		version, date, err := c.Probe(c.ctx, c.flags.kubeconfig, c.flags.context)
+		off := c.Now().Sub(date).Abs()
+		switch {
+		case err != nil:
+			list = append(list, finding{"warn", "the API server does not tell its version: " + err.Error(), ""})
+		case off > clockOff:
+			list = append(list, finding{"FAIL", fmt.Sprintf("API server %s, its clock is %s off", version, view.Took(off)), "set the clocks by NTP: certificates and waits depend on them"})
+		default:
+			list = append(list, finding{"ok", fmt.Sprintf("API server %s, clock right", version), ""})
+		}
+	}
+	var ns corev1.Namespace
+	if err := c.Get(c.ctx, client.ObjectKey{Name: "kube-system"}, &ns); err != nil {
+		return append(list, finding{"warn", "the namespace kube-system cannot be read: " + statusText(err), ""})
+	}
+	return append(list, finding{"ok", "cluster " + string(ns.UID), ""})
+}
+
+// needed are the rights of an operator beyond reading.
+var needed = []authv1.ResourceAttributes{
+	{Verb: "patch", Resource: "nodepools"}, {Verb: "create", Resource: "clustertasks"},
+	{Verb: "patch", Resource: "clustertasks"}, {Verb: "patch", Resource: "instances"},
+}
+
+// checkRights looks whether one may do what an operator does.
+func (c *call) checkRights() []finding {
+	var lacking []string
+	for _, n := range needed {
+		n.Group = v1alpha1.GroupVersion.Group
+		review := &authv1.SelfSubjectAccessReview{Spec: authv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &n}}
+		if err := c.Create(c.ctx, review); err != nil {
+			return []finding{{"warn", "what you may do is not known: " + statusText(err), ""}}
+		}
+		if !review.Status.Allowed {
+			lacking = append(lacking, n.Verb+" "+n.Resource)
+		}
+	}
+	if len(lacking) > 0 {
+		return []finding{{"warn", "you may look and not act: " + strings.Join(lacking, ", ") + " is missing", "for acts ask an admin for the role poolkeeper-operator"}}
+	}
+	return []finding{{"ok", "you may scale pools and ask for tasks", ""}}
+}
+
+// checkCloud looks whether the cloud answers to the credentials of here, and
+// whether they are of the account that the pools belong to.
+func (c *call) checkCloud() []finding {
+	if c.Market == nil {
+		return nil
+	}
+	m, err := c.Market()
+	if err != nil {
+		return []finding{{"warn", "the cloud was not asked: no credentials here", cloudNext[0] + ", or set ALIBABA_CLOUD_*; only offer and strength --refresh need it"}}
+	}
+	id, err := m.ID(c.ctx)
+	if err != nil {
+		e := explain(c.ctx, cloudError(err, "the cloud does not answer"))
+		return []finding{{"FAIL", e.What + ": " + e.Cause, strings.Join(e.Next, "; or ")}}
+	}
+	var groups v1alpha1.ScalingGroupList
+	if c.List(c.ctx, &groups) != nil {
+		return nil // checkKinds has said it
+	}
+	for _, g := range groups.Items {
+		if a := g.Status.AccountID; a != "" && a != id {
+			return []finding{{"warn", fmt.Sprintf("your credentials are of account %s, pool %s is of %s", masked(id), g.Spec.Pool, masked(a)), "use credentials of that account here"}}
+		}
+	}
+	return []finding{{"ok", "the cloud answers, account " + masked(id), ""}}
+}
+
+// masked shows enough of an account to know it again.
+func masked(id string) string {
+	if len(id) < 8 {
+		return id
+	}
+	return id[:4] + "..." + id[len(id)-2:]
 }
 
 // checkKinds looks whether each kind of ours is served and may be listed.
@@ -51,12 +141,14 @@ func (c *call) checkKinds() []finding {
 		_, err := c.names(c.ctx, k)
 		switch {
 		case err == nil:
-			list = append(list, finding{"ok", "you may list every " + k.said, ""})
 		case isNoSuchKind(err):
 			list = append(list, finding{"FAIL", "the cluster does not know the kind of a " + k.said, "install the manifests of config/, or `poolkeeper local up`"})
 		default:
-			list = append(list, finding{"FAIL", statusText(err), "ask an admin for the role poolkeeper-operator"})
+			list = append(list, finding{"FAIL", statusText(err), "ask an admin for the role poolkeeper-viewer"})
 		}
+	}
+	if len(list) == 0 {
+		list = []finding{{"ok", "you may read pools, instances, tasks and activities", ""}}
 	}
 	return list
 }
@@ -99,7 +191,7 @@ func (c *call) report(list []finding) error {
 			b.WriteString("      mend: " + f.Mend + "\n")
 		}
 	}
-	fmt.Fprintf(&b, "%d ok, %d to look at, %d failed\n", count["ok"], count["warn"], count["FAIL"])
+	fmt.Fprintf(&b, "%d ok, %s, %d failed\n", count["ok"], plural(count["warn"], "warning"), count["FAIL"])
 	if err := c.emit(result{list: true, views: views, text: b.String()}); err != nil {
 		return err
 	}

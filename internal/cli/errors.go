@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,7 +11,6 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/spf13/cobra"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -87,7 +85,7 @@ func (e *Error) write(w io.Writer, asJSON, verbose bool) {
 			Next      []string `json:"next"`
 			RequestID string   `json:"requestId"`
 		}{e.What, e.Cause, e.Fault, append([]string{}, e.Next...), e.RequestID}
-		_ = json.NewEncoder(w).Encode(map[string]any{"error": body})
+		_ = writeJSON(w, map[string]any{"error": body}, "")
 		return
 	}
 	line := func(name, text string) {
@@ -115,10 +113,6 @@ func silently(code int) error { return &Error{Code: code, What: "exit", silent: 
 // badInput is an error that the person can mend by typing something else.
 func badInput(what, cause string, next ...string) *Error {
 	return &Error{Code: ExitInput, What: what, Cause: cause, Next: next}
-}
-
-func flagError(cmd *cobra.Command, err error) error {
-	return badInput("nothing was done", err.Error(), fmt.Sprintf("`%s --help`", cmd.CommandPath()))
 }
 
 // explain makes an Error of whatever a command ended with.

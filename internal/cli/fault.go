@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/poolkeeper/poolkeeper/internal/cli/near"
 	"github.com/poolkeeper/poolkeeper/internal/fault"
 	"github.com/poolkeeper/poolkeeper/internal/view"
 )
@@ -19,7 +20,7 @@ func (a *app) faultCommand() *cobra.Command {
 			var rows []view.Fault
 			for _, e := range fault.All() {
 				v := view.NewFault(e)
-				rows, r.views = append(rows, v), append(r.views, v)
+				rows, r.views, r.names = append(rows, v), append(r.views, v), append(r.names, string(e.Code))
 			}
 			r.table = view.FaultTable(rows)
 			return c.emit(r)
@@ -78,8 +79,17 @@ func unknownFault(code string) error {
 		Cause: "such a code is treated as a refusal of one resource pool: the next is tried, and this one again after 5 minutes",
 		Next:  []string{"`poolkeeper fault list`"},
 	}
-	if near := nearest(code, faultCodes()); near != "" {
-		e.Next = []string{fmt.Sprintf("did you mean `poolkeeper fault get %s`?", near)}
+	for _, c := range faultCodes() {
+		if strings.Contains(strings.ToLower(c), strings.ToLower(code)) && len(e.Next) < 5 {
+			e.Next = append(e.Next, fmt.Sprintf("did you mean `poolkeeper fault get %s`?", c))
+		}
+	}
+	if len(e.Next) > 1 {
+		e.Next = e.Next[1:]
+		return e
+	}
+	if meant := near.To(code, faultCodes()); meant != "" {
+		e.Next = []string{fmt.Sprintf("did you mean `poolkeeper fault get %s`?", meant)}
 	}
 	return e
 }

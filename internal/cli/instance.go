@@ -17,7 +17,7 @@ func (a *app) instanceCommand() *cobra.Command {
 	for _, m := range marks {
 		verbs = append(verbs, a.instanceMark(m))
 	}
-	verbs = append(verbs, a.instanceClaim(v1alpha1.TaskAdopt), a.instanceClaim(v1alpha1.TaskDisown))
+	verbs = append(verbs, a.instanceConvert(), a.instanceRenew(), a.instanceDetach(), a.instanceClaim(v1alpha1.TaskAdopt), a.instanceClaim(v1alpha1.TaskDisown))
 	cmd := Noun("instance", "Instances: machines of the cloud that pools have", verbs...)
 	cmd.Aliases = []string{"instances"}
 	return cmd

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/cli/near"
 )
 
 // kind is what the command line needs to know to name objects of one kind.
@@ -67,8 +68,8 @@ func (c *call) noSuch(k kind, name string, under error) error {
 		e.Cause = fmt.Sprintf("here: %s", strings.Join(shown, ", "))
 	}
 	e.Next = []string{fmt.Sprintf("`poolkeeper %s list`", k.noun)}
-	if near := nearest(name, list); near != "" {
-		e.Next = []string{fmt.Sprintf("did you mean `poolkeeper %s get %s`?", k.noun, near)}
+	if meant := near.To(name, list); meant != "" {
+		e.Next = []string{fmt.Sprintf("did you mean `poolkeeper %s get %s`?", k.noun, meant)}
 	}
 	return e
 }
@@ -119,44 +120,6 @@ func (a *app) complete(k kind, max int) cobra.CompletionFunc {
 // completePoolFlag completes the values of a flag that names a pool.
 func (a *app) completePoolFlag(cmd *cobra.Command, flag string) {
 	_ = cmd.RegisterFlagCompletionFunc(flag, a.complete(pools, 0))
-}
-
-// nearest is the name that a typed one was probably meant to be; empty where
-// none is near.
-func nearest(typed string, names []string) string {
-	best, least := "", len(typed)/2+1
-	for _, n := range names {
-		if d := distance(typed, n); d < least {
-			best, least = n, d
-		}
-	}
-	return best
-}
-
-// distance is how many letters must be put in, taken out, changed or swapped
-// with a neighbour to make one word of the other.
-func distance(a, b string) int {
-	d := make([][]int, len(a)+1)
-	for i := range d {
-		d[i] = make([]int, len(b)+1)
-		d[i][0] = i
-	}
-	for j := range d[0] {
-		d[0][j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			d[i][j] = min(d[i-1][j]+1, d[i][j-1]+1, d[i-1][j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				d[i][j] = min(d[i][j], d[i-2][j-2]+1)
-			}
-		}
-	}
-	return d[len(a)][len(b)]
 }
 
 // oneArg takes exactly one argument of a name.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/view"
+	"github.com/poolkeeper/poolkeeper/internal/view/preview"
 )
 
 func (a *app) nodeCommand() *cobra.Command {
@@ -44,6 +45,9 @@ which they are replaced. A drain that does not end within --drain-timeout stops
 the rest: its node stays, cordoned. Subscription and attached instances are never
 released, only taken out. On a terminal it asks; elsewhere --release needs --yes.`
 
+// mostNamed is how many instances one task may name.
+const mostNamed = 500
+
 // removeFlags are the flags of `node remove`.
 type removeFlags struct {
 	drain, release, keep, yes, dryRun bool
@@ -67,15 +71,21 @@ func (a *app) nodeRemove() *cobra.Command {
 		}),
 	}
 	fl := cmd.Flags()
-	fl.BoolVar(&f.drain, "drain", true, "evict pods first, respecting disruption budgets")
-	fl.DurationVar(&f.limit, "drain-timeout", 30*time.Minute, "how long each drain may take")
 	fl.BoolVar(&f.release, "release", false, "release the instances with their disks; else they go on running")
 	fl.BoolVar(&f.keep, "keep-expected", false, "keep the expected number, so that they are replaced")
 	fl.Int32Var(&f.concurrency, "concurrency", 1, "how many at once, 1 to 100")
+	f.addCommon(cmd)
+	return cmd
+}
+
+// addCommon adds the flags of every way to take instances out.
+func (f *removeFlags) addCommon(cmd *cobra.Command) {
+	fl := cmd.Flags()
+	fl.BoolVar(&f.drain, "drain", true, "evict pods first, respecting disruption budgets")
+	fl.DurationVar(&f.limit, "drain-timeout", 30*time.Minute, "how long each drain may take")
 	fl.BoolVarP(&f.yes, "yes", "y", false, "do not ask")
 	fl.BoolVar(&f.dryRun, "dry-run", false, "show what would be done, change nothing")
 	f.add(cmd)
-	return cmd
 }
 
 func (c *call) removeNodes(list []*v1alpha1.Instance, p *v1alpha1.NodePool, f removeFlags) error {
@@ -83,12 +93,17 @@ func (c *call) removeNodes(list []*v1alpha1.Instance, p *v1alpha1.NodePool, f re
 	if err != nil {
 		return err
 	}
-	n := plural(len(list), "node")
-	c.say("%s", strings.Join(removePlan(list, p, f), "\n"))
-	if f.dryRun {
-		c.say("Nothing was changed.")
-		return nil
+	plan, err := c.plan(p, removal(spec, p))
+	if err != nil {
+		return err
 	}
+	plan.Drain = "" // told node by node
+	text := joinLines(removeHead(len(list), p, f), plan.Lines(), c.drains(list, f))
+	if f.dryRun {
+		return c.emitPlan(plan, text, p)
+	}
+	c.say("%s", strings.TrimSuffix(joinLines(text, plan.PriceText()), "\n"))
+	n := plural(len(list), "node")
 	question, again := fmt.Sprintf("Remove %s? [y/N]", n), "poolkeeper node remove "+strings.Join(spec.Instances, " ")
 	if f.release {
 		question, again = fmt.Sprintf("Remove and release %s? [y/N]", n), again+" --release"
@@ -99,6 +114,24 @@ func (c *call) removeNodes(list []*v1alpha1.Instance, p *v1alpha1.NodePool, f re
 		}
 	}
 	return c.request(p, spec, f.waitFlags)
+}
+
+// removal is what a removal wishes of the pool.
+func removal(spec v1alpha1.ClusterTaskSpec, p *v1alpha1.NodePool) preview.Ask {
+	ask := preview.Ask{To: p.Spec.ExpectedNodes, Out: spec.Instances, Release: spec.Release}
+	if !spec.KeepExpected {
+		ask.To -= int32(len(spec.Instances))
+	}
+	return ask
+}
+
+// removeHead says what removing means for the number.
+func removeHead(n int, p *v1alpha1.NodePool, f removeFlags) string {
+	expected := fmt.Sprintf("expected %d -> %d", p.Spec.ExpectedNodes, p.Spec.ExpectedNodes-int32(n))
+	if f.keep {
+		expected = fmt.Sprintf("expected stays %d, what goes is replaced", p.Spec.ExpectedNodes)
+	}
+	return fmt.Sprintf("Remove %s from %s: %s", plural(n, "node"), p.Name, expected)
 }
 
 func removeSpec(list []*v1alpha1.Instance, p *v1alpha1.NodePool, f removeFlags) (v1alpha1.ClusterTaskSpec, error) {
@@ -114,6 +147,10 @@ func removeSpec(list []*v1alpha1.Instance, p *v1alpha1.NodePool, f removeFlags) 
 		spec.Instances = append(spec.Instances, i.Name)
 	}
 	switch {
+	case !p.DeletionTimestamp.IsZero():
+		return spec, &Error{Code: ExitNotAllowed, What: "nothing was removed", Cause: p.Name + " is being deleted", Next: []string{fmt.Sprintf("`poolkeeper why %s`", p.Name)}}
+	case len(list) > mostNamed:
+		return spec, badInput("nothing was removed", fmt.Sprintf("%d were named; one task takes at most %d", len(list), mostNamed))
 	case f.concurrency < 1 || f.concurrency > 100:
 		return spec, badInput("nothing was removed", fmt.Sprintf("--concurrency %d is not within 1 to 100", f.concurrency))
 	case f.drain && (f.limit < time.Second || f.limit > 24*time.Hour):
@@ -123,31 +160,6 @@ func removeSpec(list []*v1alpha1.Instance, p *v1alpha1.NodePool, f removeFlags) 
 			"keep the number: --keep-expected", fmt.Sprintf("or `poolkeeper pool edit %s --min-nodes N`", p.Name))
 	}
 	return spec, nil
-}
-
-// removePlan says what removing means, before it is done.
-func removePlan(list []*v1alpha1.Instance, p *v1alpha1.NodePool, f removeFlags) []string {
-	expected := fmt.Sprintf("expected %d -> %d", p.Spec.ExpectedNodes, p.Spec.ExpectedNodes-int32(len(list)))
-	if f.keep {
-		expected = fmt.Sprintf("expected stays %d, they are replaced", p.Spec.ExpectedNodes)
-	}
-	lines := []string{fmt.Sprintf("Remove %s from %s: %s", plural(len(list), "node"), p.Name, expected)}
-	if f.drain {
-		lines = append(lines, fmt.Sprintf("  drain    each within %s; one that does not end stops the rest", f.limit))
-	}
-	for _, i := range list {
-		charge := i.Status.ChargeType
-		kept := charge == v1alpha1.ChargeSubscription || i.Spec.CreationType == v1alpha1.CreatedAttached
-		switch {
-		case f.release && kept:
-			lines = append(lines, fmt.Sprintf("  take out %s: subscription or attached, never released; it goes on costing", i.Name))
-		case f.release:
-			lines = append(lines, fmt.Sprintf("  release  %s and its disks; local data is lost, volumes stay", i.Name))
-		default:
-			lines = append(lines, fmt.Sprintf("  take out %s: the instance goes on running and costing", i.Name))
-		}
-	}
-	return lines
 }
 
 func (a *app) nodeAttach() *cobra.Command {

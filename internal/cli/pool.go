@@ -16,7 +16,7 @@ import (
 func (a *app) poolCommand() *cobra.Command {
 	cmd := Noun("pool", "Node pools: how many nodes, and of what kind",
 		a.poolList(), a.poolGet(), a.poolScale(), a.poolCreate(), a.poolEdit(), a.poolDelete(),
-		a.poolProtect(true), a.poolProtect(false), a.poolResume(), a.poolAdopt(), a.poolWatch())
+		a.poolProtect(true), a.poolProtect(false), a.poolRebalance(), a.poolResume(), a.poolThaw(), a.poolAdopt(), a.poolWatch())
 	cmd.Aliases = []string{"pools"}
 	return cmd
 }
@@ -105,7 +105,9 @@ func (a *app) poolGet() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return c.emitPool(p, g)
+			v := view.NewPool(p, g, c.clock.Now)
+			v.Image = c.image(p)
+			return c.emit(result{views: []any{v}, raws: []client.Object{p}, text: v.Describe(c.clock, c.color)})
 		}),
 	}
 }

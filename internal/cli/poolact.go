@@ -24,7 +24,7 @@ func (a *app) poolProtect(on bool) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			p, err = c.patchPool(p, func(p *v1alpha1.NodePool) { p.Spec.DeletionProtection = &on }, fieldOwner)
+			p, err = c.patchPool(p, func(p *v1alpha1.NodePool) { p.Spec.DeletionProtection = &on }, nil, fieldOwner)
 			if err != nil {
 				return apiError(err, args[0]+" was not changed")
 			}
@@ -108,7 +108,7 @@ func (c *call) agree(yes bool, question, want, command string) error {
 	case c.interactive():
 		return c.ask(question, want)
 	}
-	return badInput("nothing was changed", "this takes something away for good, and nobody can be asked here", fmt.Sprintf("`%s --yes`", command))
+	return badInput("nothing was changed", "this may take something away for good, and nobody can be asked here", fmt.Sprintf("`%s --yes`", command))
 }
 
 func (a *app) poolResume() *cobra.Command {
@@ -185,4 +185,5 @@ func orHour(d time.Duration) time.Duration {
 var taskWords = map[v1alpha1.TaskType]string{
 	v1alpha1.TaskRemove: "remove", v1alpha1.TaskAttach: "attach", v1alpha1.TaskRejoin: "rejoin", v1alpha1.TaskForget: "forget",
 	v1alpha1.TaskAdopt: "adopt", v1alpha1.TaskDisown: "disown", v1alpha1.TaskResume: "resume",
+	v1alpha1.TaskRebalance: "rebalance", v1alpha1.TaskThaw: "thaw", v1alpha1.TaskConvert: "convert", v1alpha1.TaskRenew: "renew",
 }

@@ -141,6 +141,13 @@ func (c *call) createPool(u *unstructured.Unstructured, f createFlags) error {
 		opts = append(opts, client.DryRunAll)
 	}
 	name := u.GetName()
+	wished := &v1alpha1.NodePool{}
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, wished); err != nil {
+		return badInput(fmt.Sprintf("node pool %s was not created", name), err.Error(), "`kubectl explain nodepool.spec` tells the fields")
+	}
+	if err := c.checkSettings(fmt.Sprintf("node pool %s was not created", name), &wished.Spec.LaunchSettings, nil); err != nil {
+		return err
+	}
 	if err := c.Create(c.ctx, u, opts...); err != nil {
 		e := apiError(err, fmt.Sprintf("node pool %s was not created", name))
 		if apierrors.IsAlreadyExists(err) {

@@ -1,20 +1,17 @@
 package cli
 
 import (
-	"bytes"
 	"fmt"
-	"os"
-	"os/exec"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/yaml"
 
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/view"
+	"github.com/poolkeeper/poolkeeper/internal/view/preview"
 )
 
 const editHelp = `Change the settings of a pool, by flags or in an editor.
@@ -24,13 +21,19 @@ opens the pool. Settings of machines take effect for those created from now on.
 A bound that would leave the expected number outside is refused: change both in
 the editor, or the number first.`
 
+// editFlags are the flags of `pool edit` beyond the settings.
+type editFlags struct {
+	dryRun bool
+	waitFlags
+}
+
 // listFlags add to the lists of a pool and take out of them.
 type listFlags struct{ addVSwitch, removeVSwitch, addType, removeType []string }
 
 func (a *app) poolEdit() *cobra.Command {
 	var s settings
 	var l listFlags
-	var dryRun bool
+	var f editFlags
 	cmd := &cobra.Command{
 		Use: "edit POOL", Short: "Change the settings of a pool", Long: editHelp, Args: oneArg("pool"), ValidArgsFunction: a.complete(pools, 1),
 		Example: "  poolkeeper pool edit web --add-vswitch vsw-c --dry-run\n  poolkeeper pool edit web --max-nodes 80\n  EDITOR=vi poolkeeper pool edit web",
@@ -49,18 +52,19 @@ func (a *app) poolEdit() *cobra.Command {
 				return err
 			}
 			if !some && !lists {
-				return c.editByHand(p, dryRun)
+				return c.editByHand(p, f)
 			}
-			return c.writeSpec(p, func(p *v1alpha1.NodePool) { p.Spec = *next.Spec.DeepCopy() }, dryRun)
+			return c.writeSpec(p, next, f)
 		}),
 	}
-	f := cmd.Flags()
-	f.StringSliceVar(&l.addVSwitch, "add-vswitch", nil, "`vSwitches` to add, after those there are")
-	f.StringSliceVar(&l.removeVSwitch, "remove-vswitch", nil, "`vSwitches` to take out")
-	f.StringSliceVar(&l.addType, "add-type", nil, "instance `types` to add, after those there are")
-	f.StringSliceVar(&l.removeType, "remove-type", nil, "instance `types` to take out")
-	f.BoolVar(&dryRun, "dry-run", false, "let the cluster check it, change nothing")
-	s.add(f)
+	fl := cmd.Flags()
+	fl.StringSliceVar(&l.addVSwitch, "add-vswitch", nil, "`vSwitches` to add, after those there are")
+	fl.StringSliceVar(&l.removeVSwitch, "remove-vswitch", nil, "`vSwitches` to take out")
+	fl.StringSliceVar(&l.addType, "add-type", nil, "instance `types` to add, after those there are")
+	fl.StringSliceVar(&l.removeType, "remove-type", nil, "instance `types` to take out")
+	fl.BoolVar(&f.dryRun, "dry-run", false, "show what it changes and let cluster and cloud check it, change nothing")
+	s.add(fl)
+	f.add(cmd)
 	return cmd
 }
 
@@ -91,104 +95,73 @@ func (l *listFlags) apply(spec *v1alpha1.NodePoolSpec) (bool, error) {
 }
 
 // writeSpec sends a changed pool and says what came of it.
-func (c *call) writeSpec(p *v1alpha1.NodePool, change func(*v1alpha1.NodePool), dry bool) error {
+func (c *call) writeSpec(p, wished *v1alpha1.NodePool, f editFlags) error {
+	if err := c.checkSettings(p.Name+" was not changed", &wished.Spec.LaunchSettings, &p.Spec.LaunchSettings); err != nil {
+		return err
+	}
 	opts := []client.PatchOption{fieldOwner}
-	if dry {
+	if f.dryRun {
 		opts = append(opts, client.DryRunAll)
 	}
-	next, err := c.patchPool(p, change, opts...)
+	next, err := c.patchPool(p, func(p *v1alpha1.NodePool) { p.Spec = *wished.Spec.DeepCopy() }, nil, opts...)
+	same := err == nil && equality.Semantic.DeepEqual(next.Spec, p.Spec)
 	switch {
 	case err != nil:
 		return apiError(err, p.Name+" was not changed")
-	case dry:
-		c.say("%s would be accepted. Nothing was changed.", p.Name)
-		return nil
-	case next.Generation == p.Generation && next.ResourceVersion == p.ResourceVersion:
+	case f.dryRun:
+		return c.previewEdit(p, next)
+	case same:
 		c.say("%s is so already. Nothing was changed.", p.Name)
 	default:
+		c.say("%s", strings.TrimSuffix(view.SpecChanges(&p.Spec, &next.Spec), "\n"))
 		c.say("Accepted: %s is changed. Settings of machines hold for those created from now on.", p.Name)
 	}
-	return c.emitIfMachine(next)
+	if !f.wait {
+		return c.emitIfMachine(next)
+	}
+	h := follow{call: c, pool: p.Name, poolUID: p.UID, generation: next.Generation, wanted: next.Spec.ExpectedNodes, timeout: f.timeout}
+	return h.run()
 }
 
-// editByHand opens the pool in an editor and sends what was changed there.
-func (c *call) editByHand(p *v1alpha1.NodePool, dry bool) error {
-	editor := orElse(c.Env("VISUAL"), c.Env("EDITOR"))
-	if editor == "" {
-		return badInput(p.Name+" was not changed", "no flag says what to change, and neither VISUAL nor EDITOR names an editor", fmt.Sprintf("`poolkeeper pool edit %s --help`", p.Name), "or set EDITOR")
-	}
-	before, err := editable(p)
-	if err != nil {
-		return err
-	}
-	after, file, err := c.edit(editor, before)
-	if err != nil {
-		return err
-	}
-	if bytes.Equal(before, after) {
+// previewEdit shows what an edit changes and what would be created after it, as
+// far as the cloud can be asked; nothing was written.
+func (c *call) previewEdit(p, next *v1alpha1.NodePool) error {
+	changes := view.SpecChanges(&p.Spec, &next.Spec)
+	if changes == "" {
 		c.say("%s is so already. Nothing was changed.", p.Name)
-		return os.Remove(file)
+		return nil
 	}
-	if err := c.writeText(p, after, dry); err != nil {
-		e := apiError(err, p.Name+" was not changed")
-		e.Next = append(e.Next, "your text is kept in "+file)
-		return e
+	plan := preview.Plan{}
+	if g, err := c.groupWith(p, next); err == nil && g != nil {
+		var list v1alpha1.InstanceList
+		if err := c.List(c.ctx, &list); err != nil {
+			return apiError(err, "cannot list instances")
+		}
+		plan = preview.New(p, g, list.Items, preview.Ask{To: next.Spec.ExpectedNodes}, c.Now())
 	}
-	return os.Remove(file)
+	text := joinLines(p.Name+" would be accepted:", changes)
+	if plan.Known {
+		text = joinLines(text, plan.Lines())
+	}
+	return c.emitPlan(plan, text, p)
 }
 
-// writeText sends a pool as a person wrote it.
-func (c *call) writeText(p *v1alpha1.NodePool, text []byte, dry bool) error {
-	u, err := parsePool(text, "your text")
+// groupWith is a pool's group as it would be with other settings, with what the
+// cloud says of them; nil where neither is known.
+func (c *call) groupWith(p, next *v1alpha1.NodePool) (*v1alpha1.ScalingGroup, error) {
+	g, err := c.groupOf(p)
+	if g == nil || err != nil || c.Market == nil {
+		return nil, err
+	}
+	m, err := c.Market()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	next := &v1alpha1.NodePool{}
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructuredWithValidation(u.Object, next, true); err != nil {
-		return badInput(p.Name+" was not changed", err.Error())
+	g.Spec.LaunchSettings, g.Spec.ScalingPolicy = *next.Spec.LaunchSettings.DeepCopy(), *next.Spec.ScalingPolicy.DeepCopy()
+	s := &g.Spec.LaunchSettings
+	if g.Status.ResourcePools, err = c.pools(m, s, s.VSwitches, nil); err != nil {
+		return nil, err
 	}
-	if next.Name != p.Name {
-		return badInput(p.Name+" was not changed", "a pool cannot be renamed", fmt.Sprintf("create another: `poolkeeper pool create %s --help`", next.Name))
-	}
-	return c.writeSpec(p, func(p *v1alpha1.NodePool) { p.Spec = *next.Spec.DeepCopy() }, dry)
-}
-
-// editable is a pool as a person edits it: its name and its spec.
-func editable(p *v1alpha1.NodePool) ([]byte, error) {
-	q := p.DeepCopy()
-	q.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("NodePool"))
-	m, err := runtime.DefaultUnstructuredConverter.ToUnstructured(q)
-	if err != nil {
-		return nil, fmt.Errorf("write pool %s: %w", p.Name, err)
-	}
-	u := unstructured.Unstructured{Object: m}
-	small := map[string]any{"apiVersion": u.GetAPIVersion(), "kind": u.GetKind(), "metadata": map[string]any{"name": p.Name}, "spec": m["spec"]}
-	b, err := yaml.Marshal(small)
-	if err != nil {
-		return nil, fmt.Errorf("write pool %s: %w", p.Name, err)
-	}
-	return b, nil
-}
-
-// edit lets a person edit a text; the file is left for the caller to remove.
-func (c *call) edit(editor string, text []byte) (after []byte, file string, err error) {
-	f, err := os.CreateTemp("", "poolkeeper-*.yaml")
-	if err != nil {
-		return nil, "", fmt.Errorf("make a file to edit: %w", err)
-	}
-	file = f.Name()
-	if _, err = f.Write(text); err == nil {
-		err = f.Close()
-	}
-	if err != nil {
-		return nil, file, fmt.Errorf("write %s: %w", file, err)
-	}
-	words := strings.Fields(editor)
-	cmd := exec.CommandContext(c.ctx, words[0], append(words[1:], file)...)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.In, c.Out, c.Err
-	if err := cmd.Run(); err != nil {
-		return nil, file, badInput("nothing was changed", fmt.Sprintf("the editor %s ended with: %v", words[0], err), "your text is kept in "+file)
-	}
-	after, err = os.ReadFile(file)
-	return after, file, err
+	view.SortBy(g.Status.ResourcePools, s)
+	return g, nil
 }

@@ -1,15 +1,12 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	autoscalingv1 "k8s.io/api/autoscaling/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
@@ -28,6 +25,11 @@ const scaleHelp = `Set the expected number of nodes of a pool.
 Scaling out starts at once. Scaling in says what it does first; on a terminal it
 asks (--yes answers), elsewhere it goes on, so that scripts need no flag.
 
+--dry-run shows the plan: which instances would be created or released, where and
+as what, what blocks it, and the price before and after. Each plan has a name;
+--plan NAME carries out that very plan, and sends nothing where the world has
+moved so that another would be made (exit 7).
+
 --wait follows the task of this very change until it is done (exit 0), has
 failed or the pool is held (exit 5), or --timeout has passed (exit 6). Ctrl-C
 stops watching, not the work (exit 130). If a newer request takes the place of
@@ -37,6 +39,7 @@ unless it asked for the same number.`
 // scaleFlags are the flags of `pool scale`.
 type scaleFlags struct {
 	nodes       int64
+	plan        string
 	dryRun, yes bool
 	waitFlags
 }
@@ -56,20 +59,35 @@ func (a *app) poolScale() *cobra.Command {
 	var f scaleFlags
 	cmd := &cobra.Command{
 		Use: "scale POOL --expected-nodes N", Short: "Set the expected number of nodes", Long: scaleHelp,
-		Example: "  poolkeeper pool scale demo --expected-nodes 8 --wait\n  poolkeeper pool scale demo --expected-nodes 3 --dry-run\n  poolkeeper pool scale demo --expected-nodes 3 --wait --timeout 10m --yes",
-		Args:    oneArg("pool"), ValidArgsFunction: a.complete(pools, 1),
+		Example: "  poolkeeper pool scale demo --expected-nodes 8 --wait\n  poolkeeper pool scale demo --expected-nodes 3 --dry-run\n  poolkeeper pool scale demo --expected-nodes 3 --plan 5f1c9e\n  poolkeeper pool scale demo --expected-nodes 3 --wait --timeout 10m --yes",
+		Args:    scaleArgs, ValidArgsFunction: a.complete(pools, 1),
 		RunE: a.run(func(c *call, args []string) error {
 			if !c.cmd.Flags().Changed("expected-nodes") {
 				return badInput(args[0]+" was not changed", "no number was given", fmt.Sprintf("`poolkeeper pool scale %s --expected-nodes N`", args[0]))
+			}
+			if f.plan != "" && f.dryRun {
+				return badInput(args[0]+" was not changed", "--dry-run makes a plan, --plan carries one out: only one of both", "`poolkeeper pool scale --help`")
 			}
 			return c.scale(args[0], f)
 		}),
 	}
 	cmd.Flags().Int64Var(&f.nodes, "expected-nodes", 0, "how many nodes the pool is to have")
+	cmd.Flags().StringVar(&f.plan, "plan", "", "do it only if it is still this `plan`, as --dry-run named it; asks nothing")
 	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "show what would be done, change nothing")
 	cmd.Flags().BoolVarP(&f.yes, "yes", "y", false, "do not ask")
 	f.add(cmd)
 	return cmd
+}
+
+// scaleArgs takes one pool. A number beside it was meant as the flag.
+func scaleArgs(cmd *cobra.Command, args []string) error {
+	if len(args) == 2 {
+		if n, err := strconv.Atoi(args[1]); err == nil {
+			return badInput(args[0]+" was not changed", "the number is given by --expected-nodes",
+				fmt.Sprintf("did you mean `%s %s --expected-nodes %d`?", cmd.CommandPath(), args[0], n))
+		}
+	}
+	return oneArg("pool")(cmd, args)
 }
 
 func (c *call) scale(name string, f scaleFlags) error {
@@ -81,29 +99,80 @@ func (c *call) scale(name string, f scaleFlags) error {
 		return err
 	}
 	from, to := p.Spec.ExpectedNodes, int32(f.nodes)
-	if from == to {
+	if from == to && f.plan == "" {
 		c.say("%s expects %d nodes already. Nothing was changed.", name, to)
 		return c.afterScale(p, from, f)
 	}
 	if f.dryRun {
 		return c.tryScale(p, to)
 	}
-	if to < from && !c.machine() {
-		plan, err := c.plan(p, to)
-		if err != nil {
-			return err
-		}
-		c.say("%s", strings.TrimSuffix(plan.Text(), "\n"))
-	}
-	if to < from && c.interactive() && !f.yes {
-		if err := c.ask(fmt.Sprintf("Reduce %s by %s? [y/N]", name, plural(int(from-to), "node")), "y"); err != nil {
+	if f.plan == "" && to < from {
+		if f.plan, err = c.showScaleIn(p, to, f.yes); err != nil {
 			return err
 		}
 	}
-	if p, err = c.writeNumber(p, to, false); err != nil {
+	still := c.stillPlan(f.plan, to)
+	if err := still(p); err != nil {
+		return err
+	}
+	if p, err = c.writeNumber(p, to, false, still); err != nil {
 		return err
 	}
 	return c.afterScale(p, from, f)
+}
+
+// showScaleIn shows what scaling in does and asks where a person can answer;
+// the plan that was agreed to is returned.
+func (c *call) showScaleIn(p *v1alpha1.NodePool, to int32, yes bool) (string, error) {
+	if c.machine() {
+		return "", nil
+	}
+	plan, err := c.plan(p, preview.Ask{To: to})
+	if err != nil {
+		return "", err
+	}
+	c.say("%s", strings.TrimSuffix(joinLines(plan.Text(), plan.PriceText()), "\n"))
+	if yes || !c.interactive() {
+		return "", nil
+	}
+	return plan.Hash, c.ask(scaleQuestion(plan), "y")
+}
+
+// scaleQuestion says the act and its number.
+func scaleQuestion(plan preview.Plan) string {
+	if n := len(plan.Release); n > 0 {
+		return fmt.Sprintf("Release %s? [y/N]", plural(n, "instance"))
+	}
+	return fmt.Sprintf("Reduce %s by %s? [y/N]", plan.Pool, plural(int(plan.From-plan.To), "node"))
+}
+
+// stillPlan makes the check that a pool, as it was read last, still comes to
+// the plan that was agreed to. Without one everything is agreed to.
+func (c *call) stillPlan(agreed string, to int32) func(*v1alpha1.NodePool) error {
+	return func(p *v1alpha1.NodePool) error {
+		if agreed == "" {
+			return nil
+		}
+		now, err := c.plan(p, preview.Ask{To: to})
+		if err != nil || strings.EqualFold(now.Hash, agreed) {
+			return err
+		}
+		return &Error{
+			Code: ExitConflict, What: fmt.Sprintf("nothing was sent: plan %s is out of date", agreed),
+			Cause: "it would now be " + now.Brief(),
+			Next:  []string{fmt.Sprintf("look again: `poolkeeper pool scale %s --expected-nodes %d --dry-run`", p.Name, to)},
+		}
+	}
+}
+
+func joinLines(parts ...string) string {
+	var b strings.Builder
+	for _, p := range parts {
+		if p != "" {
+			b.WriteString(strings.TrimSuffix(p, "\n") + "\n")
+		}
+	}
+	return b.String()
 }
 
 // checkBounds refuses a number before anything is sent.
@@ -177,86 +246,31 @@ func taskPrefix(p *v1alpha1.NodePool) string {
 // tryScale shows what a change would do and lets the server check it, without
 // making it.
 func (c *call) tryScale(p *v1alpha1.NodePool, to int32) error {
-	plan, err := c.plan(p, to)
+	plan, err := c.plan(p, preview.Ask{To: to})
 	if err != nil {
 		return err
 	}
-	if _, err := c.writeNumber(p, to, true); err != nil {
+	if _, err := c.writeNumber(p, to, true, nil); err != nil {
 		return err
 	}
-	if err := c.emit(result{views: []any{plan}, raws: []client.Object{p}, text: plan.Text()}); err != nil {
+	if err := c.emitPlan(plan, plan.Text(), p); err != nil {
 		return err
 	}
-	c.say("Nothing was changed.")
-	c.hint("Do it: poolkeeper pool scale %s --expected-nodes %d", p.Name, to)
+	c.hint("Do it: poolkeeper pool scale %s --expected-nodes %d --plan %s", p.Name, to, plan.Hash)
 	return nil
 }
 
-// writeNumber writes the expected number on the pool that was read; where a
-// person may only scale, through the scale subresource.
-func (c *call) writeNumber(p *v1alpha1.NodePool, to int32, dry bool) (*v1alpha1.NodePool, error) {
-	opts := []client.PatchOption{fieldOwner}
-	if dry {
-		opts = append(opts, client.DryRunAll)
+// emitPlan writes a plan that is not carried out.
+func (c *call) emitPlan(plan preview.Plan, text string, p *v1alpha1.NodePool) error {
+	end := "Nothing was changed."
+	if t := plan.PriceText(); t != "" {
+		end = t + ". " + end
 	}
-	changed, err := c.patchPool(p, func(p *v1alpha1.NodePool) { p.Spec.ExpectedNodes = to }, opts...)
-	if apierrors.IsForbidden(err) && forbidden(&Error{Cause: statusText(err)}, err).Next != nil {
-		return c.writeScale(p, to, dry, err)
-	}
-	if err != nil {
-		return nil, apiError(err, fmt.Sprintf("%s stays at %d nodes: %d was not accepted", p.Name, p.Spec.ExpectedNodes, to))
-	}
-	return changed, nil
+	return c.emit(result{views: []any{plan}, raws: []client.Object{p}, text: joinLines(text, end)})
 }
 
-// writeScale writes the number through the scale subresource, then reads the
-// pool to learn the generation of the change.
-func (c *call) writeScale(p *v1alpha1.NodePool, to int32, dry bool, first error) (*v1alpha1.NodePool, error) {
-	body := fmt.Sprintf(`{"metadata":{"resourceVersion":%q},"spec":{"replicas":%d}}`, p.ResourceVersion, to)
-	opts := []client.SubResourcePatchOption{client.WithSubResourceBody(&autoscalingv1.Scale{}), fieldOwner}
-	if dry {
-		opts = append(opts, client.DryRunAll)
-	}
-	err := c.SubResource("scale").Patch(c.ctx, p.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(body)), opts...)
-	if err != nil {
-		if apierrors.IsForbidden(err) {
-			err = errors.Join(err, first)
-		}
-		return nil, apiError(err, "you may not scale "+p.Name)
-	}
-	if dry {
-		return p, nil
-	}
-	return c.getPool(p.Name)
-}
-
-// patchPool changes a pool as it was read. If only its status moved meanwhile,
-// it is read again and the change repeated; if its spec did, nothing is sent.
-func (c *call) patchPool(p *v1alpha1.NodePool, change func(*v1alpha1.NodePool), opts ...client.PatchOption) (*v1alpha1.NodePool, error) {
-	base := p
-	for range 10 {
-		next := base.DeepCopy()
-		change(next)
-		err := c.Patch(c.ctx, next, client.MergeFromWithOptions(base, client.MergeFromWithOptimisticLock{}), opts...)
-		if err == nil || !apierrors.IsConflict(err) {
-			return next, err
-		}
-		if base, err = c.getPool(p.Name); err != nil {
-			return nil, err
-		}
-		if base.Generation != p.Generation || base.UID != p.UID {
-			return nil, &Error{
-				Code: ExitConflict, What: "nothing was sent: " + p.Name + " was changed meanwhile",
-				Cause: fmt.Sprintf("it expects %d nodes now", base.Spec.ExpectedNodes),
-				Next:  []string{fmt.Sprintf("look again: `poolkeeper pool get %s`", p.Name)},
-			}
-		}
-	}
-	return nil, &Error{Code: ExitConflict, What: "nothing was sent: " + p.Name + " changes too fast", Cause: "ten tries met ten newer versions", Next: []string{"try again in a moment"}}
-}
-
-// plan says what a change of the number means, before it is made.
-func (c *call) plan(p *v1alpha1.NodePool, to int32) (preview.Plan, error) {
+// plan says what a wish means, before it is made.
+func (c *call) plan(p *v1alpha1.NodePool, ask preview.Ask) (preview.Plan, error) {
 	g, err := c.groupOf(p)
 	if err != nil {
 		return preview.Plan{}, err
@@ -265,5 +279,5 @@ func (c *call) plan(p *v1alpha1.NodePool, to int32) (preview.Plan, error) {
 	if err := c.List(c.ctx, &list); err != nil {
 		return preview.Plan{}, apiError(err, "cannot list instances")
 	}
-	return preview.New(p, g, list.Items, to, c.clock.Now), nil
+	return preview.New(p, g, list.Items, ask, c.Now()), nil
 }

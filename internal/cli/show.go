@@ -2,12 +2,9 @@ package cli
 
 import (
 	"fmt"
-	"io"
-	"os"
 	"strings"
 
-	"golang.org/x/term"
-
+	"github.com/poolkeeper/poolkeeper/internal/cli/screen"
 	"github.com/poolkeeper/poolkeeper/internal/view"
 )
 
@@ -31,7 +28,7 @@ func (f *follow) newShower() shower {
 	case f.machine():
 		return &objectShower{}
 	case f.Terminal(f.Out):
-		return &liveShower{screen: screen{out: f.Out}}
+		return &liveShower{screen: screen.Screen{Out: f.Out}}
 	}
 	return plainShower{}
 }
@@ -176,7 +173,7 @@ func (*objectShower) stop(*follow)         {}
 func (*objectShower) end(*follow, error)   {}
 
 // liveShower redraws in place on a terminal.
-type liveShower struct{ screen screen }
+type liveShower struct{ screen screen.Screen }
 
 func (s *liveShower) begin(f *follow) {
 	switch {
@@ -191,68 +188,22 @@ func (s *liveShower) change(f *follow, _ view.Look) {
 	clock := f.clock
 	clock.Now = f.Now()
 	lines := append(view.Live(f.look, clock), fmt.Sprintf("  %s   Ctrl-C stops watching, not the work.", view.Took(f.Now().Sub(f.began))))
-	s.screen.draw(lines)
+	s.screen.Draw(lines)
 }
 
 func (s *liveShower) note(f *follow, text string) {
-	s.screen.clear()
+	s.screen.Clear()
 	fmt.Fprintln(f.Out, text)
 }
 
-func (s *liveShower) stop(*follow) { s.screen.lines = 0 }
+func (s *liveShower) stop(*follow) { s.screen.Leave() }
 
 func (s *liveShower) end(f *follow, err error) {
-	s.screen.clear()
+	s.screen.Clear()
 	for _, line := range view.Live(f.look, f.clock) {
 		fmt.Fprintln(f.Out, line)
 	}
 	if err == nil {
 		fmt.Fprintln(f.Out, doneText(f))
 	}
-}
-
-// screen redraws a few lines at the end of a terminal.
-type screen struct {
-	out   io.Writer
-	lines int
-}
-
-// draw replaces the lines drawn before.
-func (s *screen) draw(lines []string) {
-	var b strings.Builder
-	if s.lines > 0 {
-		fmt.Fprintf(&b, "\x1b[%dA", s.lines)
-	}
-	for _, l := range lines {
-		b.WriteString("\x1b[2K" + cutTo(view.OneLine(l), s.width()) + "\n")
-	}
-	b.WriteString("\x1b[J")
-	_, _ = io.WriteString(s.out, b.String())
-	s.lines = len(lines)
-}
-
-// clear takes the lines away.
-func (s *screen) clear() {
-	if s.lines > 0 {
-		fmt.Fprintf(s.out, "\x1b[%dA\x1b[J", s.lines)
-	}
-	s.lines = 0
-}
-
-// width of the terminal; 80 where it does not say. Unit: characters.
-func (s *screen) width() int {
-	if f, ok := s.out.(*os.File); ok {
-		if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 0 {
-			return w
-		}
-	}
-	return 80
-}
-
-func cutTo(s string, width int) string {
-	r := []rune(s)
-	if len(r) <= width {
-		return s
-	}
-	return string(r[:width])
 }

@@ -57,6 +57,10 @@ func (w *world) command(t *testing.T, d *datadriven.TestData) string {
 		d.ScanArgs(t, "verb", &verb)
 		d.ScanArgs(t, "kind", &kind)
 		w.deny[verb+" "+kind] = forbiddenBy(verb, kind, strings.TrimSpace(d.Input))
+	case "lacks":
+		w.lacks = strings.TrimSpace(d.Input)
+	case "cloud":
+		w.market = newSold(t, d.Input)
 	case "run":
 		return w.typed(d)
 	default:

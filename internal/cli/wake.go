@@ -21,6 +21,12 @@ func (f *follow) watch(ctx context.Context) <-chan struct{} {
 		f.wakeBy(ctx, wake, func() client.ObjectList { return &v1alpha1.NodePoolList{} }, named(f.pool))
 	}
 	f.wakeBy(ctx, wake, func() client.ObjectList { return &v1alpha1.ClusterTaskList{} }, named(f.task))
+	f.tick(ctx, wake)
+	return wake
+}
+
+// tick wakes every LookAnyway.
+func (f *follow) tick(ctx context.Context, wake chan<- struct{}) {
 	go func() {
 		tick := time.NewTicker(f.LookAnyway)
 		defer tick.Stop()
@@ -33,7 +39,6 @@ func (f *follow) watch(ctx context.Context) <-chan struct{} {
 			}
 		}
 	}()
-	return wake
 }
 
 // named selects one object by its name; all where the name is empty.

@@ -16,7 +16,9 @@ import (
 	"testing"
 	"time"
 
+	authv1 "k8s.io/api/authorization/v1"
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -45,15 +47,22 @@ type world struct {
 	deny map[string]error
 	// away makes the server silent.
 	away bool
+	// lacks is a right that the person has not: "patch nodepools".
+	lacks string
+	// market is the cloud, where there is one.
+	market Market
 	// meddle changes an object just before our patch of it arrives.
 	meddle []map[string]any
 }
 
 func newWorld(t *testing.T) *world {
 	w := &world{t: t, now: time.Date(2026, 11, 24, 14, 5, 18, 0, time.UTC), deny: map[string]error{}}
-	w.under = fake.NewClientBuilder().WithScheme(Scheme()).WithRESTMapper(mapper()).Build()
+	w.under = fake.NewClientBuilder().WithIndex(&corev1.Pod{}, "spec.nodeName", podNode).WithScheme(Scheme()).WithRESTMapper(mapper()).Build()
 	return w
 }
+
+// podNode is the node of a pod, for lists by it.
+func podNode(o client.Object) []string { return []string{o.(*corev1.Pod).Spec.NodeName} }
 
 // client is what the command line gets: the fake, behaving as an API server
 // does about generations, names and rights.
@@ -94,6 +103,11 @@ func (w *world) client(string, string) (client.WithWatch, error) {
 func (w *world) create(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.CreateOption) error {
 	if err := w.denied("create", o); err != nil {
 		return err
+	}
+	if r, ok := o.(*authv1.SelfSubjectAccessReview); ok {
+		a := r.Spec.ResourceAttributes
+		r.Status.Allowed = w.lacks != a.Verb+" "+a.Resource
+		return nil
 	}
 	w.made++
 	if o.GetName() == "" {
@@ -310,7 +324,7 @@ func (w *world) run(line string, how typing) string {
 		Version: "v0.0.0-test", In: strings.NewReader(how.stdin), Out: &out, Err: &errs,
 		Now: func() time.Time { return w.now }, NewClient: w.client, LookAnyway: 5 * time.Millisecond,
 		Env:      func(k string) string { return env[k] },
-		Terminal: func(any) bool { return how.terminal },
+		Terminal: func(any) bool { return how.terminal }, Market: w.openMarket,
 	})
 	root.SetArgs(strings.Fields(line)[1:])
 	code := execute(ctx, root)

@@ -16,14 +16,21 @@ type Cost struct {
 	APIVersion string `json:"apiVersion"`
 	Kind       string `json:"kind"`
 	Pool       string `json:"pool"`
-	// Price is what is paid per hour now; Paid the share of it that was paid in
+	// Price is what is paid per hour; Paid the share of it that was paid in
 	// advance.
 	Price Price `json:"price"`
 	Paid  Price `json:"paid"`
+	// Instances that the bill is made of. Unit: instances.
+	Instances int32 `json:"instances"`
 	// Unpriced is how many instances have no known price.
-	Unpriced int32      `json:"unpriced,omitempty"`
-	Lines    []CostLine `json:"lines"`
-	AsOf     AsOf       `json:"asOf"`
+	Unpriced int32 `json:"unpriced,omitempty"`
+	// Hours and Amount of all lines, from Since (else the creations) to Until.
+	Hours  string     `json:"hours"`
+	Amount string     `json:"amount"`
+	Since  *time.Time `json:"since,omitempty"`
+	Until  time.Time  `json:"until"`
+	Lines  []CostLine `json:"lines"`
+	AsOf   AsOf       `json:"asOf"`
 }
 
 // CostLine is what instances of one kind cost.
@@ -33,7 +40,7 @@ type CostLine struct {
 	Instances int32  `json:"instances"`
 	Unit      string `json:"unit,omitempty"`
 	PerHour   string `json:"perHour"`
-	// Hours run so far by those that still exist, and what they came to.
+	// Hours run by those that still exist, and what they came to.
 	Hours  string `json:"hours"`
 	Amount string `json:"amount"`
 	Paid   bool   `json:"paidInAdvance,omitempty"`
@@ -41,6 +48,22 @@ type CostLine struct {
 
 // CostKeys are the ways to group a bill.
 var CostKeys = []string{"zone", "type", "billing", "instance"}
+
+// Span is the time that a bill is about. A zero Since is each creation.
+type Span struct{ Since, Until time.Time }
+
+// hours is how long an instance ran within the span; ok is false where it was
+// not there at its end.
+func (s Span) hours(created time.Time) (hours *big.Rat, ok bool) {
+	if created.After(s.Until) {
+		return nil, false
+	}
+	from := created
+	if s.Since.After(from) {
+		from = s.Since
+	}
+	return big.NewRat(int64(max(s.Until.Sub(from), 0)/time.Second), 3600), true
+}
 
 // sum adds up one line.
 type sum struct {
@@ -50,38 +73,45 @@ type sum struct {
 	paid                 bool
 }
 
-// NewCost makes the bill of a pool. By is one of CostKeys, or empty for zone,
-// type and billing together.
-func NewCost(pool string, instances []v1alpha1.Instance, by string, now time.Time) Cost {
-	v := Cost{APIVersion: APIVersion, Kind: "Cost", Pool: pool, AsOf: AsOf{API: now.UTC()}, Lines: []CostLine{}}
-	total, paid, lines := new(big.Rat), new(big.Rat), map[string]*sum{}
+func newSum(unit string) *sum {
+	return &sum{unit: unit, perHour: new(big.Rat), hours: new(big.Rat), cost: new(big.Rat)}
+}
+
+// NewCost makes the bill of a pool over a span of time. By is one of CostKeys,
+// or empty for zone, type and billing together.
+func NewCost(pool string, instances []v1alpha1.Instance, by string, span Span, now time.Time) Cost {
+	v := Cost{APIVersion: APIVersion, Kind: "Cost", Pool: pool, Until: span.Until.UTC(), AsOf: AsOf{API: now.UTC()}, Lines: []CostLine{}}
+	if !span.Since.IsZero() {
+		since := span.Since.UTC()
+		v.Since = &since
+	}
+	total, paid, lines := newSum(""), new(big.Rat), map[string]*sum{}
 	for k := range instances {
 		i := &instances[k]
-		if i.Spec.Pool != pool || i.Status.LifecycleState == v1alpha1.InstanceRemoved {
+		hours, there := span.hours(i.CreationTimestamp.Time)
+		if i.Spec.Pool != pool || i.Status.LifecycleState == v1alpha1.InstanceRemoved || !there {
 			continue
 		}
+		v.Instances++
 		price, ok := new(big.Rat).SetString(i.Spec.Placement.PricePerHour)
 		if !ok {
 			v.Unpriced++
 			continue
 		}
-		if v.Price.Currency == "" {
-			v.Price.Currency = i.Spec.Placement.Currency
-		}
-		total.Add(total, price)
+		v.Price.Currency = orDefault(v.Price.Currency, i.Spec.Placement.Currency)
 		key := costKey(i, by)
-		s := lines[key]
-		if s == nil {
-			s = &sum{perHour: new(big.Rat), hours: new(big.Rat), cost: new(big.Rat), unit: Money(i.Spec.Placement.PricePerHour)}
-			lines[key] = s
+		if lines[key] == nil {
+			lines[key] = newSum(Money(i.Spec.Placement.PricePerHour))
 		}
-		s.add(i, price, now)
-		if s.paid {
+		total.add(i, price, hours)
+		lines[key].add(i, price, hours)
+		if ChargeToday(i) == v1alpha1.ChargeSubscription {
 			paid.Add(paid, price)
 		}
 	}
-	v.Price.PerHour = total.FloatString(2)
-	v.Paid = Price{Currency: v.Price.Currency, PerHour: paid.FloatString(2)}
+	all := total.line("")
+	v.Price.PerHour, v.Hours, v.Amount = all.PerHour, all.Hours, all.Amount
+	v.Paid = Price{Currency: v.Price.Currency, PerHour: Money(paid.FloatString(6))}
 	for key, s := range lines {
 		v.Lines = append(v.Lines, s.line(key))
 	}
@@ -89,14 +119,13 @@ func NewCost(pool string, instances []v1alpha1.Instance, by string, now time.Tim
 	return v
 }
 
-func (s *sum) add(i *v1alpha1.Instance, price *big.Rat, now time.Time) {
+func (s *sum) add(i *v1alpha1.Instance, price, hours *big.Rat) {
+	paid := ChargeToday(i) == v1alpha1.ChargeSubscription
+	s.paid = paid && (s.paid || s.n == 0)
 	s.n++
 	s.perHour.Add(s.perHour, price)
-	seconds := int64(max(now.Sub(i.CreationTimestamp.Time), 0) / time.Second)
-	hours := big.NewRat(seconds, 3600)
 	s.hours.Add(s.hours, hours)
 	s.cost.Add(s.cost, new(big.Rat).Mul(hours, price))
-	s.paid = ChargeToday(i) == v1alpha1.ChargeSubscription
 	if s.unit != Money(i.Spec.Placement.PricePerHour) {
 		s.unit = ""
 	}
@@ -104,8 +133,8 @@ func (s *sum) add(i *v1alpha1.Instance, price *big.Rat, now time.Time) {
 
 func (s *sum) line(key string) CostLine {
 	return CostLine{
-		Key: key, Instances: s.n, Unit: s.unit, PerHour: s.perHour.FloatString(2),
-		Hours: s.hours.FloatString(1), Amount: s.cost.FloatString(2), Paid: s.paid,
+		Key: key, Instances: s.n, Unit: s.unit, PerHour: Money(s.perHour.FloatString(6)),
+		Hours: s.hours.FloatString(2), Amount: Money(s.cost.FloatString(6)), Paid: s.paid,
 	}
 }
 
@@ -124,6 +153,35 @@ func costKey(i *v1alpha1.Instance, by string) string {
 	return strings.Join([]string{p.Zone, p.InstanceType, BillingWord(ChargeToday(i))}, " ")
 }
 
+// Dearer puts the bill of more per hour first, then goes by name.
+func Dearer(a, b Cost) bool {
+	x, _ := new(big.Rat).SetString(a.Price.PerHour)
+	y, _ := new(big.Rat).SetString(b.Price.PerHour)
+	if x != nil && y != nil && x.Cmp(y) != 0 {
+		return x.Cmp(y) > 0
+	}
+	return a.Pool < b.Pool
+}
+
+// Text is a bill as people read it.
+func (c Cost) Text(s Style) string {
+	head := fmt.Sprintf("%s: %s/h", c.Pool, strings.TrimSpace(c.Price.Currency+" "+c.Price.PerHour))
+	if c.Paid.PerHour != "0.00" {
+		head += fmt.Sprintf(" of which %s already paid", c.Paid.PerHour)
+	}
+	if c.Unpriced > 0 {
+		head += fmt.Sprintf("; %s without a known price", count(c.Unpriced, "instance"))
+	}
+	if len(c.Lines) == 0 {
+		return head + "\n"
+	}
+	text := head + "\n" + CostTable(c).Text(s)
+	if len(c.Lines) > 1 {
+		text += fmt.Sprintf("In all %s hours, %s.\n", c.Hours, strings.TrimSpace(c.Price.Currency+" "+c.Amount))
+	}
+	return text
+}
+
 // CostTable is a bill as a table.
 func CostTable(c Cost) Table {
 	t := Table{Columns: []Column{
@@ -136,6 +194,23 @@ func CostTable(c Cost) Table {
 		}
 		t.Rows = append(t.Rows, []Cell{
 			text(l.Key), text(fmt.Sprint(l.Instances)), text(l.Unit), text(l.PerHour), text(l.Hours), text(l.Amount), {Text: note},
+		})
+	}
+	return t
+}
+
+// CostListTable is the bills of several pools as a table.
+func CostListTable(list []Cost) Table {
+	currency := ""
+	for _, c := range list {
+		currency = orDefault(currency, c.Price.Currency)
+	}
+	t := Table{Columns: []Column{
+		{Name: "POOL"}, {Name: "INSTANCES"}, {Name: orDefault(currency, "PRICE") + "/H"}, {Name: "ALREADY PAID/H"}, {Name: "HOURS"}, {Name: "AMOUNT"},
+	}}
+	for _, c := range list {
+		t.Rows = append(t.Rows, []Cell{
+			text(c.Pool), text(fmt.Sprint(c.Instances)), text(c.Price.PerHour), text(c.Paid.PerHour), text(c.Hours), text(c.Amount),
 		})
 	}
 	return t

@@ -91,7 +91,7 @@ func (v Pool) Describe(clock Clock, color bool) string {
 	fields = append(fields,
 		field("Limits", "min %d, max %d", v.MinNodes, v.MaxNodes),
 		field("Policy", "%s", v.Policy),
-		listField("vSwitches", v.VSwitches), listField("Types", v.InstanceTypes),
+		listField("vSwitches", v.VSwitches), listField("Types", v.InstanceTypes), field("Image", "%s", v.Image.text()),
 		field("Strength", "%s", v.Strength))
 	if v.Price != nil {
 		fields = append(fields, field("Price", "%s %s/h", v.Price.Currency, v.Price.PerHour))
@@ -161,7 +161,7 @@ func (v Task) DescribeCauses(color bool) string {
 	var b strings.Builder
 	b.WriteString(joinNonEmpty("   ", v.Title, Paint(v.Status, v.tone, color), code) + "\n")
 	if len(v.Causes) == 0 {
-		b.WriteString("No cause is recorded.\n")
+		b.WriteString(v.ownCause(color))
 	}
 	for _, c := range v.Causes {
 		cause := joinNonEmpty("   ", trimPoint(c.Cause), c.Code)
@@ -179,6 +179,24 @@ func (v Task) DescribeCauses(color bool) string {
 		}
 	}
 	return b.String()
+}
+
+// ownCause is why a task ended as it did where no cause with a solution was
+// found: its error, and what each instance says that failed.
+func (v Task) ownCause(color bool) string {
+	var fields []Field
+	if v.Error != nil && v.Error.Message != "" {
+		fields = append(fields, field("CAUSE", "%s", v.Error.Message))
+	}
+	for _, i := range v.Instances {
+		if i.State == "failed" && (v.Error == nil || !strings.Contains(v.Error.Message, i.Message)) {
+			fields = append(fields, field("CAUSE", "%s", joinNonEmpty(": ", i.Instance, i.Message)))
+		}
+	}
+	if len(fields) == 0 {
+		return "No cause is recorded.\n"
+	}
+	return Describe(fields, color)
 }
 
 // Describe is a scaling activity in named lines.

@@ -28,13 +28,16 @@ type Pool struct {
 	Task     string   `json:"task,omitempty"`
 	Price    *Price   `json:"price,omitempty"`
 	// Strength is the elastic strength: Strong, Medium or Weak.
-	Strength      string    `json:"strength,omitempty"`
-	Policy        string    `json:"policy"`
-	MinNodes      int32     `json:"minNodes"`
-	MaxNodes      int32     `json:"maxNodes"`
-	VSwitches     []string  `json:"vSwitches"`
-	InstanceTypes []string  `json:"instanceTypes"`
-	CreatedTime   time.Time `json:"createdTime"`
+	Strength      string   `json:"strength,omitempty"`
+	Policy        string   `json:"policy"`
+	MinNodes      int32    `json:"minNodes"`
+	MaxNodes      int32    `json:"maxNodes"`
+	VSwitches     []string `json:"vSwitches"`
+	InstanceTypes []string `json:"instanceTypes"`
+	// Image that new machines start from, with what the cloud says of it where
+	// it was asked.
+	Image       *Image    `json:"image,omitempty"`
+	CreatedTime time.Time `json:"createdTime"`
 	// Conditions are what holds the pool up beyond its why.
 	Conditions []Said `json:"conditions,omitempty"`
 	AsOf       AsOf   `json:"asOf"`
@@ -124,7 +127,7 @@ func NewPool(p *v1alpha1.NodePool, g *v1alpha1.ScalingGroup, now time.Time) Pool
 		v.Price = &Price{Currency: pr.Currency, PerHour: Money(pr.PerHour)}
 	}
 	if g != nil {
-		v.Activity, v.AsOf.Cloud = g.Status.OpenActivity, newestCheck(g)
+		v.Activity, v.AsOf.Cloud = g.Status.OpenActivity, NewestCheck(g)
 	}
 	return v
 }
@@ -186,8 +189,8 @@ func chips(p *v1alpha1.NodePool, now time.Time) []string {
 	return list
 }
 
-// newestCheck is when the newest fact of a group's resource pools was read.
-func newestCheck(g *v1alpha1.ScalingGroup) *time.Time {
+// NewestCheck is when the newest fact of a group's resource pools was read.
+func NewestCheck(g *v1alpha1.ScalingGroup) *time.Time {
 	var newest *time.Time
 	for i := range g.Status.ResourcePools {
 		if t := g.Status.ResourcePools[i].CheckedTime; t != nil && (newest == nil || t.After(*newest)) {

@@ -58,6 +58,21 @@ func Changes(before, after Look, clock Clock) []Change {
 	return list
 }
 
+// ActivityChange is an activity as one line of a log.
+func ActivityChange(v Activity) Change {
+	unsure := 0
+	for _, p := range v.Pieces {
+		if p.Status == "Unsure" {
+			unsure++
+		}
+	}
+	kv := []string{"state", v.Status, "result", v.Result(), "code", v.Code}
+	if unsure > 0 {
+		kv = append(kv, "unsure", fmt.Sprint(unsure))
+	}
+	return Change{Word: "activity", Pairs: pairs(append([]string{"name", v.Name}, kv...)...)}
+}
+
 // pairs makes key and value pairs; those with an empty value are left out.
 func pairs(kv ...string) []Pair {
 	var list []Pair
@@ -189,10 +204,24 @@ func Live(l Look, clock Clock) []string {
 		gap := joinNonEmpty(": ", wordOf(p), PoolGap(p))
 		lines = append(lines, "  Pool    "+gap)
 		if w := p.Status.Why; w != nil {
-			lines = append(lines, "  ! "+joinNonEmpty("; next: ", WhyCause(w), WhyNext(w, clock)))
+			lines = append(lines, liveWhy(w, clock)...)
 		}
 	}
 	return lines
+}
+
+// liveWhy is what keeps a pool from its wish: code and next try first, which
+// must not be cut off on a narrow terminal, the sentence under them.
+func liveWhy(w *v1alpha1.Why, clock Clock) []string {
+	head := joinNonEmpty("; next: ", w.Code, WhyNext(w, clock))
+	if w.NextTime != nil && w.NextTime.After(clock.Now) && !clock.Relative {
+		head += fmt.Sprintf(", in %s", w.NextTime.Sub(clock.Now).Round(time.Second))
+	}
+	sentence := trimPoint(w.Sentence)
+	if head == "" {
+		return []string{"  ! " + sentence}
+	}
+	return []string{"  ! " + head, "    " + sentence}
 }
 
 // instancesDone counts the named instances of a task that are through.

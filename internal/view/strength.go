@@ -1,6 +1,8 @@
 package view
 
 import (
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
@@ -9,12 +11,16 @@ import (
 
 // Strength is the elastic strength of a pool, resource pool by resource pool.
 type Strength struct {
-	APIVersion string         `json:"apiVersion"`
-	Kind       string         `json:"kind"`
-	Pool       string         `json:"pool"`
-	Word       string         `json:"word"`
-	Pools      []StrengthCell `json:"resourcePools"`
-	AsOf       AsOf           `json:"asOf"`
+	APIVersion string `json:"apiVersion"`
+	Kind       string `json:"kind"`
+	Pool       string `json:"pool"`
+	Word       string `json:"word"`
+	// Score is the sum over all resource pools.
+	Score int            `json:"score"`
+	Pools []StrengthCell `json:"resourcePools"`
+	// Help are edits that would make it stronger.
+	Help []string `json:"help,omitempty"`
+	AsOf AsOf     `json:"asOf"`
 }
 
 // StrengthCell is the outlook of one instance type in one vSwitch.
@@ -33,6 +39,8 @@ type StrengthCell struct {
 	Price *Price     `json:"price,omitempty"`
 	// FreeAddresses of the vSwitch; -1 where nobody knows.
 	FreeAddresses int32 `json:"freeAddresses"`
+	// Score is what it adds: 3 in stock, 1 where stock is low, else 0.
+	Score int `json:"score"`
 
 	tone Tone
 }
@@ -41,18 +49,19 @@ type StrengthCell struct {
 func NewStrength(g *v1alpha1.ScalingGroup, clock Clock) Strength {
 	v := Strength{
 		APIVersion: APIVersion, Kind: "Strength", Pool: g.Spec.Pool, Word: g.Status.Strength,
-		AsOf: AsOf{API: clock.Now.UTC(), Cloud: newestCheck(g)},
+		AsOf: AsOf{API: clock.Now.UTC(), Cloud: NewestCheck(g)},
 	}
 	if v.Word == "" {
 		v.Word = "Not known yet"
 	}
 	for _, rp := range g.Status.ResourcePools {
-		v.Pools = append(v.Pools, newStrengthCell(rp, g.Status.Refusals, clock))
+		v.Pools = append(v.Pools, NewStrengthCell(rp, g.Status.Refusals, clock))
 	}
 	return v
 }
 
-func newStrengthCell(rp v1alpha1.ResourcePoolStatus, refusals []v1alpha1.Refusal, clock Clock) StrengthCell {
+// NewStrengthCell is the outlook of one resource pool.
+func NewStrengthCell(rp v1alpha1.ResourcePoolStatus, refusals []v1alpha1.Refusal, clock Clock) StrengthCell {
 	c := StrengthCell{
 		VSwitch: rp.VSwitch, Zone: rp.Zone, InstanceType: rp.InstanceType, Billing: BillingWord(rp.ChargeType),
 		Stock: rp.Stock, Word: StockWord(rp.Stock), FreeAddresses: rp.FreeAddresses,
@@ -105,11 +114,70 @@ func refuses(r *v1alpha1.Refusal, rp v1alpha1.ResourcePoolStatus) bool {
 	return fault.Scope(r.Scope).Covers(refused, asked)
 }
 
-// StrengthTable is the outlook of each resource pool as a table.
-func StrengthTable(s Strength) Table {
+// mostTypes is how many instance types get a column of their own.
+const mostTypes = 4
+
+// Text is the outlook as people read it: one row for each vSwitch and one
+// column for each type where they are few, else one row for each resource pool;
+// then what would help.
+func (s Strength) Text(style Style) string {
+	types := s.types()
+	t := strengthList(s)
+	if len(types) <= mostTypes && !style.Wide && s.oneBilling() {
+		t = strengthGrid(s, types)
+	}
+	text := t.Text(style)
+	for _, h := range s.Help {
+		text += "Help: " + h + "\n"
+	}
+	return text
+}
+
+// types are the instance types, in their order.
+func (s Strength) types() []string {
+	var list []string
+	for _, c := range s.Pools {
+		if !slices.Contains(list, c.InstanceType) {
+			list = append(list, c.InstanceType)
+		}
+	}
+	return list
+}
+
+func (s Strength) oneBilling() bool {
+	for _, c := range s.Pools {
+		if c.Billing != s.Pools[0].Billing {
+			return false
+		}
+	}
+	return true
+}
+
+func strengthGrid(s Strength, types []string) Table {
+	t := Table{Columns: []Column{{Name: "ZONE"}, {Name: "VSWITCH"}, {Name: "FREE"}}}
+	for _, name := range types {
+		t.Columns = append(t.Columns, Column{Name: name})
+	}
+	row := map[string][]Cell{}
+	var order []string
+	for _, c := range s.Pools {
+		if row[c.VSwitch] == nil {
+			order = append(order, c.VSwitch)
+			row[c.VSwitch] = append([]Cell{text(c.Zone), text(c.VSwitch), text(free(c.FreeAddresses))}, make([]Cell, len(types))...)
+		}
+		row[c.VSwitch][3+slices.Index(types, c.InstanceType)] = Cell{Text: c.Word, Tone: c.tone}
+	}
+	for _, v := range order {
+		t.Rows = append(t.Rows, row[v])
+	}
+	return t
+}
+
+// strengthList is the outlook of each resource pool in a row of its own.
+func strengthList(s Strength) Table {
 	t := Table{Columns: []Column{
-		{Name: "ZONE"}, {Name: "VSWITCH"}, {Name: "FREE"}, {Name: "TYPE"}, {Name: "BILLING", Wide: true}, {Name: "OUTLOOK"},
-		{Name: "PRICE/H"}, {Name: "CODE", Wide: true},
+		{Name: "ZONE"}, {Name: "VSWITCH"}, {Name: "FREE"}, {Name: "TYPE"}, {Name: "BILLING"}, {Name: "OUTLOOK"},
+		{Name: "SCORE"}, {Name: "PRICE/H"}, {Name: "CODE"},
 	}}
 	for _, c := range s.Pools {
 		price := ""
@@ -118,8 +186,60 @@ func StrengthTable(s Strength) Table {
 		}
 		t.Rows = append(t.Rows, []Cell{
 			text(c.Zone), text(c.VSwitch), text(free(c.FreeAddresses)), text(c.InstanceType), text(c.Billing),
-			{Text: c.Word, Tone: c.tone}, text(price), text(c.Code),
+			{Text: c.Word, Tone: c.tone}, text(fmt.Sprint(c.Score)), text(price), text(c.Code),
 		})
 	}
 	return t
+}
+
+// StrengthHelp says which edits would make a pool stronger: vSwitches of the
+// cloud that it has not, as far as they are known, else what the worst of its
+// own need. Nothing where it is Strong.
+func StrengthHelp(s Strength, others []v1alpha1.ResourcePoolStatus) []string {
+	if s.Word == "Strong" || len(s.Pools) == 0 {
+		return nil
+	}
+	var help []string
+	seen := map[string]bool{}
+	for _, o := range others {
+		if o.Stock == "WithStock" && o.Constraint == "" && o.FreeAddresses != 0 && !seen[o.VSwitch] {
+			seen[o.VSwitch] = true
+			help = append(help, fmt.Sprintf("add %s (zone %s, %s in stock): poolkeeper pool edit %s --add-vswitch %s --dry-run", o.VSwitch, o.Zone, o.InstanceType, s.Pool, o.VSwitch))
+		}
+	}
+	if len(help) > 0 {
+		return help
+	}
+	for _, c := range s.Pools {
+		solution := trimPoint(fault.Lookup(fault.Code(c.Code)).Solution)
+		if c.Code != "" && c.Until == nil && !seen[c.Code] && solution != "" {
+			seen[c.Code] = true
+			help = append(help, fmt.Sprintf("%s in %s: %s", c.InstanceType, c.VSwitch, solution))
+		}
+	}
+	return append(help, fmt.Sprintf("add vSwitches in other zones or more instance types: poolkeeper pool edit %s --help", s.Pool))
+}
+
+// SortLike puts resource pools in the order of those known before; new ones
+// come last.
+func SortLike(list, before []v1alpha1.ResourcePoolStatus) {
+	rank := map[string]int{}
+	key := func(p v1alpha1.ResourcePoolStatus) string {
+		return p.VSwitch + " " + p.InstanceType + " " + BillingWord(p.ChargeType)
+	}
+	for i, p := range before {
+		rank[key(p)] = i - len(before)
+	}
+	slices.SortStableFunc(list, func(a, b v1alpha1.ResourcePoolStatus) int { return rank[key(a)] - rank[key(b)] })
+}
+
+// SortBy puts resource pools in the order of settings: vSwitch by vSwitch, type
+// by type.
+func SortBy(list []v1alpha1.ResourcePoolStatus, s *v1alpha1.LaunchSettings) {
+	slices.SortStableFunc(list, func(a, b v1alpha1.ResourcePoolStatus) int {
+		if a.VSwitch != b.VSwitch {
+			return slices.Index(s.VSwitches, a.VSwitch) - slices.Index(s.VSwitches, b.VSwitch)
+		}
+		return slices.Index(s.InstanceTypes, a.InstanceType) - slices.Index(s.InstanceTypes, b.InstanceType)
+	})
 }

@@ -19,14 +19,16 @@ import (
 	"github.com/poolkeeper/poolkeeper/internal/view"
 )
 
-// Plan is what another expected number means for a pool: the planner's own
-// decisions on the objects as they were read. Unit of numbers: instances.
+// Plan is what a wish means for a pool: the planner's own decisions on the
+// objects as they were read. Unit of numbers: instances.
 type Plan struct {
 	APIVersion string `json:"apiVersion"`
 	Kind       string `json:"kind"`
 	Pool       string `json:"pool"`
-	From       int32  `json:"from"`
-	To         int32  `json:"to"`
+	// Hash names this plan: the same wish on the same facts gives the same.
+	Hash string `json:"hash"`
+	From int32  `json:"from"`
+	To   int32  `json:"to"`
 	// Known is false where there is nothing to plan on: the pool has no group
 	// yet, or nobody has read what the cloud offers.
 	Known bool `json:"known"`
@@ -34,15 +36,20 @@ type Plan struct {
 	Drop       int32           `json:"drop,omitempty"`
 	Create     int32           `json:"create,omitempty"`
 	Candidates []PlanCandidate `json:"candidates,omitempty"`
-	CallBack   []string        `json:"callBack,omitempty"`
-	Release    []view.Leaving  `json:"release,omitempty"`
-	TakeOut    []view.Leaving  `json:"takeOut,omitempty"`
-	// Kept are instances that stay although there are too many.
-	Kept    []view.Leaving `json:"kept,omitempty"`
-	Blocked []string       `json:"blocked,omitempty"`
-	Drain   string         `json:"drain,omitempty"`
-	Before  *view.Price    `json:"priceBefore,omitempty"`
-	After   *view.Price    `json:"priceAfter,omitempty"`
+	// NotAsked are resource pools that are left out, and why.
+	NotAsked []PlanCandidate `json:"notAsked,omitempty"`
+	CallBack []string        `json:"callBack,omitempty"`
+	Release  []Leaving       `json:"release,omitempty"`
+	TakeOut  []Leaving       `json:"takeOut,omitempty"`
+	// Kept are instances that scaling in does not pick.
+	Kept    []Leaving   `json:"kept,omitempty"`
+	Blocked []string    `json:"blocked,omitempty"`
+	Drain   string      `json:"drain,omitempty"`
+	Before  *view.Price `json:"priceBefore,omitempty"`
+	After   *view.Price `json:"priceAfter,omitempty"`
+	AsOf    view.AsOf   `json:"asOf"`
+
+	blocked []string // codes and names: what the hash is made of
 }
 
 // PlanCandidate is one resource pool that would be asked.
@@ -51,230 +58,280 @@ type PlanCandidate struct {
 	Zone         string `json:"zone,omitempty"`
 	InstanceType string `json:"instanceType"`
 	Billing      string `json:"billing"`
-	// Share is how many it is asked for before the next; 0: as many as are
-	// missing.
-	Share  int32       `json:"share,omitempty"`
+	// Amount is how many it makes if each that is asked gives all it is asked
+	// for; 0: it is asked only where others run short.
+	Amount int32       `json:"amount,omitempty"`
 	Word   string      `json:"word"`
+	Code   string      `json:"code,omitempty"`
 	Price  *view.Price `json:"price,omitempty"`
 	micros int64
+}
+
+// Leaving is an instance that goes, or would if it were not kept.
+type Leaving struct {
+	Instance     string `json:"instance"`
+	Zone         string `json:"zone,omitempty"`
+	InstanceType string `json:"instanceType,omitempty"`
+	Reason       string `json:"reason,omitempty"`
+	// PerHour is what it costs.
+	PerHour string `json:"perHour,omitempty"`
+	// Help is what ends its being kept.
+	Help string `json:"help,omitempty"`
+}
+
+// Ask is what is wished of a pool.
+type Ask struct {
+	// To is the expected number. Unit: nodes.
+	To int32
+	// Out are instances that leave by their names.
+	Out []string
+	// Release releases those; else they go on running.
+	Release bool
 }
 
 // planSteps bounds how many decisions in a row a preview follows.
 const planSteps = 8
 
-// New runs the planner on a pool as it would be with another expected
-// number, decision after decision, until it would create or rest. It changes
-// nothing that it is given. The group may be nil.
-func New(p *v1alpha1.NodePool, g *v1alpha1.ScalingGroup, instances []v1alpha1.Instance, to int32, now time.Time) Plan {
-	v := Plan{APIVersion: view.APIVersion, Kind: "Plan", Pool: p.Name, From: p.Spec.ExpectedNodes, To: to}
+// New runs the planner on a pool as it would be with a wish, decision after
+// decision, until it would create or rest. It changes nothing that it is given.
+// The group may be nil.
+func New(p *v1alpha1.NodePool, g *v1alpha1.ScalingGroup, instances []v1alpha1.Instance, ask Ask, now time.Time) Plan {
+	v := Plan{APIVersion: view.APIVersion, Kind: "Plan", Pool: p.Name, From: p.Spec.ExpectedNodes, To: ask.To, AsOf: view.AsOf{API: now.UTC()}}
 	have := p.Status.Counts.Instances + p.Status.Counts.Uncertain
-	v.Drop = max(v.From-max(to, have), 0)
-	if g == nil || len(g.Status.ResourcePools) == 0 && to > have {
+	if len(ask.Out) == 0 {
+		v.Drop = max(v.From-max(ask.To, have), 0)
+	}
+	if g == nil || len(g.Status.ResourcePools) == 0 && ask.To > have {
+		v.Hash = v.hash(p, g)
 		return v
 	}
-	v.Known = true
-	s := planned(g, instances, to, now)
-	unit := map[string]int64{}
+	v.Known, v.AsOf.Cloud = true, view.NewestCheck(g)
+	s := planned(g, instances, ask.To, now)
+	r := run{plan: &v, group: g, ask: ask, found: map[string]scaling.Instance{}, grades: scaling.Outlook(s).Pools, now: now}
 	for _, i := range s.Instances {
-		unit[i.Name] = i.Price
+		r.found[i.Name] = i
 	}
-	change := int64(0)
+	if len(ask.Out) > 0 {
+		r.anyway = anyway(s, int(v.From))
+	}
+	for _, name := range ask.Out {
+		s.Transfers = append(s.Transfers, scaling.Transfer{Instance: name, Release: ask.Release})
+	}
 	for range planSteps {
 		d := scaling.Plan(s)
-		v.add(d, g, now)
+		r.add(d, s)
 		if d.Empty() || d.Create > 0 {
-			change += v.creation()
 			break
 		}
-		change += carryOut(&s, d, unit)
+		carryOut(&s, d)
 	}
-	v.keep(s, p)
-	v.price(p, change)
+	v.keep(s, p, ask)
+	v.price(p, g, r.change)
+	v.Hash = v.hash(p, g)
 	return v
 }
 
-// add takes one decision into the plan.
-func (v *Plan) add(d scaling.Decision, g *v1alpha1.ScalingGroup, now time.Time) {
-	v.Create += int32(d.Create)
-	v.CallBack = append(v.CallBack, d.CallBack...)
-	for _, c := range d.Release {
-		v.Release = append(v.Release, view.Leaving{Instance: c.Name, Reason: c.Why})
+// anyway is how many would be created without the wish.
+func anyway(s scaling.Snapshot, desired int) int {
+	s.Instances, s.Desired = slices.Clone(s.Instances), desired
+	for range planSteps {
+		d := scaling.Plan(s)
+		if d.Empty() || d.Create > 0 {
+			return d.Create
+		}
+		carryOut(&s, d)
 	}
-	for _, c := range d.TakeOut {
-		v.TakeOut = append(v.TakeOut, view.Leaving{Instance: c.Name, Reason: c.Why})
+	return 0
+}
+
+// run is a preview in the making.
+type run struct {
+	plan   *Plan
+	group  *v1alpha1.ScalingGroup
+	ask    Ask
+	found  map[string]scaling.Instance
+	grades []scaling.PoolScore
+	now    time.Time
+	// anyway is how many are created without the wish too. Unit: instances.
+	anyway int
+	// change of the price. Unit: millionths per hour.
+	change int64
+}
+
+// add takes one decision into the plan. Where instances are named, what would
+// be done without them too is no part of it.
+func (r *run) add(d scaling.Decision, s scaling.Snapshot) {
+	v := r.plan
+	other := func(c scaling.Chosen) bool { return len(r.ask.Out) > 0 && !slices.Contains(r.ask.Out, c.Name) }
+	for _, c := range slices.DeleteFunc(d.Release, other) {
+		v.Release = append(v.Release, r.leaving(c))
+	}
+	for _, c := range slices.DeleteFunc(d.TakeOut, other) {
+		v.TakeOut = append(v.TakeOut, r.leaving(c))
 	}
 	for _, b := range d.Blocked {
 		text := joinNonEmpty(" ", strings.TrimRight(b.Text, "."), string(b.Code))
 		if !slices.Contains(v.Blocked, text) {
 			v.Blocked = append(v.Blocked, text)
+			v.blocked = append(v.blocked, string(b.Code)+" "+strings.Join(b.Names, ","))
 		}
 	}
-	for _, c := range d.Candidates {
-		v.Candidates = append(v.Candidates, newCandidate(c, g, now))
+	if len(r.ask.Out) == 0 || r.ask.To == v.From {
+		v.CallBack = append(v.CallBack, d.CallBack...)
+	}
+	if d.Create -= r.anyway; d.Create > 0 {
+		v.Create = int32(d.Create)
+		r.creation(d, s.Settings.StrictBalance)
 	}
 }
 
-func newCandidate(c scaling.Candidate, g *v1alpha1.ScalingGroup, now time.Time) PlanCandidate {
-	v := PlanCandidate{
-		VSwitch: c.VSwitch, Zone: c.Zone, InstanceType: c.InstanceType, Billing: view.BillingWord(v1alpha1.ChargeType(c.ChargeType)),
-		Share: int32(c.Share), micros: c.Price,
+// leaving is one that goes, with what it is; its price goes with it.
+func (r *run) leaving(c scaling.Chosen) Leaving {
+	i := r.found[c.Name]
+	r.change -= i.Price
+	switch {
+	case len(r.ask.Out) == 0:
+	case r.ask.Release && i.Kept != "":
+		c.Why = i.Kept + ": never released"
+	default:
+		c.Why = "" // the person knows
 	}
-	for _, cell := range view.NewStrength(g, view.Clock{Now: now}).Pools {
-		if cell.VSwitch == c.VSwitch && cell.InstanceType == c.InstanceType && cell.Billing == v.Billing {
-			v.Word, v.Price = cell.Word, cell.Price
+	return newLeaving(i, c.Why)
+}
+
+func newLeaving(i scaling.Instance, why string) Leaving {
+	l := Leaving{Instance: i.Name, Zone: i.Zone, InstanceType: i.InstanceType, Reason: why}
+	if i.Price > 0 {
+		l.PerHour = view.Money(scaling.Decimal(i.Price))
+	}
+	return l
+}
+
+// creation spreads what is to be created over the candidates as the activity
+// would, if each gave all that it is asked for, and names those left out.
+func (r *run) creation(d scaling.Decision, strict bool) {
+	for n, amount := range amounts(d, strict) {
+		c := d.Candidates[n]
+		one := r.candidate(scaling.ResourcePool{VSwitch: c.VSwitch, Zone: c.Zone, InstanceType: c.InstanceType, ChargeType: c.ChargeType})
+		one.Amount, one.micros = int32(amount), c.Price
+		r.change += int64(amount) * c.Price
+		r.plan.Candidates = append(r.plan.Candidates, one)
+	}
+	for _, g := range r.grades {
+		asked := func(c scaling.Candidate) bool {
+			return c.VSwitch == g.Pool.VSwitch && c.InstanceType == g.Pool.InstanceType && c.ChargeType == g.Pool.ChargeType
+		}
+		if g.Score == 0 && !slices.ContainsFunc(d.Candidates, asked) {
+			r.plan.NotAsked = append(r.plan.NotAsked, r.candidate(g.Pool))
+		}
+	}
+}
+
+func (r *run) candidate(p scaling.ResourcePool) PlanCandidate {
+	v := PlanCandidate{VSwitch: p.VSwitch, Zone: p.Zone, InstanceType: p.InstanceType, Billing: view.BillingWord(v1alpha1.ChargeType(p.ChargeType))}
+	for _, rp := range r.group.Status.ResourcePools {
+		if rp.VSwitch == p.VSwitch && rp.InstanceType == p.InstanceType && view.BillingWord(rp.ChargeType) == v.Billing {
+			cell := view.NewStrengthCell(rp, r.group.Status.Refusals, view.Clock{Now: r.now})
+			v.Word, v.Code, v.Price = cell.Word, cell.Code, cell.Price
 		}
 	}
 	return v
 }
 
-// carryOut does to a snapshot what a decision would do, and returns by how much
-// the price changes. Unit: millionths per hour.
-func carryOut(s *scaling.Snapshot, d scaling.Decision, unit map[string]int64) int64 {
-	change := int64(0)
-	gone, back := map[string]bool{}, map[string]bool{}
-	for _, c := range d.Release {
-		gone[c.Name] = true
-		change -= unit[c.Name]
+// amounts is how many each candidate makes where each gives all.
+func amounts(d scaling.Decision, strict bool) []int {
+	got, left := make([]int, len(d.Candidates)), d.Create
+	a := scaling.Activity{StrictBalance: strict, Create: d.Create, Candidates: d.Candidates}
+	for {
+		p, ok := scaling.NextPiece(a, left)
+		if !ok {
+			return got
+		}
+		p.Created = p.Amount
+		a.Pieces = append(a.Pieces, p)
+		got[p.Candidate] += p.Amount
+		left -= p.Amount
 	}
-	for _, c := range d.TakeOut {
+}
+
+// carryOut does to a snapshot what a decision would do.
+func carryOut(s *scaling.Snapshot, d scaling.Decision) {
+	gone := map[string]bool{}
+	for _, c := range slices.Concat(d.Release, d.TakeOut) {
 		gone[c.Name] = true
-	}
-	for _, n := range d.CallBack {
-		back[n] = true
 	}
 	for i := range s.Instances {
 		switch one := &s.Instances[i]; {
 		case gone[one.Name]:
-			one.Marked = s.Now
-		case back[one.Name]:
+			one.Marked, one.Named = s.Now, true
+		case slices.Contains(d.CallBack, one.Name):
 			one.Marked = time.Time{}
 		}
 	}
-	return change
-}
-
-// creation is what the instances to be created would cost if the first
-// candidates gave all that they are asked for. Unit: millionths per hour.
-func (v *Plan) creation() int64 {
-	left, sum := v.Create, int64(0)
-	for _, c := range v.Candidates {
-		n := left
-		if c.Share > 0 {
-			n = min(left, c.Share)
-		}
-		sum += int64(n) * c.micros
-		left -= n
-	}
-	return sum
+	in := func(t scaling.Transfer) bool { return t.In && slices.Contains(d.BringIn, t.Instance) }
+	s.Transfers = slices.DeleteFunc(s.Transfers, in)
 }
 
 // keep names what stays although there would be too many.
-func (v *Plan) keep(s scaling.Snapshot, p *v1alpha1.NodePool) {
-	counted := 0
-	for _, i := range s.Instances {
-		if i.Marked.IsZero() && !i.Unknown && !i.Removed {
-			counted++
-		}
-	}
+func (v *Plan) keep(s scaling.Snapshot, p *v1alpha1.NodePool, ask Ask) {
 	if len(v.Release)+len(v.TakeOut) > 0 && p.Spec.Drain.Mode != v1alpha1.DrainOff {
 		v.Drain = orDefault(string(p.Spec.Drain.Mode), string(v1alpha1.DrainBestEffort))
 	}
-	if v.To >= v.From {
+	if ask.To >= v.From || len(ask.Out) > 0 {
 		return
 	}
+	counted := 0
 	for _, i := range s.Instances {
-		if i.Kept != "" && i.Marked.IsZero() && !i.Unknown && !i.Removed {
-			v.Kept = append(v.Kept, view.Leaving{Instance: i.Name, Reason: i.Kept})
+		if !i.Marked.IsZero() || i.Unknown || i.Removed {
+			continue
+		}
+		if counted++; i.Kept != "" {
+			l := newLeaving(i, i.Kept)
+			l.Help = wayOut(i)
+			v.Kept = append(v.Kept, l)
 		}
 	}
 	sort.Slice(v.Kept, func(a, b int) bool { return v.Kept[a].Instance < v.Kept[b].Instance })
-	if counted <= int(v.To) {
-		return
-	}
-	if len(v.Blocked) == 0 {
-		v.Blocked = append(v.Blocked, fmt.Sprintf("%d instances too many stay", counted-int(v.To)))
+	if counted > int(ask.To) && len(v.Blocked) == 0 {
+		v.Blocked = append(v.Blocked, fmt.Sprintf("%d instances too many stay", counted-int(ask.To)))
 	}
 }
 
-func (v *Plan) price(p *v1alpha1.NodePool, change int64) {
-	if p.Status.Price == nil {
-		return
+// wayOut is what ends that an instance is kept.
+func wayOut(i scaling.Instance) string {
+	switch i.Kept {
+	case scaling.KeptSubscription:
+		return "poolkeeper instance convert " + i.Name + " --to PayAsYouGo"
+	case scaling.KeptProtected:
+		return "poolkeeper instance unprotect " + i.Name
+	case scaling.KeptStandby:
+		return "poolkeeper instance in-service " + i.Name
+	case scaling.KeptAttached:
+		return "poolkeeper node remove " + i.Name
+	case scaling.KeptReleaseProtected:
+		return "switch its release protection off in the cloud"
 	}
-	before, ok := new(big.Rat).SetString(p.Status.Price.PerHour)
-	if !ok {
+	return ""
+}
+
+// price is what the pool costs before and after.
+func (v *Plan) price(p *v1alpha1.NodePool, g *v1alpha1.ScalingGroup, change int64) {
+	before, currency := new(big.Rat), ""
+	if pr := p.Status.Price; pr != nil {
+		currency = pr.Currency
+		if _, ok := before.SetString(pr.PerHour); !ok {
+			return
+		}
+	}
+	for _, rp := range g.Status.ResourcePools {
+		currency = orDefault(currency, rp.Currency)
+	}
+	if currency == "" {
 		return
 	}
 	after := new(big.Rat).Add(before, big.NewRat(change, 1_000_000))
-	v.Before = &view.Price{Currency: p.Status.Price.Currency, PerHour: view.Money(p.Status.Price.PerHour)}
-	v.After = &view.Price{Currency: p.Status.Price.Currency, PerHour: view.Money(after.FloatString(3))}
-}
-
-// maxShown bounds the names that a plan shows to people.
-const maxShown = 12
-
-// Text is a plan as people read it.
-func (v Plan) Text() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %d -> %d\n", v.Pool, v.From, v.To)
-	line := func(name, format string, args ...any) {
-		fmt.Fprintf(&b, "  %-11s%s\n", name, strings.TrimRight(fmt.Sprintf(format, args...), " "))
-	}
-	if v.Drop > 0 {
-		line("drop", "%d not created yet", v.Drop)
-	}
-	if !v.Known {
-		line("then", "not known: the controller has not read yet what the cloud offers")
-	}
-	v.creationLines(line)
-	shorten(line, "release", "and its disks", v.Release)
-	shorten(line, "take out", "it goes on running", v.TakeOut)
-	shorten(line, "kept", "", v.Kept)
-	if v.Drain != "" {
-		line("drain", "%s, before each release", v.Drain)
-	}
-	for _, s := range v.Blocked {
-		line("but", "%s", s)
-	}
-	if v.Before != nil && v.After.PerHour != v.Before.PerHour {
-		line("price", "%s %s/h -> about %s/h", v.Before.Currency, v.Before.PerHour, v.After.PerHour)
-	}
-	return b.String()
-}
-
-// creationLines tell what comes: called back first, then created.
-func (v Plan) creationLines(line func(name, format string, args ...any)) {
-	if len(v.CallBack) > 0 {
-		line("call back", "%d that were to go: %s", len(v.CallBack), strings.Join(v.CallBack, ", "))
-	}
-	if v.Create == 0 {
-		return
-	}
-	line("create", "%d", v.Create)
-	for i, c := range v.Candidates {
-		if i == maxShown {
-			line("", "and %d more", len(v.Candidates)-i)
-			break
-		}
-		price, share := "", ""
-		if c.Price != nil {
-			price = fmt.Sprintf("%s %s/h each", c.Price.Currency, view.Money(c.Price.PerHour))
-		}
-		if c.Share > 0 {
-			share = fmt.Sprintf("%d", c.Share)
-		}
-		line("", "%s", joinNonEmpty("  ", c.VSwitch, c.InstanceType, share, c.Word, price))
-	}
-}
-
-// shorten writes names with their reasons, at most maxShown of them.
-func shorten(line func(name, format string, args ...any), name, note string, list []view.Leaving) {
-	for i, l := range list {
-		if i == maxShown {
-			line("", "and %d more", len(list)-i)
-			return
-		}
-		line(name, "%s", joinNonEmpty(": ", joinNonEmpty(" ", l.Instance, note), l.Reason))
-	}
+	v.Before = &view.Price{Currency: currency, PerHour: view.Money(before.FloatString(6))}
+	v.After = &view.Price{Currency: currency, PerHour: view.Money(after.FloatString(6))}
 }
 
 func orDefault(s, other string) string {

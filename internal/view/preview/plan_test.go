@@ -2,11 +2,13 @@ package preview
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"pgregory.net/rapid"
 
@@ -68,7 +70,7 @@ func TestPlanAddsUp(t *testing.T) {
 		p, g, list := drawPool(t)
 		to := rapid.Int32Range(0, 20).Draw(t, "to")
 		pool, group := p.DeepCopy(), g.DeepCopy()
-		plan := New(p, g, list, to, now)
+		plan := New(p, g, list, Ask{To: to}, now)
 		if diff := cmp.Diff(pool, p) + cmp.Diff(group, g); diff != "" {
 			t.Fatalf("changed what it was given:\n%s", diff)
 		}
@@ -92,7 +94,7 @@ func TestPlanAddsUp(t *testing.T) {
 				t.Fatalf("%s is kept and goes:\n%s", i.Name, plan.Text())
 			}
 		}
-		if !strings.HasPrefix(plan.Text(), fmt.Sprintf("web: %d -> %d\n", p.Spec.ExpectedNodes, to)) {
+		if !strings.HasPrefix(plan.Text(), fmt.Sprintf("web: %d -> %d, plan %s\n", p.Spec.ExpectedNodes, to, plan.Hash)) {
 			t.Fatalf("text:\n%s", plan.Text())
 		}
 	})
@@ -102,8 +104,85 @@ func TestPlanAddsUp(t *testing.T) {
 func TestPlanWithoutGroup(t *testing.T) {
 	p := &v1alpha1.NodePool{ObjectMeta: metav1.ObjectMeta{Name: "web"}}
 	p.Spec.ExpectedNodes, p.Status.Counts.Instances = 5, 3
-	plan := New(p, nil, nil, 4, now)
+	plan := New(p, nil, nil, Ask{To: 4}, now)
 	if plan.Known || plan.Drop != 1 || plan.Create != 0 {
 		t.Errorf("plan %+v", plan)
 	}
+}
+
+// TestHashFollowsTheWorld: the same wish on the same facts has one name, in
+// whatever order they are listed and whenever they are looked at; a plan that
+// does something else has another.
+func TestHashFollowsTheWorld(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p, g, list := drawPool(t)
+		ask := Ask{To: rapid.Int32Range(0, 20).Draw(t, "to")}
+		plan := New(p, g, list, ask, now)
+		turned := slices.Clone(list)
+		slices.Reverse(turned)
+		if again := New(p, g, turned, ask, now.Add(time.Second)); again.Hash != plan.Hash {
+			t.Fatalf("two names for one plan:\n%s%s", plan.Text(), again.Text())
+		}
+		if len(plan.Release) == 0 {
+			return
+		}
+		for i := range list {
+			if list[i].Name == plan.Release[0].Instance {
+				list[i].Spec.Protected = true
+			}
+		}
+		if other := New(p, g, list, ask, now); other.Hash == plan.Hash {
+			t.Fatalf("one name for two plans:\n%s%s", plan.Text(), other.Text())
+		}
+	})
+}
+
+// TestNamedLeave: who is named goes and nobody else does; who is kept is taken
+// out instead of released; what is missing after it is created.
+func TestNamedLeave(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p, g, list := drawPool(t)
+		var out []string
+		for _, i := range list {
+			if i.Spec.Release == nil && i.Spec.CreationType != v1alpha1.CreatedUnknown && rapid.Bool().Draw(t, "named") {
+				out = append(out, i.Name)
+			}
+		}
+		ask := Ask{To: p.Spec.ExpectedNodes - int32(len(out)), Out: out, Release: rapid.Bool().Draw(t, "release")}
+		keep := rapid.Bool().Draw(t, "keep")
+		if keep {
+			ask.To = p.Spec.ExpectedNodes
+		}
+		plan := New(p, g, list, ask, now)
+		if blockedByUnknown(list, ask.To) {
+			return
+		}
+		var going []string
+		for _, l := range append(slices.Clone(plan.Release), plan.TakeOut...) {
+			going = append(going, l.Instance)
+		}
+		slices.Sort(going)
+		if diff := cmp.Diff(out, going, cmpopts.EquateEmpty()); diff != "" {
+			t.Fatalf("named and going (-want +got):\n%s%s", diff, plan.Text())
+		}
+		if !ask.Release && len(plan.Release) > 0 {
+			t.Fatalf("releases unasked:\n%s", plan.Text())
+		}
+		back := plan.Create + int32(len(plan.CallBack))
+		if keep && back != int32(len(out)) || !keep && back != 0 {
+			t.Fatalf("%d come for %d that go:\n%s", back, len(out), plan.Text())
+		}
+	})
+}
+
+// blockedByUnknown is true where so many are of unknown origin that nothing is
+// done.
+func blockedByUnknown(list []v1alpha1.Instance, to int32) bool {
+	n := int32(0)
+	for _, i := range list {
+		if i.Spec.CreationType == v1alpha1.CreatedUnknown {
+			n++
+		}
+	}
+	return n > max(3, to/5)
 }

@@ -3,6 +3,9 @@ package preview
 import (
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/scaling"
 	"github.com/poolkeeper/poolkeeper/internal/view/snapshot"
@@ -21,6 +24,9 @@ func planned(g *v1alpha1.ScalingGroup, instances []v1alpha1.Instance, desired in
 	}
 	s := snapshot.Of(g, nil, mine, now, wait.Defaults())
 	s.Desired, s.Uncertain, s.Rebalance = int(desired), int(g.Status.Uncertain), false
+	if c := meta.FindStatusCondition(g.Status.Conditions, v1alpha1.ConditionFrozen); s.Frozen == "" && c != nil && c.Status == metav1.ConditionTrue {
+		s.NoRelease = orDefault(c.Message, "nothing is released while the pool is frozen")
+	}
 	out := map[string]bool{}
 	for _, t := range s.Transfers {
 		out[t.Instance] = !t.In
