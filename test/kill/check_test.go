@@ -137,7 +137,8 @@ func (w *world) notEnded() string {
 		}
 	}
 	for _, t := range w.tasks.Items {
-		if t.Status.State != api.TaskSuccess {
+		overtaken := t.Spec.PoolGeneration < w.pool.Generation && t.Status.State == api.TaskCanceled
+		if t.Status.State != api.TaskSuccess && !overtaken {
 			return fmt.Sprintf("task %s (%s) is %s", t.Name, t.Spec.Title, t.Status.State)
 		}
 	}
