@@ -198,6 +198,9 @@ func wrongPool(now sight, p v1alpha1.NodePool) []string {
 	if st.Counts.Instances != counted {
 		wrong = append(wrong, fmt.Sprintf("pool %s counts %d instances, its records say %d", p.Name, st.Counts.Instances, counted))
 	}
+	if st.Counts.InService != inService {
+		wrong = append(wrong, fmt.Sprintf("pool %s says %d in service, its records say %d", p.Name, st.Counts.InService, inService))
+	}
 	at := conditionOf(p, v1alpha1.ConditionAtExpectedNumber)
 	if (at == "True") != (counted == p.Spec.ExpectedNodes) {
 		wrong = append(wrong, fmt.Sprintf("pool %s has %d of %d instances, and AtExpectedNumber is %s", p.Name, counted, p.Spec.ExpectedNodes, at))

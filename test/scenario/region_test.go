@@ -121,7 +121,7 @@ func (w *world) connect(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	config.QPS, config.Burst = 500, 1000
+	config.QPS = -1 // the waits end by themselves
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
 		if err := add(scheme); err != nil {
