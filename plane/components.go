@@ -88,9 +88,11 @@ func (s *state) apiServerArgs() ([]string, error) {
 	}, nil
 }
 
-// auditPolicy keeps writes to our kinds with request and answer (of a status the
-// request, which says the same), and who did what else without. What beats all the time (leases, events, the heartbeat of a
-// node, health checks) and reads of the control plane itself are left out.
+// auditPolicy keeps people's writes to our kinds with request and answer (of a
+// status the request, which says the same). Of all others, those of our
+// controller among them, it keeps who did what to which object: what it decided
+// stands in the objects. What beats all the time (leases, events, the heartbeat
+// of a node, health checks) and reads of the control plane itself are left out.
 const auditPolicy = `apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived]
@@ -110,6 +112,8 @@ rules:
   verbs: [get, list, watch]
 - level: None
   nonResourceURLs: [/healthz*, /readyz*, /livez*, /openapi*, /api, /api/*, /apis, /apis/*]
+- level: Metadata
+  userGroups: ["system:serviceaccounts:poolkeeper-system"]
 - level: Request
   verbs: [create, update, patch]
   resources: [{group: poolkeeper.io, resources: ["*/status"]}]
