@@ -51,7 +51,7 @@ func (r *read) instance(i *v1alpha1.Instance) scaling.Instance {
 		Removed: st.LifecycleState == v1alpha1.InstanceRemoved,
 	}
 	if m := i.Spec.Release; m != nil {
-		out.Marked, out.Named = m.Time.Time, m.Task != "" || m.TakeOut
+		out.Marked, out.Named, out.Task = m.Time.Time, m.Task != "" || m.TakeOut, m.Task
 	}
 	return out
 }
