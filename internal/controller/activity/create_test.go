@@ -8,10 +8,10 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
@@ -319,6 +319,25 @@ func TestWhatATaskTookBackIsNotReplaced(t *testing.T) {
 				t.Errorf("%d made, want %d", n, c.want)
 			}
 		})
+	}
+}
+
+// A group that somebody deleted works as before.
+func TestAGroupInTerminatingIsCreatedFor(t *testing.T) {
+	b := creates(t, 5)
+	g := &api.ScalingGroup{}
+	if err := b.api.Get(t.Context(), types.NamespacedName{Name: "web"}, g); err != nil {
+		t.Fatal(err)
+	}
+	g.Finalizers = []string{api.Finalizer}
+	if err := b.api.Update(t.Context(), g); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.api.Delete(t.Context(), g); err != nil {
+		t.Fatal(err)
+	}
+	if a := b.run(); len(b.fake.All()) != 5 || a.Status.State != api.ActivitySuccessful {
+		t.Fatalf("%d there, %s", len(b.fake.All()), a.Status.State)
 	}
 }
 

@@ -84,19 +84,20 @@ func (r *read) price(i *v1alpha1.Instance) int64 {
 }
 
 // Kept says why an instance may not be released by scaling in; empty where it
-// may.
+// may. What not even the deletion of the pool releases comes before what a
+// person's wish or a task keeps, which that overrides.
 func Kept(i *v1alpha1.Instance, manageAttached bool) string {
 	switch {
 	case view.ChargeToday(i) == v1alpha1.ChargeSubscription:
 		return scaling.KeptSubscription
-	case i.Spec.Protected:
-		return scaling.KeptProtected
-	case i.Spec.Standby:
-		return scaling.KeptStandby
 	case i.Spec.CreationType == v1alpha1.CreatedAttached && !manageAttached:
 		return scaling.KeptAttached
 	case i.Status.ReleaseProtected:
 		return scaling.KeptReleaseProtected
+	case i.Spec.Protected:
+		return scaling.KeptProtected
+	case i.Spec.Standby:
+		return scaling.KeptStandby
 	case i.Spec.HeldBy != "":
 		return scaling.KeptHeld
 	}
