@@ -160,7 +160,11 @@ func (g *group) decide() scaling.Decision {
 	s := snapshot.Of(g.g, g.activities, g.instances, g.now, g.Waits)
 	s.NextLook, s.Frozen, s.NoRelease = g.nextLook(), g.freeze.Text, g.noRelease()
 	g.s = s
-	return g.pause(scaling.Plan(s))
+	d := scaling.Plan(s)
+	if n := len(g.kept.vanished); n > 0 && d.Create > 0 {
+		d.Cause += fmt.Sprintf("; vanished before they ran: %d", n)
+	}
+	return g.pause(d)
 }
 
 func nowTime(t time.Time) *metav1.Time { return &metav1.Time{Time: t} }

@@ -74,8 +74,8 @@ func (g *group) ofActivity(list []scaling.Refusal, words map[string]words, a *ap
 	return list
 }
 
-// ofMachines takes in machines that failed to join since, and forgets where one
-// joined.
+// ofMachines takes in machines that failed to join, or vanished before they ran,
+// since, and forgets where one joined.
 func (g *group) ofMachines(list []scaling.Refusal, words map[string]words) []scaling.Refusal {
 	st := &g.g.Status
 	known := map[string]bool{}
@@ -93,7 +93,7 @@ func (g *group) ofMachines(list []scaling.Refusal, words map[string]words) []sca
 		if t := i.Status.JoinedTime; t != nil && t.After(joined) {
 			joined = t.Time
 		}
-		if snapshot.Failed(i) {
+		if snapshot.Failed(i) || snapshot.NeverRan(i) {
 			if names = append(names, i.Name); !known[i.Name] {
 				fresh = append(fresh, i)
 			}
@@ -106,6 +106,9 @@ func (g *group) ofMachines(list []scaling.Refusal, words map[string]words) []sca
 	})
 	tries := g.tries()
 	for _, i := range fresh {
+		if snapshot.NeverRan(i) {
+			g.kept.vanish(i.Name)
+		}
 		list = g.ofMachine(list, words, i, tries[i.Spec.ActivityUID])
 	}
 	return scaling.Joined(list, joined)

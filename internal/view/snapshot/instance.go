@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/fault"
 	"github.com/poolkeeper/poolkeeper/internal/scaling"
 	"github.com/poolkeeper/poolkeeper/internal/view"
 )
@@ -58,7 +59,13 @@ func (r *read) instance(i *v1alpha1.Instance) scaling.Instance {
 
 // Failed says whether an instance was given up to join.
 func Failed(i *v1alpha1.Instance) bool {
-	return i.Status.FailedTime != nil && i.Status.JoinedTime == nil
+	return i.Status.FailedTime != nil && i.Status.JoinedTime == nil && !NeverRan(i)
+}
+
+// NeverRan says whether the creation of an instance failed after all: it
+// vanished before it ran, and its record ends when that is remembered.
+func NeverRan(i *v1alpha1.Instance) bool {
+	return i.Status.FailedTime != nil && i.Status.JoinedTime == nil && i.Status.Code == string(fault.NoStock)
 }
 
 // unhealthy says whether the health check is on and finds an instance not
