@@ -265,6 +265,7 @@ func TestVanishedYoungIsNoStock(t *testing.T) {
 	b := newBench(t, nil)
 	b.look()
 	a := b.carryOut(all)
+	b.clock.Pass(time.Minute)
 	b.each(func(i *api.Instance) {
 		i.Status.FailedTime, i.Status.Code, i.Status.Message = &metav1.Time{Time: b.clock.Now()}, string(fault.NoStock), i.Name+" vanished before it ran"
 	})
@@ -294,4 +295,34 @@ func TestVanishedYoungIsNoStock(t *testing.T) {
 		}
 	}
 	b.says(next.Spec.Cause, "vanished before they ran: 3")
+}
+
+// A call whose answer was lost, and which made instances all the same, ends
+// what was refused before it when that becomes known; not what was after it.
+func TestAPieceThatSettlesLateEndsARefusal(t *testing.T) {
+	for name, c := range map[string]struct {
+		sent  time.Duration
+		stays int
+	}{"refused before": {time.Second, 0}, "refused after": {-time.Second, 1}} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, nil)
+			b.look()
+			r := b.refused(fault.NoStock)
+			a := b.activities()[0]
+			sent := metav1.NewMicroTime(r.LastTime.Add(c.sent))
+			a.Status.Pieces = append(a.Status.Pieces, api.Piece{Amount: 1, State: api.PieceResolved, FirstSendTime: &sent,
+				ResolvedTime: &metav1.Time{Time: b.clock.Now()}, Instances: []string{"i-late"}})
+			b.putStatus(&a)
+			b.later(2 * time.Second)
+			n := 0
+			for _, got := range b.group().Status.Refusals {
+				if got.Zone == a.Spec.Candidates[0].Zone {
+					n++
+				}
+			}
+			if n != c.stays {
+				t.Errorf("%d refusals there, want %d: %+v", n, c.stays, b.group().Status.Refusals)
+			}
+		})
+	}
 }
