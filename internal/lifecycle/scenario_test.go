@@ -125,6 +125,8 @@ func read(t *testing.T, input string) Facts {
 			f.Hold = w.by[""]
 		case "freeze":
 			f.Freeze = Freeze{Releases: w.is("releases"), Replacements: w.is("replacements")}
+		case "remembered":
+			f.Remembered = true
 		case "released":
 			f.LastRelease = w.ago("ago")
 		default:
@@ -148,6 +150,7 @@ func readRecord(r *Record, w words) {
 	if w.is("origin") {
 		r.Origin = Origin(w.by["origin"])
 	}
+	r.NeverRan = w.is("neverRan")
 	r.JoinDeadline, r.Address, r.TagsSure, r.HeldBy = w.span("joinDeadline"), w.by["address"], w.is("tagsSure"), w.by["held"]
 	r.DrainStopped, r.Disown = w.is("drainStopped"), w.is("disown")
 	r.Protected, r.Standby, r.Expiry = w.is("protected"), w.is("standby"), w.ago("expired")

@@ -148,8 +148,11 @@ type Instance struct {
 	Marked time.Time
 	// ReleaseSent is true once the release call was about to be made.
 	ReleaseSent bool
-	// Named is true where a task named it: it is never called back.
+	// Named is true where a task named it, or it is only taken out: a higher
+	// number does not call it back.
 	Named bool
+	// Task that marked it; empty where none did.
+	Task string
 	// Unknown instances carry our tags and nobody knows why; Removed ones were
 	// taken out. Neither is counted.
 	Unknown, Removed bool

@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -290,6 +291,53 @@ func TestNumberChangedBetweenPieces(t *testing.T) {
 	a := b.run()
 	if len(b.fake.All()) != 120 || a.Status.State != api.ActivitySuccessful {
 		t.Fatalf("%d there, %s %s", len(b.fake.All()), a.Status.State, pieces(a))
+	}
+}
+
+// Nothing is made in the place of one that a task took back: the number was
+// given back with the entry, and the group takes the mark off.
+func TestWhatATaskTookBackIsNotReplaced(t *testing.T) {
+	for name, c := range map[string]struct {
+		listed bool
+		want   int
+	}{"taken back": {false, 4}, "still going": {true, 5}} {
+		t.Run(name, func(t *testing.T) {
+			b := creates(t, 5)
+			i := &api.Instance{ObjectMeta: metav1.ObjectMeta{Name: "i-old", Labels: map[string]string{api.LabelGroup: "web"}}}
+			i.Spec.Pool, i.Spec.Group, i.Spec.GroupUID, i.Spec.CreationType = "web", "web", groupUID, api.CreatedByUs
+			i.Spec.Release = &api.ReleaseMark{Activity: "web-a0", Task: "t1"}
+			if err := b.api.Create(t.Context(), i); err != nil {
+				t.Fatal(err)
+			}
+			b.desire(5, func(s *api.ScalingGroupSpec) {
+				if c.listed {
+					s.Transfers = []api.Transfer{{Instance: "i-old", Task: "t1", Direction: api.TransferOut}}
+				}
+			})
+			b.run()
+			if n := len(b.fake.All()); n != c.want {
+				t.Errorf("%d made, want %d", n, c.want)
+			}
+		})
+	}
+}
+
+// A group that somebody deleted works as before.
+func TestAGroupInTerminatingIsCreatedFor(t *testing.T) {
+	b := creates(t, 5)
+	g := &api.ScalingGroup{}
+	if err := b.api.Get(t.Context(), types.NamespacedName{Name: "web"}, g); err != nil {
+		t.Fatal(err)
+	}
+	g.Finalizers = []string{api.Finalizer}
+	if err := b.api.Update(t.Context(), g); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.api.Delete(t.Context(), g); err != nil {
+		t.Fatal(err)
+	}
+	if a := b.run(); len(b.fake.All()) != 5 || a.Status.State != api.ActivitySuccessful {
+		t.Fatalf("%d there, %s", len(b.fake.All()), a.Status.State)
 	}
 }
 

@@ -160,46 +160,11 @@ func (g *group) decide() scaling.Decision {
 	s := snapshot.Of(g.g, g.activities, g.instances, g.now, g.Waits)
 	s.NextLook, s.Frozen, s.NoRelease = g.nextLook(), g.freeze.Text, g.noRelease()
 	g.s = s
-	return g.pause(scaling.Plan(s))
-}
-
-// pause puts off what was just tried in vain: the requests could not be written
-// down, or an activity ended before it asked for anything.
-func (g *group) pause(d scaling.Decision) scaling.Decision {
-	why, until := g.kept.stuckNow(g), time.Time{}
-	switch {
-	case d.Empty():
-		return d
-	case why != nil && (why.all || d.Create > 0):
-		until = why.until
-	case d.Create > 0:
-		if until = g.endedUnsent(); until.IsZero() {
-			return d
-		}
-		why = &stuck{reason: scaling.Reason{Text: "the last activity ended before it asked for anything"}}
-	default:
-		return d
+	d := scaling.Plan(s)
+	if n := len(g.kept.vanished); n > 0 && d.Create > 0 {
+		d.Cause += fmt.Sprintf("; vanished before they ran: %d", n)
 	}
-	reason := why.reason
-	reason.Until = until
-	return scaling.Decision{Blocked: append([]scaling.Reason{reason}, d.Blocked...), Wake: until,
-		Counted: d.Counted, Missing: d.Missing, Imbalance: d.Imbalance}
-}
-
-// endedUnsent is until when creation waits because the newest activity, just
-// ended, was to create and never asked; zero where that is not so.
-func (g *group) endedUnsent() time.Time {
-	if len(g.activities) == 0 {
-		return time.Time{}
-	}
-	a := &g.activities[len(g.activities)-1]
-	if a.Spec.Create == 0 || !a.Status.Done || len(a.Status.Pieces) > 0 || a.Status.EndTime == nil {
-		return time.Time{}
-	}
-	if until := a.Status.EndTime.Add(g.Waits.Retry); until.After(g.now) {
-		return until
-	}
-	return time.Time{}
+	return g.pause(d)
 }
 
 func nowTime(t time.Time) *metav1.Time { return &metav1.Time{Time: t} }
