@@ -218,6 +218,13 @@ func TestHealthCheckIsPassedDownOnlyWhenThePoolsOwnValueChanges(t *testing.T) {
 	b.later()
 	b.edit(func(p *api.NodePool) { p.Spec.HealthCheck = api.HealthCheckNone })
 	b.later()
+	b.edit(func(p *api.NodePool) { p.Spec.HealthCheck = api.HealthCheckECS })
+	b.later()
+	b.edit(func(p *api.NodePool) { p.Spec.HealthCheck = api.HealthCheckNone })
+	b.later()
+	if e := b.event(); e != "" {
+		t.Fatalf("a change through the pool was told as one on the group: %s", e)
+	}
 	if got := b.group().Spec.HealthCheck; got != api.HealthCheckNone {
 		t.Fatalf("the pool's change was not passed down: %s", got)
 	}
