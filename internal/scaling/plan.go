@@ -193,7 +193,7 @@ func (p *plan) named() {
 		p.block(Reason{Text: p.s.NoRelease, Names: blocked})
 	}
 	if !p.d.Empty() {
-		p.d.Cause = p.cause("named instances")
+		p.d.Cause = "named instances"
 	}
 }
 

@@ -23,6 +23,9 @@ func TestNewPoolGetsItsGroupAndOneTask(t *testing.T) {
 	if !controllerutil.ContainsFinalizer(b.pool(), api.Finalizer) || !controllerutil.ContainsFinalizer(g, api.Finalizer) {
 		t.Fatal("pool or group can go without us")
 	}
+	if got := g.Annotations[api.AnnotationNumberChange]; !strings.HasPrefix(got, "0 -> 3 ") {
+		t.Errorf("the group is told %q", got)
+	}
 	if o := g.OwnerReferences; len(o) != 1 || o[0].Name != "web" || o[0].BlockOwnerDeletion != nil {
 		t.Fatalf("owner: %+v", o)
 	}

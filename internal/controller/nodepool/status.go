@@ -1,6 +1,7 @@
 package nodepool
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -20,6 +21,10 @@ import (
 // interval allows: the first change at once, the rest by a later look.
 func (r *Reconciler) report(ctx context.Context, p *passed) (ctrl.Result, error) {
 	now := r.Now()
+	r.memory.of(p.pool.Name, func(k *remembered) { // the status may be written by a later look
+		k.task = cmp.Or(p.task, k.task)
+		p.task = k.task
+	})
 	if left := max(r.memory.untilWrite(p.pool.Name, now, r.Waits.StatusInterval), r.untilLooked(p, now)); left > 0 && !r.mustSay(p) {
 		return ctrl.Result{RequeueAfter: left}, nil
 	}

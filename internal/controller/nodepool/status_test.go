@@ -246,3 +246,24 @@ func TestTheGroupsConditionsArePassedUp(t *testing.T) {
 		t.Errorf("valid: %+v", c)
 	}
 }
+
+// A task that is made while the status waits for its turn is named by the
+// status that is written later.
+func TestTheNewestTaskIsNamed(t *testing.T) {
+	b := newBench(t, aPool("web", nil))
+	b.look()
+	b.settle(nil)
+	b.later()
+	b.look()
+	for n := int32(4); n < 7; n++ {
+		b.edit(func(p *api.NodePool) { p.Spec.ExpectedNodes = n })
+		b.look()
+	}
+	newest := fmt.Sprintf("web-abcdef-g%d", b.pool().Generation)
+	b.settle(nil)
+	b.later()
+	b.later()
+	if got := b.pool().Status.Task; got != newest || len(b.tasks()) != 4 {
+		t.Errorf("names %q, want %q of %d", got, newest, len(b.tasks()))
+	}
+}

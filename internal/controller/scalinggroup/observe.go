@@ -159,12 +159,27 @@ func (g *group) noRelease() string {
 func (g *group) decide() scaling.Decision {
 	s := snapshot.Of(g.g, g.activities, g.instances, g.now, g.Waits)
 	s.NextLook, s.Frozen, s.NoRelease = g.nextLook(), g.freeze.Text, g.noRelease()
+	s.Cause = g.changed()
 	g.s = s
 	d := scaling.Plan(s)
 	if n := len(g.kept.vanished); n > 0 && d.Create > 0 {
 		d.Cause += fmt.Sprintf("; vanished before they ran: %d", n)
 	}
 	return g.pause(d)
+}
+
+// changed tells who changed the number, where no activity was opened for it
+// yet; else empty.
+func (g *group) changed() string {
+	var from, to int32
+	change := g.g.Annotations[api.AnnotationNumberChange]
+	if _, err := fmt.Sscanf(change, "%d -> %d ", &from, &to); err != nil || to != g.g.Spec.DesiredCapacity {
+		return ""
+	}
+	if n := len(g.activities); n > 0 && g.activities[n-1].Spec.Wanted == to {
+		return ""
+	}
+	return "expected number " + change
 }
 
 func nowTime(t time.Time) *metav1.Time { return &metav1.Time{Time: t} }
