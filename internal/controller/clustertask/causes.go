@@ -157,7 +157,7 @@ func (w *work) failures(ctx context.Context, found map[string]*api.TaskCause) er
 			code = string(fault.FailedJoinCluster)
 		}
 		text := s.Message
-		if s.Step != "" {
+		if s.Step != "" && !strings.Contains(s.Message, s.Step) {
 			text = fmt.Sprintf("stopped at step %s: %s", s.Step, s.Message)
 		}
 		w.machine(i.Name, text)
