@@ -29,6 +29,9 @@ type Facts struct {
 	// Hold says why nothing may be changed, in cloud or cluster: a frozen
 	// group, another account's credentials. Empty where it may.
 	Hold string
+	// PoolGoes is true while the pool is being deleted: nothing is kept to be
+	// looked at any longer.
+	PoolGoes bool
 	// Freeze is the guard against mass disappearance, of the instance's pool.
 	Freeze Freeze
 	// Remembered is true once its group has taken in that its creation failed.

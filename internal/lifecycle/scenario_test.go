@@ -121,6 +121,8 @@ func read(t *testing.T, input string) Facts {
 			f.Drain = Drain{Passed: w.ago("passed"), Drained: w.is("drained"), Left: w.number("left"), Blocked: w.by["blocked"]}
 		case "hook":
 			f.Hook = Hook{Waiting: w.is("left"), Until: now.Add(w.span("left")), Abandoned: w.is("abandoned")}
+		case "pool":
+			f.PoolGoes = w.is("goes")
 		case "hold":
 			f.Hold = w.by[""]
 		case "freeze":

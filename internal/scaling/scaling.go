@@ -224,6 +224,8 @@ type Snapshot struct {
 type Reason struct {
 	Code fault.Code
 	Text string
+	// Edit is what helps in this case; empty: what the catalogue says.
+	Edit string
 	// Names are the instances that it speaks of, sorted.
 	Names []string
 	// Since is when it began and Until when the next try is due; zero where

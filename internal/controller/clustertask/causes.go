@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sort"
+	"strings"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/fault"
@@ -25,7 +26,11 @@ func (w *work) causes(ctx context.Context, v *view) error {
 	}
 	w.remembered(v.group, found)
 	if why := v.group.Status.Why; why != nil && why.Code != "" && found[why.Code] == nil {
-		found[why.Code] = cause(why.Code, why.Sentence, "")
+		c := cause(why.Code, why.Sentence, "")
+		if strings.HasPrefix(why.Solution, c.Solution) {
+			c.Solution = cut(why.Solution, 2048) // it knows more of the case
+		}
+		found[why.Code] = c
 	}
 	for i := range w.t.Status.Causes {
 		old := &w.t.Status.Causes[i]
@@ -169,7 +174,7 @@ func (w *work) failures(ctx context.Context, found map[string]*api.TaskCause) er
 			code = string(fault.FailedJoinCluster)
 		}
 		text := s.Message
-		if s.Step != "" {
+		if s.Step != "" && !strings.Contains(s.Message, s.Step) {
 			text = fmt.Sprintf("stopped at step %s: %s", s.Step, s.Message)
 		}
 		w.machine(i.Name, text)

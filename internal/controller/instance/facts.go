@@ -107,6 +107,7 @@ func (p *pass) consider(ctx context.Context, i *api.Instance) error {
 func (p *pass) learn(ctx context.Context, c *aCase) error {
 	f := &c.facts
 	f.Now, f.Waits, f.Freeze, f.Hold, f.LastRelease = p.now, p.Waits, p.freeze, p.hold, c.m.released
+	f.PoolGoes = !p.orphan && p.group.Spec.Emptying
 	if p.orphan && c.i.Spec.Disown {
 		f.Hold = ""
 	}

@@ -267,3 +267,20 @@ func TestTheNewestTaskIsNamed(t *testing.T) {
 		t.Errorf("names %q, want %q of %d", got, newest, len(b.tasks()))
 	}
 }
+
+// One that does not run in the cloud is shown while its Node is still Ready.
+func TestAStoppedInstanceIsShownBeforeItsNodeIsNotReady(t *testing.T) {
+	b := newBench(t, aPool("web", func(p *api.NodePool) { p.Spec.ExpectedNodes = 2 }))
+	b.look()
+	b.instance("i-1", func(i *api.Instance) { ready(i); i.Status.LifecycleState = api.InstanceStopped })
+	b.instance("i-2", ready)
+	b.settle(func(*api.ScalingGroup) {})
+	b.later()
+	st := b.pool().Status
+	if st.Counts.InService != 1 || st.Counts.Offline != 1 || st.Why == nil {
+		t.Fatalf("counts %+v, why %+v", st.Counts, st.Why)
+	}
+	b.says(st.Why.Sentence, "not running in the cloud: i-1", "not replaced")
+	b.says(st.Why.Solution, "poolkeeper pool edit web --health-check ECS")
+	b.says(condition(b.pool(), api.ConditionNodesJoined).Message, "i-1")
+}
