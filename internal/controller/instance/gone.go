@@ -54,7 +54,7 @@ func (p *pass) dropRecord(ctx context.Context, i *api.Instance) error {
 		}
 	}
 	patch := fmt.Sprintf(`[{"op":"test","path":"/metadata/uid","value":%q},{"op":"test","path":"/metadata/finalizers/0","value":%q},{"op":"remove","path":"/metadata/finalizers/0"}]`, uid, api.Finalizer)
-	err := p.Cache.Patch(ctx, &api.Instance{ObjectMeta: metav1.ObjectMeta{Name: i.Name}}, client.RawPatch(types.JSONPatchType, []byte(patch)))
+	err := p.Cache.Patch(ctx, answerOf(i.Name), client.RawPatch(types.JSONPatchType, []byte(patch)))
 	if apierrors.IsNotFound(err) || apierrors.IsInvalid(err) {
 		return nil
 	}
