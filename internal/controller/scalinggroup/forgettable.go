@@ -34,6 +34,9 @@ type kept struct {
 	stuck *stuck
 	// written is when the status was last written.
 	written time.Time
+	// replaced is when an activity was last opened that creates: what was lost
+	// before is its cause, or an earlier one's.
+	replaced time.Time
 	// unread is since when one waits for the first picture of the cloud.
 	unread time.Time
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -159,8 +160,24 @@ func (g *group) noRelease() string {
 func (g *group) decide() scaling.Decision {
 	s := snapshot.Of(g.g, g.activities, g.instances, g.now, g.Waits)
 	s.NextLook, s.Frozen, s.NoRelease = g.nextLook(), g.freeze.Text, g.noRelease()
+	s.Lost = g.lost()
 	g.s = s
 	return g.pause(scaling.Plan(s))
+}
+
+// lost says what left by nobody of ours since something was created last.
+func (g *group) lost() string {
+	var texts []string
+	for _, l := range g.guarded.Lost {
+		if l.At.After(g.kept.replaced) {
+			texts = append(texts, l.Text)
+		}
+	}
+	const most = 5
+	if n := len(texts) - most; n > 0 {
+		texts = append(texts[:most], fmt.Sprintf("%d more", n))
+	}
+	return strings.Join(texts, "; ")
 }
 
 // pause puts off what was just tried in vain: the requests could not be written
