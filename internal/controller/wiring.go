@@ -251,7 +251,11 @@ func (w *wiring) guard(g *api.ScalingGroup) scalinggroup.Guarded {
 	if err != nil {
 		why = "the cluster ID could not be written down: " + err.Error()
 	}
-	return scalinggroup.Guarded{Frozen: why, NoRelease: w.instances.NoRelease(g.Name)}
+	out := scalinggroup.Guarded{Frozen: why, NoRelease: w.instances.NoRelease(g.Name)}
+	for _, l := range w.instances.LostOf(g.Name) {
+		out.Lost = append(out.Lost, scalinggroup.Lost{At: l.At, Text: l.Text})
+	}
+	return out
 }
 
 // nodeEndpoint is the API server as nodes reach it.

@@ -218,6 +218,9 @@ type Snapshot struct {
 	KeepFailedFor time.Duration
 	// Cause says what is known of what changed; empty lets the numbers speak.
 	Cause string
+	// Lost says what became of instances that left by nobody of ours and are
+	// not replaced yet; empty where none did.
+	Lost string
 }
 
 // Reason is why something is not done. Text is a sentence without a full stop.

@@ -37,6 +37,9 @@ type kept struct {
 	vanished map[string]bool
 	// written is when the status was last written.
 	written time.Time
+	// replaced is when an activity was last opened that creates: what was lost
+	// before is its cause, or an earlier one's.
+	replaced time.Time
 	// unread is since when one waits for the first picture of the cloud.
 	unread time.Time
 }

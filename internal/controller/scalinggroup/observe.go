@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -159,13 +160,28 @@ func (g *group) noRelease() string {
 func (g *group) decide() scaling.Decision {
 	s := snapshot.Of(g.g, g.activities, g.instances, g.now, g.Waits)
 	s.NextLook, s.Frozen, s.NoRelease = g.nextLook(), g.freeze.Text, g.noRelease()
-	s.Cause = g.changed()
+	s.Cause, s.Lost = g.changed(), g.lost()
 	g.s = s
 	d := scaling.Plan(s)
 	if n := len(g.kept.vanished); n > 0 && d.Create > 0 {
 		d.Cause += fmt.Sprintf("; vanished before they ran: %d", n)
 	}
 	return g.pause(d)
+}
+
+// lost says what left by nobody of ours since something was created last.
+func (g *group) lost() string {
+	var texts []string
+	for _, l := range g.guarded.Lost {
+		if l.At.After(g.kept.replaced) {
+			texts = append(texts, l.Text)
+		}
+	}
+	const most = 5
+	if n := len(texts) - most; n > 0 {
+		texts = append(texts[:most], fmt.Sprintf("%d more", n))
+	}
+	return strings.Join(texts, "; ")
 }
 
 // changed tells who changed the number, where no activity was opened for it
