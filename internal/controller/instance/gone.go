@@ -17,7 +17,6 @@ import (
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/lifecycle"
 	"github.com/poolkeeper/poolkeeper/internal/metrics"
-	"github.com/poolkeeper/poolkeeper/internal/view"
 )
 
 // end ends the record of an instance, and says of one that nobody of ours
@@ -39,7 +38,7 @@ func (p *pass) tellGone(i *api.Instance, gone lifecycle.Gone) {
 	name, place := i.Name, &i.Spec.Placement
 	cost := "a replacement is created"
 	if place.PricePerHour != "" {
-		cost += ", which costs " + strings.TrimSpace(place.Currency+" "+view.Money(place.PricePerHour)) + " an hour"
+		cost += ", which costs " + strings.TrimSpace(place.Currency+" "+place.PricePerHour) + " an hour"
 	}
 	event := func(reason, text, cause string) {
 		p.Events.Event(p.group, corev1.EventTypeWarning, reason, text)

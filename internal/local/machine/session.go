@@ -135,12 +135,33 @@ func (m *session) boot() {
 		m.startEnabled()
 		return
 	}
+	leave, ok := m.takePlace()
+	if !ok {
+		return
+	}
 	m.cloudInit(d)
+	leave()
 	if m.ctx.Err() != nil {
 		return
 	}
 	d.write(pathBootFinished, []byte(m.host.Now().UTC().Format(time.RFC3339)+"\n"), 0o644)
 	m.net.closeIdle()
+}
+
+// bootPatience is how long one machine may keep the next from its user data.
+const bootPatience = 3 * time.Second
+
+// takePlace waits until the machine may run its user data. It is not ok where
+// the machine was powered off before.
+func (m *session) takePlace() (leave func(), ok bool) {
+	select {
+	case m.host.boots <- struct{}{}:
+	case <-m.ctx.Done():
+		return nil, false
+	}
+	once := sync.OnceFunc(func() { <-m.host.boots })
+	patience := time.AfterFunc(bootPatience, once)
+	return func() { patience.Stop(); once() }, true
 }
 
 // cloudInit runs the user data, once in the life of a machine.

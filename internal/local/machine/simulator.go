@@ -34,6 +34,12 @@ type SimulatorOptions struct {
 	// Dials is how many machines may set up a connection at the same moment;
 	// the rest wait before their time-out starts. Default 64.
 	Dials int
+	// Boots is how many machines may run their user data at the same moment, as
+	// a rack does not power up all at once: thousands that all wait for a
+	// certificate cost the API server a look at each of them for every request.
+	// One that takes longer than bootPatience gives its place to the next.
+	// Default 128.
+	Boots int
 	// Renewals is how many kubelets may talk at the same moment. Default 128.
 	Renewals int
 	// StatusEvery is how often a kubelet tells its status when nothing
@@ -48,6 +54,7 @@ type SimulatorOptions struct {
 type Simulator struct {
 	SimulatorOptions
 	dials  chan struct{}
+	boots  chan struct{}
 	agenda *agenda
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -73,6 +80,9 @@ func NewSimulator(o SimulatorOptions) *Simulator {
 	if o.Dials <= 0 {
 		o.Dials = 64
 	}
+	if o.Boots <= 0 {
+		o.Boots = 128
+	}
 	if o.Renewals <= 0 {
 		o.Renewals = 128
 	}
@@ -83,7 +93,7 @@ func NewSimulator(o SimulatorOptions) *Simulator {
 		o.Logger = logr.Discard()
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	return &Simulator{SimulatorOptions: o, dials: make(chan struct{}, o.Dials), agenda: newAgenda(ctx, o.Renewals),
+	return &Simulator{SimulatorOptions: o, dials: make(chan struct{}, o.Dials), boots: make(chan struct{}, o.Boots), agenda: newAgenda(ctx, o.Renewals),
 		ctx: ctx, cancel: cancel, machines: map[string]*session{}}
 }
 
