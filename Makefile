@@ -28,11 +28,11 @@ plane:
 	@for name in etcd kube-apiserver kubectl; do ln -sf poolkeeper-plane $(BIN)/$$name; done
 
 test: build verify vet ## all that CI runs: verify, vet, every test; a skipped test fails
-	@{ r=0; $(TESTS) ./... || r=1; (cd plane && $(TESTS) -vet=off $(PLANE_FLAGS) ./...) || r=1; exit $$r; } | go -C hack run ./testsum
+	@{ r=0; $(TESTS) ./... || r=1; (cd plane && $(TESTS) -vet=off $(PLANE_FLAGS) ./...) || r=1; exit $$r; } | go -C hack run ./testsum -log /test/kill
 	@echo "make test: everything passed"
 
 kill: build ## kill controller, local cloud and control plane by seed, at least 50 times each
-	@$(TESTS) -timeout=3h -tags=kill ./test/kill/... | go -C hack run ./testsum
+	@$(TESTS) -timeout=3h -tags=kill ./test/kill/... | go -C hack run ./testsum -log /test/kill
 
 bench: build ## measure beside the floor; prints a table and writes JSON
 	@go run ./test/bench

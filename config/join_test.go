@@ -249,6 +249,9 @@ maynot viewer patch nodepools/scale.poolkeeper.io
 maynot viewer create clustertasks.poolkeeper.io
 maynot viewer get secrets poolkeeper-system/x
 may operator patch nodepools.poolkeeper.io
+may operator list pods
+may operator list poddisruptionbudgets.policy
+maynot operator get pods
 may operator patch nodepools/scale.poolkeeper.io
 may operator patch instances.poolkeeper.io
 may operator create clustertasks.poolkeeper.io

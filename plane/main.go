@@ -56,10 +56,10 @@ func main() {
 }
 
 // spareCollector lets the heap grow further between two collections, up to a
-// bound: a fifth less CPU while many nodes join, where memory is there. GOGC and
+// bound: much less CPU while many nodes join, where memory is there. GOGC and
 // GOMEMLIMIT of the environment win.
 func spareCollector() {
-	const percent, limit = 250, 2 << 30
+	const percent, limit = 200, 2 << 30
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(percent)
 	}

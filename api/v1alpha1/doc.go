@@ -56,6 +56,11 @@ const (
 	AnnotationThawCount      = "poolkeeper.io/thaw-count"
 )
 
+// AnnotationNumberChange on a ScalingGroup tells the change of the expected
+// number that was last passed down: from, to, and who asked. The controller of
+// node pools writes it in the update that changes desiredCapacity.
+const AnnotationNumberChange = "poolkeeper.io/number-change"
+
 // AddToScheme registers the kinds of this package.
 func AddToScheme(s *runtime.Scheme) error {
 	s.AddKnownTypes(GroupVersion,

@@ -151,8 +151,8 @@ type ScalingGroupStatus struct {
 	// results are in refusals: each is taken in once.
 	// +optional
 	RememberedActivity int64 `json:"rememberedActivity,omitempty"`
-	// failedInstances are the machines that failed to join, are still
-	// recorded, and are in refusals: each is taken in once.
+	// failedInstances are the machines that failed to join, or vanished before
+	// they ran, are still recorded, and are in refusals: each is taken in once.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=10000

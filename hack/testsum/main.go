@@ -1,11 +1,14 @@
 // Command testsum reads the output of go test -json on stdin and prints one line
 // per package, the whole output of what failed, and how many tests ran. It ends
 // with 1 where a test failed, was skipped, or where nothing ran at all.
+//
+//	-log SUFFIX   print what the tests log that passed in packages that end so, without their subtests
 package main
 
 import (
 	"bufio"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"os"
 	"strings"
@@ -18,6 +21,8 @@ type event struct {
 }
 
 func main() {
+	log := flag.String("log", "", "print what passed tests of packages with this `suffix` log")
+	flag.Parse()
 	outputs := map[string]*strings.Builder{}
 	passed, failed, skipped := 0, 0, []string{}
 	lines := bufio.NewScanner(os.Stdin)
@@ -44,6 +49,9 @@ func main() {
 				fmt.Printf("ok    %-70s %6.1f s\n", e.Package, e.Elapsed)
 			} else {
 				passed++
+				if *log != "" && strings.HasSuffix(e.Package, *log) && !strings.Contains(e.Test, "/") {
+					fmt.Printf("pass  %s\n%s", key, logged(outputs[key].String()))
+				}
 			}
 			delete(outputs, key)
 		case "skip":
@@ -60,4 +68,15 @@ func main() {
 	if failed > 0 || len(skipped) > 0 || passed == 0 || lines.Err() != nil {
 		os.Exit(1)
 	}
+}
+
+// logged is an output without the lines that the test runner writes itself.
+func logged(output string) string {
+	var b strings.Builder
+	for line := range strings.Lines(output) {
+		if !strings.HasPrefix(line, "=== ") && !strings.HasPrefix(line, "--- ") {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
 }

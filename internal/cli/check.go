@@ -105,6 +105,9 @@ func (c *call) checkSettings(what string, s, before *v1alpha1.LaunchSettings) er
 	if e.Cause == "" {
 		return nil
 	}
+	if len(e.Next) == 0 {
+		e.Next = []string{"name one that is there", "what the cloud sells: `poolkeeper offer list`, images: `poolkeeper offer list --images`"}
+	}
 	return e
 }
 

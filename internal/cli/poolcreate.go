@@ -150,9 +150,12 @@ func (c *call) createPool(u *unstructured.Unstructured, f createFlags) error {
 	}
 	if err := c.Create(c.ctx, u, opts...); err != nil {
 		e := apiError(err, fmt.Sprintf("node pool %s was not created", name))
-		if apierrors.IsAlreadyExists(err) {
+		switch {
+		case apierrors.IsAlreadyExists(err):
 			e.Cause = "the name is taken"
 			e.Next = []string{"choose another name", fmt.Sprintf("or change that one: `poolkeeper pool edit %s`", name)}
+		case len(e.Next) == 0:
+			e.Next = []string{"put that right and repeat the command", "what a field takes: `kubectl explain nodepool.spec`, `poolkeeper pool create --help`"}
 		}
 		return e
 	}

@@ -125,7 +125,7 @@ func TestAnswersOfTheServer(t *testing.T) {
 		},
 		"a rule of the cluster speaks for itself": {
 			file: kubeconfig(t, answer(t, 422, invalid), "plain", "prod"), args: []string{"pool", "create", "web", "--expected-nodes", "3"}, wantCode: ExitInput,
-			want: "error: node pool web was not created\ncause: spec: expectedNodes is above maxNodes: ask for fewer nodes, or raise maxNodes with it\n",
+			want: "error: node pool web was not created\ncause: spec: expectedNodes is above maxNodes: ask for fewer nodes, or raise maxNodes with it\nnext:  put that right and repeat the command\nnext:  what a field takes: `kubectl explain nodepool.spec`, `poolkeeper pool create --help`\n",
 		},
 		"a context that is not there": {
 			file: kubeconfig(t, down, "plain", "prod"), args: []string{"pool", "list", "--context", "moon"}, wantCode: ExitInput,

@@ -21,10 +21,10 @@ import (
 // effect. Errors carry a *fault.Fault; Classify tells what they prove.
 type Cloud interface {
 	// Create sends one request of an activity, once, and returns the IDs it
-	// got. They may be fewer than asked: that is a result and no error, the
-	// answer does not say why, and Shortfall puts it in words. The same
-	// request (it holds its token) gives the same IDs, or the same refusal.
-	// Nothing is put on the wire after the deadline of ctx.
+	// got. They may be fewer than asked: that is a result and no error, and
+	// the answer does not say why; a request for the rest is refused with the
+	// reason. The same request (it holds its token) gives the same IDs, or the
+	// same refusal. Nothing is put on the wire after the deadline of ctx.
 	Create(ctx context.Context, r Request) (ids []string, err error)
 	// Release releases instances with their disks, in calls of at most 50.
 	// One that is not found is released already. Where some cannot be

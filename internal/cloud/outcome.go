@@ -124,17 +124,3 @@ func collect(err error, out map[string]error) {
 		collect(e.Unwrap(), out)
 	}
 }
-
-// Shortfall says in a fault that a request was answered with fewer instances
-// than it asked for, and nil where it was not. The wire does not say why; what
-// is short is taken to be stock.
-func Shortfall(r Request, ids []string) *fault.Fault {
-	if len(ids) >= r.Amount {
-		return nil
-	}
-	return &fault.Fault{
-		Code:              fault.NoStock,
-		Message:           fmt.Sprintf("%d of %d instances were created", len(ids), r.Amount),
-		ProvesNothingDone: true,
-	}
-}

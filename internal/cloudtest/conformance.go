@@ -227,9 +227,8 @@ func (s *suite) partial() {
 	if len(ids) != 3 {
 		s.Fatalf("3 in stock, 5 asked, got %v", ids)
 	}
-	if f := cloud.Shortfall(r, ids); f == nil || f.Code != fault.NoStock {
-		s.Fatalf("shortfall %v", f)
-	}
+	_, err := s.cloud.Create(s.ctx(), s.request(2)) // the rest: its refusal says why
+	s.refusedWith(err, cloud.Refused, fault.NoStock)
 	s.c.SetStock(s.c.Launch.Zone, s.c.Launch.InstanceType, 100)
 	if again := s.create(r); fmt.Sprint(again) != fmt.Sprint(ids) {
 		s.Fatalf("the same request gave %v, then %v", ids, again)

@@ -3,9 +3,13 @@ package controller
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/http"
+	"net/netip"
+	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"k8s.io/client-go/tools/clientcmd"
@@ -97,6 +101,9 @@ func (e *encoder) Encode(ctx context.Context, g *api.ScalingGroup, candidates []
 	if err != nil {
 		return nil, nil, time.Time{}, err
 	}
+	if err := mayReach(ctx, e.Cloud, g.Spec.SecurityGroups, server); err != nil {
+		return nil, nil, time.Time{}, err
+	}
 	issued := time.Now()
 	token, expiry, err := e.credentials.Mint(ctx, g.Spec.Pool, e.waits.TokenLife)
 	if err != nil {
@@ -119,6 +126,47 @@ func (e *encoder) Encode(ctx context.Context, g *api.ScalingGroup, candidates []
 	data := map[string][]byte{"user-data": userData}
 	keys, err := e.bodies(g, candidates, data)
 	return data, keys, expiry, err
+}
+
+// vendorServices is where machines reach metadata, mirrors and clocks of their
+// cloud.
+var vendorServices = netip.MustParsePrefix("100.64.0.0/10")
+
+// mayReach refuses to create machines that their security groups keep from the
+// API server or from the services of the cloud: they would run and never join.
+func mayReach(ctx context.Context, checks cloud.Checks, ids []string, server string) error {
+	u, err := url.Parse(server)
+	if err != nil {
+		return fmt.Errorf("read address of the API server %q: %w", server, err)
+	}
+	port := 443
+	if n, err := strconv.Atoi(u.Port()); err == nil {
+		port = n
+	}
+	groups, err := checks.SecurityGroups(ctx, ids...)
+	if err != nil {
+		return err
+	}
+	var closed []string
+	say := func(to netip.Prefix, port int) {
+		if !cloud.EgressAllowed(groups, to, port) {
+			closed = append(closed, fmt.Sprintf("%s port %d", strings.TrimSuffix(to.String(), "/32"), port))
+		}
+	}
+	if a, err := netip.ParseAddr(u.Hostname()); err == nil {
+		say(netip.PrefixFrom(a, a.BitLen()), port)
+	} else if found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", u.Hostname()); err == nil {
+		for _, a := range found {
+			say(netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen()), port)
+		}
+	}
+	say(vendorServices, 80)
+	if len(closed) == 0 {
+		return nil
+	}
+	f := fault.New(fault.NodeAccessDenied, fmt.Sprintf("security group %s does not let machines reach %s", strings.Join(ids, ", "), strings.Join(closed, " and ")))
+	f.Details = fault.Details{fault.DetailGroup: strings.Join(ids, ", "), fault.DetailAddress: strings.Join(closed, " and ")}
+	return f
 }
 
 // bodies writes the request of each resource pool once, whatever share of it a

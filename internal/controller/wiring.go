@@ -151,6 +151,7 @@ func prepare(ctx context.Context, s Settings) (*wiring, error) {
 	w := &wiring{Settings: s, waits: wait.Defaults().Divided(s.Factor)}
 	w.Kube = rest.CopyConfig(s.Kube)
 	w.Kube.QPS, w.Kube.Burst = -1, -1 // the API server's own fairness bounds us
+	w.Kube.DisableCompression = true  // they stand near each other: packing answers costs both more than the bytes
 	plain := rest.CopyConfig(w.Kube)
 	plain.ContentType = "application/vnd.kubernetes.protobuf"
 	plain.AcceptContentTypes = "application/vnd.kubernetes.protobuf,application/json"
@@ -250,7 +251,11 @@ func (w *wiring) guard(g *api.ScalingGroup) scalinggroup.Guarded {
 	if err != nil {
 		why = "the cluster ID could not be written down: " + err.Error()
 	}
-	return scalinggroup.Guarded{Frozen: why, NoRelease: w.instances.NoRelease(g.Name)}
+	out := scalinggroup.Guarded{Frozen: why, NoRelease: w.instances.NoRelease(g.Name)}
+	for _, l := range w.instances.LostOf(g.Name) {
+		out.Lost = append(out.Lost, scalinggroup.Lost{At: l.At, Text: l.Text})
+	}
+	return out
 }
 
 // nodeEndpoint is the API server as nodes reach it.

@@ -41,6 +41,8 @@ const (
 const (
 	// OnlyKeptInstances: above the number, and nothing may be released.
 	OnlyKeptInstances Code = "ScaleIn.OnlyKeptInstances"
+	// DrainLimit: a required drain came to its limit, and pods are left.
+	DrainLimit Code = "Drain.LimitReached"
 	// NodeAccessDenied: the security groups keep nodes from what they need.
 	NodeAccessDenied Code = "SecurityGroup.NodeAccessDenied"
 	// CloudNoAnswer: a call was sent and its answer is not known.

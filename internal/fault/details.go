@@ -36,6 +36,8 @@ const (
 	DetailPermission Detail = "permission"
 	// DetailCommand is the one command that helps.
 	DetailCommand Detail = "command"
+	// DetailBlocked is the pod that a drain waits for, and its budget.
+	DetailBlocked Detail = "blocked"
 	// DetailInstances names instances, each with its way out.
 	DetailInstances Detail = "instances"
 	// DetailCodes are the codes that stopped the rest.

@@ -8,6 +8,12 @@ var oursRows = []Entry{
 			"end the standby, or remove chosen nodes by name",
 		Hints: []string{"kept: {instances}"},
 		Scope: ScopeGroup, Next: NextWait, Retry: edit},
+	{Code: DrainLimit, Origin: OriginOurs, RaisedBy: "a required drain of a chosen node, at its limit",
+		Cause: "a required drain came to its limit with pods left: nothing was released, and the node stays, cordoned",
+		Solution: "make room for the pod elsewhere, or let its disruption budget spare one, and remove the node again; " +
+			"kubectl uncordon puts it to use again, --drain=false removes it without a drain",
+		Hints: []string{"it waited for {blocked}"},
+		Scope: ScopeInstance, Next: NextEndTask, Retry: never},
 	{Code: NodeAccessDenied, Origin: OriginOurs, RaisedBy: "the check before creating, and the machine's own report",
 		Cause:    "the pool's security groups keep nodes from what they need to reach",
 		Solution: "allow the API server's address and port, and 100.64.0.0/10, in the outbound rules",

@@ -18,7 +18,7 @@ func leaves(f Facts) (Step, bool) {
 		return do(TakeMarkBack, why)
 	}
 	switch {
-	case f.Now.Before(mark.NotBefore):
+	case f.Now.Before(mark.NotBefore) && !f.PoolGoes:
 		return f.orStates(Step{Kind: Wait, Until: mark.NotBefore, Reason: "it is kept to look at"})
 	case f.Freeze.Releases && !mark.TakeOut:
 		return f.orStates(Step{Kind: Wait, Reason: "releases are frozen: too many instances disappeared at once"})

@@ -29,8 +29,13 @@ type Facts struct {
 	// Hold says why nothing may be changed, in cloud or cluster: a frozen
 	// group, another account's credentials. Empty where it may.
 	Hold string
+	// PoolGoes is true while the pool is being deleted: nothing is kept to be
+	// looked at any longer.
+	PoolGoes bool
 	// Freeze is the guard against mass disappearance, of the instance's pool.
 	Freeze Freeze
+	// Remembered is true once its group has taken in that its creation failed.
+	Remembered bool
 	// LastRelease is the last release call of this process for it; zero where
 	// there was none.
 	LastRelease time.Time
@@ -57,6 +62,8 @@ type Record struct {
 	// its join was given up, Rejoin when a person last let it join again. Zero
 	// where not.
 	Seen, Running, Joined, Failed, Rejoin time.Time
+	// NeverRan is true where it was given up because it vanished before it ran.
+	NeverRan bool
 	// JoinDeadline is from running to Ready; 0 stands for the default.
 	JoinDeadline time.Duration
 	// Address that was written.

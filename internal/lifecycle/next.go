@@ -51,7 +51,9 @@ func removed(f Facts) (Step, bool) {
 }
 
 // gone ends the record of one that two complete sweeps in a row missed and a
-// look by its id does not find (rules 12 and 16).
+// look by its id does not find (rules 12 and 16). That of a creation which
+// failed for lack of stock stays until its group remembers that, so that the
+// same resource pool is not asked again at once.
 func gone(f Facts) (Step, bool) {
 	if f.Sweep.Present || f.Sweep.Began.IsZero() {
 		return pass()
@@ -68,16 +70,22 @@ func gone(f Facts) (Step, bool) {
 		}
 		return pass()
 	}
+	if f.Record.NeverRan && !f.Remembered {
+		return until(f.Now.Add(f.Waits.Retry))
+	}
 	if s, ok := f.lookFirst(); ok {
 		return s, true
 	}
+	why := f.whyGone()
 	switch {
 	case f.Look.Found:
 		return pass()
 	case f.node().Exists:
 		return do(DeleteNode, "its instance is gone")
+	case why == GoneNoStock && !f.Record.NeverRan:
+		return Step{Kind: MarkFailed, Code: fault.NoStock, Reason: "it vanished before it ran"}, true
 	}
-	return Step{Kind: DeleteRecord, Gone: f.whyGone()}, true
+	return Step{Kind: DeleteRecord, Gone: why}, true
 }
 
 // visible says whether it must be visible by now, and since when.
@@ -91,7 +99,7 @@ func (f Facts) whyGone() Gone {
 	switch {
 	case !r.ReleaseSent.IsZero():
 		return GoneReleased
-	case r.Running.IsZero() && r.Origin != Attached && f.Now.Sub(r.Created) <= f.Waits.StartDeadline:
+	case r.NeverRan, r.Running.IsZero() && r.Origin != Attached && f.Now.Sub(r.Created) <= f.Waits.StartDeadline:
 		return GoneNoStock
 	case !r.Expiry.IsZero() && !f.Now.Before(r.Expiry):
 		return GoneExpired

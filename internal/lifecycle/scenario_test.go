@@ -121,10 +121,14 @@ func read(t *testing.T, input string) Facts {
 			f.Drain = Drain{Passed: w.ago("passed"), Drained: w.is("drained"), Left: w.number("left"), Blocked: w.by["blocked"]}
 		case "hook":
 			f.Hook = Hook{Waiting: w.is("left"), Until: now.Add(w.span("left")), Abandoned: w.is("abandoned")}
+		case "pool":
+			f.PoolGoes = w.is("goes")
 		case "hold":
 			f.Hold = w.by[""]
 		case "freeze":
 			f.Freeze = Freeze{Releases: w.is("releases"), Replacements: w.is("replacements")}
+		case "remembered":
+			f.Remembered = true
 		case "released":
 			f.LastRelease = w.ago("ago")
 		default:
@@ -148,6 +152,7 @@ func readRecord(r *Record, w words) {
 	if w.is("origin") {
 		r.Origin = Origin(w.by["origin"])
 	}
+	r.NeverRan = w.is("neverRan")
 	r.JoinDeadline, r.Address, r.TagsSure, r.HeldBy = w.span("joinDeadline"), w.by["address"], w.is("tagsSure"), w.by["held"]
 	r.DrainStopped, r.Disown = w.is("drainStopped"), w.is("disown")
 	r.Protected, r.Standby, r.Expiry = w.is("protected"), w.is("standby"), w.ago("expired")

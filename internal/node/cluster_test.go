@@ -155,6 +155,18 @@ func TestDrainPassChoosesPodsAndNamesWhatBlocks(t *testing.T) {
 	}
 }
 
+// A pod that was granted to go and does not end is what the drain waits for.
+func TestDrainNamesAPodThatDoesNotEnd(t *testing.T) {
+	c, _ := cluster(aNode("i-1", nil), aPod("slow", func(p *corev1.Pod) {
+		now := metav1.Now()
+		p.DeletionTimestamp, p.Finalizers = &now, []string{"test/hold"}
+	}))
+	got, err := c.Drain(t.Context(), "i-1")
+	if err != nil || got.Left != 1 || !strings.Contains(got.Blocked, "pod default/slow") {
+		t.Fatalf("got %+v, %v", got, err)
+	}
+}
+
 func TestDrainOfAnEmptyNodeIsOver(t *testing.T) {
 	other := aPod("elsewhere", func(p *corev1.Pod) { p.Spec.NodeName = "i-2" })
 	c, k := cluster(aNode("i-1", nil), other)

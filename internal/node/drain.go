@@ -23,10 +23,14 @@ func (c Cluster) Drain(ctx context.Context, name string) (Pass, error) {
 	}
 	var pass Pass
 	var failed error
+	var ending string
 	for _, pod := range list.Pods() {
 		pass.Left++
-		if pod.DeletionTimestamp != nil {
-			continue // it was granted before and is on its way
+		if pod.DeletionTimestamp != nil { // it was granted before and is on its way
+			if ending == "" {
+				ending = bounded(fmt.Sprintf("pod %s/%s: it was told to end and has not yet", pod.Namespace, pod.Name), 512)
+			}
+			continue
 		}
 		err := h.EvictPod(pod, policyv1.SchemeGroupVersion)
 		switch {
@@ -41,6 +45,9 @@ func (c Cluster) Drain(ctx context.Context, name string) (Pass, error) {
 		default:
 			failed = errors.Join(failed, fmt.Errorf("evict pod %s/%s of node %s: %w", pod.Namespace, pod.Name, name, err))
 		}
+	}
+	if pass.Blocked == "" {
+		pass.Blocked = ending
 	}
 	return pass, failed
 }

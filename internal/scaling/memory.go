@@ -63,6 +63,15 @@ func Forget(list []Refusal, place fault.Place) []Refusal {
 	})
 }
 
+// Outdated returns the memory without what a request sent at a time disproves,
+// which made instances there: refusals that came before it. It is for answers
+// that were lost, and became known later.
+func Outdated(list []Refusal, place fault.Place, sent time.Time) []Refusal {
+	return slices.DeleteFunc(slices.Clone(list), func(r Refusal) bool {
+		return r.Last.Before(sent) && !r.All && !ofMachines(r.Code) && fault.Lookup(r.Code).Scope.Covers(r.Place, place)
+	})
+}
+
 // Joined returns the memory without what a machine that joined at a time
 // disproves: that machines fail, where the last of them failed no later.
 func Joined(list []Refusal, at time.Time) []Refusal {

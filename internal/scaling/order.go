@@ -152,7 +152,7 @@ func why(i Instance, p Policy) string {
 // kept is one of the Kept words.
 func WayOut(name, kept string) string {
 	by, ok := map[string]string{
-		KeptSubscription:     "poolkeeper instance convert {}, or poolkeeper node remove {}",
+		KeptSubscription:     "poolkeeper instance convert {} --to PayAsYouGo, or poolkeeper node remove {}",
 		KeptProtected:        "poolkeeper instance unprotect {}",
 		KeptStandby:          "poolkeeper instance in-service {}",
 		KeptAttached:         "poolkeeper node remove {}",

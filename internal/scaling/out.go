@@ -30,6 +30,9 @@ func (p *plan) scaleOut() {
 	p.create(n, candidates(p, usable, n))
 	if p.d.Create > 0 {
 		p.d.Cause = p.cause(fmt.Sprintf("scale out from %d to %d", p.d.Counted+p.s.Uncertain, p.s.Desired))
+		if p.s.Lost != "" {
+			p.d.Cause = p.s.Lost
+		}
 	}
 }
 

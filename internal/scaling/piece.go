@@ -51,8 +51,8 @@ func (a Activity) asked() asked {
 		}
 		t.made += p.Created
 		t.created[p.Candidate] += p.Created
-		if p.Code == "" && p.Created >= p.Amount {
-			continue
+		if p.Code == "" && p.Created > 0 {
+			continue // gave all, or fewer without saying why: the next piece is told
 		}
 		t.closed[p.Candidate] = true
 		if p.Code == "" {

@@ -32,9 +32,9 @@ func Plan(s Snapshot) Decision {
 	case p.unknownMany(), s.Busy:
 		return p.d
 	}
-	parts := []func(*plan){(*plan).named, (*plan).failed, (*plan).unhealthy}
+	parts := []func(*plan){(*plan).takenBack, (*plan).named, (*plan).failed, (*plan).unhealthy}
 	if s.Emptying {
-		parts = []func(*plan){(*plan).named, (*plan).empty}
+		parts = []func(*plan){(*plan).takenBack, (*plan).named, (*plan).empty}
 	}
 	for _, part := range parts {
 		if part(p); !p.d.Empty() {
@@ -148,6 +148,26 @@ func UnknownMany(s Snapshot) (Reason, bool) {
 		len(names))}, true
 }
 
+// takenBack calls back those that a task had marked and whose entry it took
+// back since: its drain came to its limit, or it was canceled. The number was
+// given back with the entry, so that they count again before anything is
+// created in their place (rule 13).
+func (p *plan) takenBack() {
+	for _, i := range p.s.Instances {
+		if i.Task != "" && !i.Marked.IsZero() && !i.ReleaseSent && !i.Removed && !p.s.listed(i) {
+			p.d.CallBack = append(p.d.CallBack, i.Name)
+		}
+	}
+	if n := len(p.d.CallBack); n > 0 {
+		p.d.Cause = some(n, "instance") + " called back: the task that named them took them back"
+	}
+}
+
+// listed says whether the task that marked an instance still takes it out.
+func (s Snapshot) listed(i Instance) bool {
+	return slices.ContainsFunc(s.Transfers, func(t Transfer) bool { return t.Instance == i.Name && t.Task == i.Task && !t.In })
+}
+
 // named deals with the entries that tasks wrote, before anything is created. A
 // kept one is only taken out.
 func (p *plan) named() {
@@ -173,7 +193,7 @@ func (p *plan) named() {
 		p.block(Reason{Text: p.s.NoRelease, Names: blocked})
 	}
 	if !p.d.Empty() {
-		p.d.Cause = p.cause("named instances")
+		p.d.Cause = "named instances"
 	}
 }
 

@@ -77,6 +77,9 @@ func drawInstance(t *rapid.T, n int) Instance {
 	if chance(t, 4, "marked") {
 		i.Marked = now.Add(-time.Duration(rapid.IntRange(1, 9).Draw(t, "mark")) * time.Minute)
 		i.ReleaseSent, i.Named = chance(t, 3, "sent"), chance(t, 3, "named")
+		if i.Named && chance(t, 2, "byTask") {
+			i.Task = rapid.SampledFrom([]string{"t", "another"}).Draw(t, "task")
+		}
 	}
 	return i
 }
@@ -125,13 +128,19 @@ func TestPlanHoldsItsPromises(t *testing.T) {
 			t.Fatalf("a surge of %d at %d of at most %d", d.Surge, s.Desired, s.Max)
 		}
 		for _, c := range d.CallBack {
-			if i, _ := s.find(c); i.ReleaseSent || i.Marked.IsZero() || i.Named {
+			if i, _ := s.find(c); i.ReleaseSent || i.Marked.IsZero() || i.Removed || i.Named && (i.Task == "" || s.listed(i)) {
 				t.Fatalf("calls %s back", c)
 			}
 		}
 		checkLeaving(t, s, d)
 		if w, ok := Explain(s, d); (ok && w.Sentence == "") || (!ok && counted(s) != s.Desired) {
 			t.Fatalf("%d of %d, and no reason: %+v", counted(s), s.Desired, w)
+		}
+		for _, i := range s.Instances { // what a task took back counts before anything is made in its place
+			back := i.Task != "" && !i.Marked.IsZero() && !i.ReleaseSent && !i.Removed && !s.listed(i)
+			if back && !d.Empty() && !slices.Contains(d.CallBack, i.Name) {
+				t.Fatalf("%s stays marked, and something else is decided: %+v", i.Name, d)
+			}
 		}
 		if (s.Busy || s.Frozen != "") && !d.Empty() {
 			t.Fatalf("decides beside an open activity: %+v", d)

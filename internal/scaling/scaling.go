@@ -148,8 +148,11 @@ type Instance struct {
 	Marked time.Time
 	// ReleaseSent is true once the release call was about to be made.
 	ReleaseSent bool
-	// Named is true where a task named it: it is never called back.
+	// Named is true where a task named it, or it is only taken out: a higher
+	// number does not call it back.
 	Named bool
+	// Task that marked it; empty where none did.
+	Task string
 	// Unknown instances carry our tags and nobody knows why; Removed ones were
 	// taken out. Neither is counted.
 	Unknown, Removed bool
@@ -215,12 +218,17 @@ type Snapshot struct {
 	KeepFailedFor time.Duration
 	// Cause says what is known of what changed; empty lets the numbers speak.
 	Cause string
+	// Lost says what became of instances that left by nobody of ours and are
+	// not replaced yet; empty where none did.
+	Lost string
 }
 
 // Reason is why something is not done. Text is a sentence without a full stop.
 type Reason struct {
 	Code fault.Code
 	Text string
+	// Edit is what helps in this case; empty: what the catalogue says.
+	Edit string
 	// Names are the instances that it speaks of, sorted.
 	Names []string
 	// Since is when it began and Until when the next try is due; zero where

@@ -129,7 +129,7 @@ func snapshotOf(a words) Snapshot {
 	s := Snapshot{
 		Now: now, Desired: a.number("desired", 0), Uncertain: a.number("uncertain", 0), Busy: a.is("busy"), Emptying: a.is("emptying"),
 		KeepFailed: a.number("keepFailed", 1), KeepFailedFor: 4 * time.Hour, Rebalance: a.is("rebalance"), Max: a.number("max", 0),
-		Generation: int64(a.number("generation", 0)), Cause: strings.ReplaceAll(a.by["cause"], "_", " "),
+		Generation: int64(a.number("generation", 0)), Cause: strings.ReplaceAll(a.by["cause"], "_", " "), Lost: strings.ReplaceAll(a.by["lost"], "_", " "),
 		Settings: Settings{
 			Policy: Policy(a.by["policy"]), TypeFirst: a.is("typeFirst"), StrictBalance: a.is("strict"), Charge: ChargeType(a.by["charge"]),
 			OnDemandBase: a.number("base", 0), OnDemandPercent: a.number("percent", 0), SpotPools: a.number("spotPools", 2), Compensate: a.by["compensate"] != "no",
@@ -188,7 +188,7 @@ func instanceOf(f words) Instance {
 		Name: f.list[0], Zone: f.list[1], VSwitch: f.by["vsw"], InstanceType: f.by["type"], ChargeType: orCharge(f.by["charge"]),
 		Price: f.micros(), VCPU: f.number("vcpu", 0), Created: now.Add(-time.Hour), Seen: !f.is("unseen"), Running: !f.is("stopped"),
 		FailedToJoin: f.is("failed"), Joined: !f.is("failed") && !f.is("joining"), Unhealthy: f.is("unhealthy"), ReleaseFirst: f.is("first"),
-		Kept: strings.ReplaceAll(f.by["keep"], "_", " "), Marked: f.ago("marked"), ReleaseSent: f.is("sent"), Named: f.is("named"),
+		Kept: strings.ReplaceAll(f.by["keep"], "_", " "), Marked: f.ago("marked"), ReleaseSent: f.is("sent"), Named: f.is("named"), Task: f.by["task"],
 		Unknown: f.is("unknown"), Removed: f.is("removed"),
 	}
 	if f.by["age"] != "" {

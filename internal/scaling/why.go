@@ -86,6 +86,9 @@ func (w *Why) because(s Snapshot, d Decision) {
 
 // edit is the smallest thing that would help.
 func edit(s Snapshot, r Reason) string {
+	if r.Edit != "" {
+		return r.Edit
+	}
 	switch r.Code {
 	case "":
 		return ""

@@ -259,17 +259,19 @@ func (s *Sweeper) forget() {
 	}
 }
 
-// pause waits for the next sweep and reports whether there is one.
+// pause waits for the next sweep and reports whether there is one. A large cloud
+// is read for a tenth of the time while busy, and for a quarter of it where
+// somebody waits.
 func (s *Sweeper) pause(ctx context.Context, began time.Time) bool {
 	took := s.Now().Sub(began)
 	for {
 		s.mu.Lock()
 		due := began.Add(s.Waits.Sweep)
 		if s.Now().Before(s.busy) {
-			due = began.Add(max(s.Waits.SweepBusy, 5*took))
+			due = began.Add(max(s.Waits.SweepBusy, 10*took))
 		}
 		if s.now {
-			due = began.Add(max(s.Waits.SweepSoon, 2*took))
+			due = began.Add(max(s.Waits.SweepSoon, 4*took))
 		}
 		s.mu.Unlock()
 		left := due.Sub(s.Now())

@@ -18,6 +18,9 @@ func InstanceNote(i *v1alpha1.Instance, clock Clock) string {
 		return failedNote(i)
 	case (st.NodeState == v1alpha1.NodeJoining || st.NodeState == "") && st.Step != "":
 		return "at " + st.Step
+	case st.LifecycleState == v1alpha1.InstanceStopped:
+		return "not running in the cloud, and not replaced while the health check is off: start it there, or poolkeeper pool edit " +
+			i.Spec.Pool + " --health-check ECS"
 	case st.NodeState == v1alpha1.NodeUnknown:
 		return "its Node object is gone; the instance still counts"
 	}
@@ -47,7 +50,7 @@ func leavingNote(i *v1alpha1.Instance, clock Clock) string {
 // failedNote says where a join stopped.
 func failedNote(i *v1alpha1.Instance) string {
 	var parts []string
-	if i.Status.Step != "" {
+	if i.Status.Step != "" && !strings.Contains(i.Status.Message, i.Status.Step) {
 		parts = append(parts, "stopped at "+i.Status.Step)
 	}
 	if i.Status.Message != "" {

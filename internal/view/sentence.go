@@ -80,7 +80,8 @@ func poolReasons(p *v1alpha1.NodePool, clock Clock) []string {
 	}
 	said := strings.Join(parts, "; ")
 	for _, m := range troubles(p) {
-		if !strings.Contains(said, m.Text) {
+		told := m.Name == "Held" && strings.Contains(said, "; held: ") // with count and money, in the why
+		if !told && !strings.Contains(said, m.Text) {
 			parts = append(parts, strings.ToLower(m.Name)+": "+m.Text)
 		}
 	}

@@ -47,11 +47,10 @@ func TestEachStep(t *testing.T) {
 				}
 			}
 			size = want
-			results = append(results, r.shoot(t, s, want))
+			res := r.shoot(t, s, want)
+			results = append(results, res)
+			t.Log(res.row())
 		})
-		if n := len(results); n > 0 {
-			t.Log(results[n-1].row())
-		}
 		if !ok {
 			r.recover(t, size)
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -32,15 +33,15 @@ func TestFallsOverAndWritesOncePerPiece(t *testing.T) {
 	b := creates(t, 250)
 	b.fake.SetStock("zone-a", "ecs.g7.xlarge", 30)
 	a := b.run()
-	if got := pieces(a); got != "vsw-a 30/100 Resolved OperationDenied.NoStock; vsw-b 100/100 Resolved ; vsw-b 100/100 Resolved ; vsw-b 20/20 Resolved ; " {
+	if got := pieces(a); got != "vsw-a 30/100 Resolved ; vsw-a 0/100 Resolved OperationDenied.NoStock; vsw-b 100/100 Resolved ; vsw-b 100/100 Resolved ; vsw-b 20/20 Resolved ; " {
 		t.Fatal(got)
 	}
 	if a.Status.State != api.ActivitySuccessful || a.Status.Created != 250 || a.Status.Code != "" || !strings.Contains(a.Status.Summary, "vsw-a/ecs.g7.xlarge: 30 created, then OperationDenied.NoStock; vsw-b/ecs.g7.xlarge: 220 created") {
 		t.Fatalf("%+v", a.Status)
 	}
 	b.matches()
-	if s, c, k := b.count("status"), b.count("create"), b.count("cloud Create"); s != 5 || c != 250 || k != 4 {
-		t.Errorf("%d status writes for 4 pieces, %d records, %d cloud calls", s, c, k)
+	if s, c, k := b.count("status"), b.count("create"), b.count("cloud Create"); s != 6 || c != 250 || k != 5 {
+		t.Errorf("%d status writes for 5 pieces, %d records, %d cloud calls", s, c, k)
 	}
 	if p := b.count("patch"); p != 1 || b.hasSecret("requests") || len(a.Finalizers) > 0 {
 		t.Errorf("%d patches at the end, Secret there %v, held by %v", p, b.hasSecret("requests"), a.Finalizers)
@@ -53,6 +54,13 @@ func TestKilledAtEveryCall(t *testing.T) {
 	whole := creates(t, 9)
 	whole.fake.SetStock("zone-a", "ecs.g7.xlarge", 3)
 	whole.run()
+	refused, sends := map[int]bool{}, 0
+	for n, call := range whole.calls {
+		if call == "cloud Create" {
+			sends++
+			refused[n] = sends == 2 // the rest of what was short
+		}
+	}
 	for n := range whole.calls {
 		for _, after := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s %d after=%v", whole.calls[n], n, after), func(t *testing.T) {
@@ -60,10 +68,17 @@ func TestKilledAtEveryCall(t *testing.T) {
 				b.fake.SetStock("zone-a", "ecs.g7.xlarge", 3)
 				b.killAt, b.after = n, after
 				a := b.run()
+				if after && b.killAt != -1 && refused[n] {
+					return // it had no effect to be killed after
+				}
 				if b.killAt != -1 {
 					t.Fatalf("call %d was never made", n)
 				}
-				if len(b.fake.All()) != 9 || a.Status.Created != 9 || a.Status.State != api.ActivitySuccessful || b.hasSecret("requests") {
+				want, state := int32(9), api.ActivitySuccessful
+				if ps := a.Status.Pieces; len(ps[len(ps)-1].Instances) == 0 { // refused after a send that nobody saw answered
+					want, state = 3, api.ActivityWarning
+				}
+				if len(b.fake.All()) != int(want) || a.Status.Created != want || a.Status.State != state || b.hasSecret("requests") {
 					t.Fatalf("%d there; %s; %+v", len(b.fake.All()), pieces(a), a.Status)
 				}
 				b.matches()
@@ -290,6 +305,53 @@ func TestNumberChangedBetweenPieces(t *testing.T) {
 	a := b.run()
 	if len(b.fake.All()) != 120 || a.Status.State != api.ActivitySuccessful {
 		t.Fatalf("%d there, %s %s", len(b.fake.All()), a.Status.State, pieces(a))
+	}
+}
+
+// Nothing is made in the place of one that a task took back: the number was
+// given back with the entry, and the group takes the mark off.
+func TestWhatATaskTookBackIsNotReplaced(t *testing.T) {
+	for name, c := range map[string]struct {
+		listed bool
+		want   int
+	}{"taken back": {false, 4}, "still going": {true, 5}} {
+		t.Run(name, func(t *testing.T) {
+			b := creates(t, 5)
+			i := &api.Instance{ObjectMeta: metav1.ObjectMeta{Name: "i-old", Labels: map[string]string{api.LabelGroup: "web"}}}
+			i.Spec.Pool, i.Spec.Group, i.Spec.GroupUID, i.Spec.CreationType = "web", "web", groupUID, api.CreatedByUs
+			i.Spec.Release = &api.ReleaseMark{Activity: "web-a0", Task: "t1"}
+			if err := b.api.Create(t.Context(), i); err != nil {
+				t.Fatal(err)
+			}
+			b.desire(5, func(s *api.ScalingGroupSpec) {
+				if c.listed {
+					s.Transfers = []api.Transfer{{Instance: "i-old", Task: "t1", Direction: api.TransferOut}}
+				}
+			})
+			b.run()
+			if n := len(b.fake.All()); n != c.want {
+				t.Errorf("%d made, want %d", n, c.want)
+			}
+		})
+	}
+}
+
+// A group that somebody deleted works as before.
+func TestAGroupInTerminatingIsCreatedFor(t *testing.T) {
+	b := creates(t, 5)
+	g := &api.ScalingGroup{}
+	if err := b.api.Get(t.Context(), types.NamespacedName{Name: "web"}, g); err != nil {
+		t.Fatal(err)
+	}
+	g.Finalizers = []string{api.Finalizer}
+	if err := b.api.Update(t.Context(), g); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.api.Delete(t.Context(), g); err != nil {
+		t.Fatal(err)
+	}
+	if a := b.run(); len(b.fake.All()) != 5 || a.Status.State != api.ActivitySuccessful {
+		t.Fatalf("%d there, %s", len(b.fake.All()), a.Status.State)
 	}
 }
 

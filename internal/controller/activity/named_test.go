@@ -72,6 +72,9 @@ func TestKeptOnesAreLeftOut(t *testing.T) {
 			if got := strings.Join(marked, " "); got != tc.marked {
 				t.Errorf("marked %s", got)
 			}
+			if want := fmt.Sprintf("%d marked to be released", len(marked)); !strings.HasPrefix(a.Status.Summary, want) {
+				t.Errorf("summary %q", a.Status.Summary)
+			}
 			if len(a.Status.LeftOut)+len(a.Status.Marked) != len(all) || leftOut(a)["i-none"] != "it is gone" || leftOut(a)["i-prepaid"] != "subscription" || a.Status.State != api.ActivityWarning {
 				t.Errorf("%+v", a.Status)
 			}
@@ -86,7 +89,7 @@ func TestTakingOutMarksKeptOnes(t *testing.T) {
 	b.decide(func(s *api.ScalingActivitySpec) {
 		s.TakeOut = []api.Leaving{{Instance: "i-prepaid", Task: "task-9"}, {Instance: "i-unknown"}}
 	})
-	if a := b.run(); a.Status.State != api.ActivitySuccessful || !b.records()["i-prepaid"].Spec.Release.TakeOut || b.records()["i-unknown"].Spec.Release == nil {
+	if a := b.run(); a.Status.State != api.ActivitySuccessful || a.Status.Summary != "2 marked to be taken out" || !b.records()["i-prepaid"].Spec.Release.TakeOut || b.records()["i-unknown"].Spec.Release == nil {
 		t.Fatalf("%+v", a.Status)
 	}
 }

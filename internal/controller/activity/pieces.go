@@ -3,6 +3,7 @@ package activity
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -88,10 +89,22 @@ func (w *run) wanted(ctx context.Context) (int, error) {
 	}
 	counted := 0
 	for i := range list.Items {
-		if Counted(&list.Items[i]) {
+		if Counted(&list.Items[i]) || comesBack(g, &list.Items[i]) {
 			counted++
 		}
 	}
 	there := max(int(w.a.Spec.Before)+made, counted)
 	return min(int(g.Spec.DesiredCapacity)+int(w.a.Spec.Surge)-there, int(w.a.Spec.Create)-made), nil
+}
+
+// comesBack says whether a task had marked an instance and took its entry back
+// since: the group takes the mark off, and nothing is made in its place.
+func comesBack(g *api.ScalingGroup, i *api.Instance) bool {
+	m := i.Spec.Release
+	if m == nil || m.Task == "" || i.Status.ReleaseSentTime != nil || i.Status.LifecycleState == api.InstanceRemoved {
+		return false
+	}
+	return !slices.ContainsFunc(g.Spec.Transfers, func(t api.Transfer) bool {
+		return t.Instance == i.Name && t.Task == m.Task && t.Direction == api.TransferOut
+	})
 }

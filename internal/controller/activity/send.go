@@ -79,7 +79,7 @@ func (w *run) arrived(ctx context.Context, p *api.Piece, ids []string) error {
 	}
 	c := w.a.Spec.Candidates[p.Candidate]
 	metrics.InstancesCreated.WithLabelValues(w.a.Spec.Pool, c.VSwitch, c.InstanceType).Add(float64(len(ids)))
-	w.resolve(p, ids, cloud.Shortfall(cloud.Request{Amount: int(p.Amount)}, ids))
+	w.resolve(p, ids, nil)
 	w.Sweeper.Soon()
 	return nil
 }

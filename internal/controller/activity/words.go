@@ -98,13 +98,39 @@ func summary(a *api.ScalingActivity) string {
 		}
 		parts = append(parts, s)
 	}
-	if n := len(a.Status.Marked); n > 0 {
-		parts = append(parts, fmt.Sprintf("%d of %d named instances decided", n, len(a.Spec.Release)+len(a.Spec.TakeOut)+len(a.Spec.BringIn)))
-	}
+	parts = append(parts, dealt(a)...)
 	for _, l := range a.Status.LeftOut {
 		parts = append(parts, fmt.Sprintf("%s left out: %s", l.Instance, l.Reason))
 	}
 	return clip(strings.Join(parts, "; "), 2000)
+}
+
+// dealt tells how many of the instances that the activity names were dealt with,
+// and how.
+func dealt(a *api.ScalingActivity) []string {
+	done := map[string]bool{}
+	for _, id := range a.Status.Marked {
+		done[id] = true
+	}
+	var parts []string
+	tell := func(names []string, how string) {
+		names = slices.DeleteFunc(names, func(id string) bool { return !done[id] })
+		if n := len(names); n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, how))
+		}
+	}
+	tell(namesOf(a.Spec.Release), "marked to be released")
+	tell(namesOf(a.Spec.TakeOut), "marked to be taken out")
+	tell(slices.Clone(a.Spec.BringIn), "brought in")
+	return parts
+}
+
+func namesOf(list []api.Leaving) []string {
+	names := make([]string, 0, len(list))
+	for _, l := range list {
+		names = append(names, l.Instance)
+	}
+	return names
 }
 
 // asScaling is the activity as the planner reads it.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sort"
+	"strings"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/fault"
@@ -23,8 +24,13 @@ func (w *work) causes(ctx context.Context, v *view) error {
 			return err
 		}
 	}
+	w.remembered(v.group, found)
 	if why := v.group.Status.Why; why != nil && why.Code != "" && found[why.Code] == nil {
-		found[why.Code] = cause(why.Code, why.Sentence, "")
+		c := cause(why.Code, why.Sentence, "")
+		if strings.HasPrefix(why.Solution, c.Solution) {
+			c.Solution = cut(why.Solution, 2048) // it knows more of the case
+		}
+		found[why.Code] = c
 	}
 	for i := range w.t.Status.Causes {
 		old := &w.t.Status.Causes[i]
@@ -44,6 +50,22 @@ func (w *work) causes(ctx context.Context, v *view) error {
 	})
 	w.t.Status.Causes = list[:min(len(list), 32)]
 	return nil
+}
+
+// remembered tells what the group took in since the task began and no piece of
+// an activity says: instances that vanished before they ran.
+func (w *work) remembered(g *api.ScalingGroup, found map[string]*api.TaskCause) {
+	for i := range g.Status.Refusals {
+		r := &g.Status.Refusals[i]
+		if found[r.Code] != nil || r.LastTime.Before(w.t.Status.StartTime) {
+			continue
+		}
+		c := cause(r.Code, r.Message, r.RequestID)
+		c.Solution = cut(fault.Lookup(fault.Code(r.Code)).Advice(fault.Details{
+			fault.DetailVSwitch: r.VSwitch, fault.DetailZone: r.Zone, fault.DetailInstanceType: r.InstanceType, fault.DetailDisk: r.Disk,
+		}), 2048)
+		found[r.Code] = c
+	}
 }
 
 // ownCause tells cause and solution of the code that a task ends with, after
@@ -152,7 +174,7 @@ func (w *work) failures(ctx context.Context, found map[string]*api.TaskCause) er
 			code = string(fault.FailedJoinCluster)
 		}
 		text := s.Message
-		if s.Step != "" {
+		if s.Step != "" && !strings.Contains(s.Message, s.Step) {
 			text = fmt.Sprintf("stopped at step %s: %s", s.Step, s.Message)
 		}
 		w.machine(i.Name, text)

@@ -8,12 +8,14 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/controller/clustertask"
+	"github.com/poolkeeper/poolkeeper/internal/fault"
 )
 
 // carryOut does what activity and instance controllers do with the entries of
@@ -209,6 +211,14 @@ func (b *bench) draining(id string, blocked string) {
 	b.ok(b.Status().Update(b.Context(), i))
 }
 
+// stopped says of an instance that its required drain came to its limit.
+func (b *bench) stopped(id string) {
+	b.Helper()
+	i := b.instance(id)
+	meta.SetStatusCondition(&i.Status.Conditions, metav1.Condition{Type: api.ConditionDrainStopped, Status: metav1.ConditionTrue, Reason: api.ReasonDrainLimit})
+	b.ok(b.Status().Update(b.Context(), i))
+}
+
 func TestDrainAtItsLimitGivesNumberAndEntryBack(t *testing.T) {
 	b := three(t)
 	b.asks("rm", api.TaskRemove, func(s *api.ClusterTaskSpec) {
@@ -219,6 +229,9 @@ func TestDrainAtItsLimitGivesNumberAndEntryBack(t *testing.T) {
 	b.looks("rm", 3)
 	b.state("rm", api.TaskRunning)
 	b.clock.Pass(time.Minute)
+	b.looks("rm", 1)
+	b.state("rm", api.TaskRunning) // its controller has not said yet that it stopped
+	b.stopped("i-1")
 	b.writes = nil
 	b.looks("rm", 1)
 	if p := b.pool(); p.Spec.ExpectedNodes != 3 || entries(p) != "" {
@@ -233,6 +246,15 @@ func TestDrainAtItsLimitGivesNumberAndEntryBack(t *testing.T) {
 		t.Fatalf("%s", results(task))
 	}
 	b.says(task.Status.Instances[0].Message, "not drained within 1m0s", "pod default/db: budget db", "Nothing was released")
+	if e := task.Status.Error; e == nil || e.Code != string(fault.DrainLimit) || len(task.Status.Causes) != 1 {
+		t.Fatalf("error %+v, causes %+v", e, task.Status.Causes)
+	}
+	c := task.Status.Causes[0]
+	if c.Instance != "i-1" || c.Count != 1 {
+		t.Errorf("cause %+v", c)
+	}
+	b.says(c.Message, "pod default/db: budget db")
+	b.says(c.Solution, "--drain=false", "it waited for pod default/db: budget db")
 }
 
 func TestNumberThatSomebodySetAnewStands(t *testing.T) {

@@ -6,7 +6,10 @@ import (
 	"slices"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
+
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/fault"
 )
 
 // outcome is how far one instance of a wave is.
@@ -14,6 +17,9 @@ type outcome struct {
 	state   string // stateRunning, stateSuccess or stateFailed
 	message string
 	final   bool // it can no longer be taken back
+	// code of what failed, and what it waited for; empty where nothing did.
+	code    fault.Code
+	blocked string
 }
 
 // followWave watches the instances of the wave that the pool carries. What
@@ -34,6 +40,7 @@ func (w *work) followWave(ctx context.Context, pool *api.NodePool, mine []string
 		}
 		if o.state == stateFailed {
 			back = append(back, id)
+			w.tell(id, o)
 		}
 		pending = pending || o.state == stateRunning
 		w.set(id, o.state, o.message)
@@ -55,6 +62,26 @@ func (w *work) followWave(ctx context.Context, pool *api.NodePool, mine []string
 	w.t.Status.WaveDone = true
 	w.stage(fmt.Sprintf("Wave %d", w.t.Status.Wave), api.TaskSuccess)
 	return w.Waits.Conflict, w.write(ctx)
+}
+
+// tell gives the task the cause of what failed with a code, once for each code,
+// with the first instance by name.
+func (w *work) tell(id string, o outcome) {
+	if o.code == "" {
+		return
+	}
+	st := &w.t.Status
+	for i := range st.Causes {
+		if st.Causes[i].Code == string(o.code) {
+			if st.Causes[i].Instance != id {
+				st.Causes[i].Count++
+			}
+			return
+		}
+	}
+	c := cause(string(o.code), o.message, "")
+	c.Instance, c.Solution = id, cut(fault.Lookup(o.code).Advice(fault.Details{fault.DetailBlocked: o.blocked}), 2048)
+	st.Causes = append(st.Causes, *c)
 }
 
 // noteTakenBack gives a result to instances whose entries went before a crash
@@ -178,8 +205,11 @@ func (w *work) wentOut(i *api.Instance, tagged bool) outcome {
 	if i.Status.DrainBlocked != "" {
 		text += "; " + i.Status.DrainBlocked
 	}
-	if i.Spec.Release.Drain == api.DrainRequired && w.now.Sub(i.Status.DrainStartTime.Time) >= limit {
-		return outcome{state: stateFailed, message: fmt.Sprintf("not drained within %s: %s. Nothing was released; make room for the pod elsewhere, and remove it again", limit, text)}
+	// The instance's controller says that it stopped, and leaves the cordon: only
+	// then the mark may go.
+	if i.Spec.Release.Drain == api.DrainRequired && meta.IsStatusConditionTrue(i.Status.Conditions, api.ConditionDrainStopped) {
+		return outcome{state: stateFailed, code: fault.DrainLimit, blocked: i.Status.DrainBlocked,
+			message: fmt.Sprintf("not drained within %s: %s. Nothing was released, and the node stays cordoned", limit, text)}
 	}
 	return outcome{state: stateRunning, message: text}
 }

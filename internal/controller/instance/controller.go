@@ -59,6 +59,7 @@ type Reconciler struct {
 
 	groups groups
 	guard  guard
+	lost   lost
 	logs   budget
 }
 

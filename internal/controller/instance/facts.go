@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -14,6 +15,7 @@ import (
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/cloud"
+	"github.com/poolkeeper/poolkeeper/internal/fault"
 	"github.com/poolkeeper/poolkeeper/internal/lifecycle"
 	"github.com/poolkeeper/poolkeeper/internal/node"
 )
@@ -105,6 +107,7 @@ func (p *pass) consider(ctx context.Context, i *api.Instance) error {
 func (p *pass) learn(ctx context.Context, c *aCase) error {
 	f := &c.facts
 	f.Now, f.Waits, f.Freeze, f.Hold, f.LastRelease = p.now, p.Waits, p.freeze, p.hold, c.m.released
+	f.PoolGoes = !p.orphan && p.group.Spec.Emptying
 	if p.orphan && c.i.Spec.Disown {
 		f.Hold = ""
 	}
@@ -113,6 +116,7 @@ func (p *pass) learn(ctx context.Context, c *aCase) error {
 		f.Drain.Blocked = c.i.Status.DrainBlocked
 	}
 	recordOf(f, c.i, &c.i.Status, c.m.first)
+	f.Remembered = slices.Contains(p.group.Status.FailedInstances, c.i.Name)
 	p.sweep(c)
 	if c.m.provider == "" {
 		c.m.provider = p.Region + "." + c.i.Name
@@ -164,7 +168,8 @@ func recordOf(f *lifecycle.Facts, i *api.Instance, s *api.InstanceStatus, create
 		Protected: i.Spec.Protected, Standby: i.Spec.Standby, HeldBy: i.Spec.HeldBy,
 		DrainStart: at(s.DrainStartTime), DrainEnd: at(s.DrainEndTime), ReleaseSent: micro(s.ReleaseSentTime),
 		DrainStopped: meta.IsStatusConditionTrue(s.Conditions, api.ConditionDrainStopped), Disown: i.Spec.Disown,
-		Expiry: at(s.ExpiryTime), State: lifecycle.State(s.LifecycleState), NodeState: lifecycle.NodeState(s.NodeState),
+		NeverRan: s.FailedTime != nil && s.Code == string(fault.NoStock),
+		Expiry:   at(s.ExpiryTime), State: lifecycle.State(s.LifecycleState), NodeState: lifecycle.NodeState(s.NodeState),
 	}
 	if m := i.Spec.Release; m != nil {
 		f.Record.Mark = &lifecycle.Mark{Time: m.Time.Time, TakeOut: m.TakeOut, Task: m.Task, Drain: lifecycle.DrainMode(m.Drain),

@@ -3,6 +3,10 @@ package instance
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -13,6 +17,7 @@ import (
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/lifecycle"
 	"github.com/poolkeeper/poolkeeper/internal/metrics"
+	"github.com/poolkeeper/poolkeeper/internal/view"
 )
 
 // end ends the record of an instance, and says of one that nobody of ours
@@ -24,20 +29,67 @@ func (p *pass) end(ctx context.Context, c *aCase, s lifecycle.Step) error {
 	}
 	c.m.ended = true
 	metrics.RecordsEnded.WithLabelValues(c.i.Spec.Pool, string(s.Gone)).Inc()
-	i := c.i
-	switch s.Gone {
-	case lifecycle.GoneNoStock:
-		p.Events.Eventf(p.group, corev1.EventTypeWarning, "InstanceNeverRan", "%s vanished before it ran: no stock of %s in %s", i.Name, i.Spec.Placement.InstanceType, i.Spec.Placement.Zone)
-	case lifecycle.GoneExpired:
-		p.Events.Eventf(p.group, corev1.EventTypeWarning, "InstanceExpired", "%s was a subscription that ran out; a replacement is created", i.Name)
-	case lifecycle.GoneVanished:
-		p.Events.Eventf(p.group, corev1.EventTypeWarning, "InstanceGone",
-			"%s was released outside poolkeeper; a replacement is created. To remove a node and lower the number, use: poolkeeper node remove %s", i.Name, i.Name)
-	case lifecycle.GoneTakenOut:
-		p.Events.Eventf(p.group, corev1.EventTypeWarning, "InstanceTakenOut",
-			"%s was taken out of the group by someone else: it is left alone and replaced; to take a node out and lower the number, use: poolkeeper node remove %s", i.Name, i.Name)
-	}
+	p.tellGone(c.i, s.Gone)
 	return nil
+}
+
+// tellGone says of an instance that left by nobody of ours what became of it:
+// in an event, and as the cause of its replacement.
+func (p *pass) tellGone(i *api.Instance, gone lifecycle.Gone) {
+	name, place := i.Name, &i.Spec.Placement
+	cost := "a replacement is created"
+	if place.PricePerHour != "" {
+		cost += ", which costs " + strings.TrimSpace(place.Currency+" "+view.Money(place.PricePerHour)) + " an hour"
+	}
+	event := func(reason, text, cause string) {
+		p.Events.Event(p.group, corev1.EventTypeWarning, reason, text)
+		p.lost.add(p.group.Name, Lost{At: p.now, Text: cause})
+	}
+	better := "; to remove a node and lower the number, use: poolkeeper node remove " + name
+	switch gone {
+	case lifecycle.GoneNoStock:
+		p.Events.Eventf(p.group, corev1.EventTypeWarning, "InstanceNeverRan", "%s vanished before it ran: no stock of %s in %s", name, place.InstanceType, place.Zone)
+	case lifecycle.GoneExpired:
+		event("InstanceExpired", name+" was a subscription that ran out; "+cost, "subscription of "+name+" ended")
+	case lifecycle.GoneVanished:
+		event("InstanceGone", name+" was released outside poolkeeper; "+cost+better, name+" was released outside poolkeeper")
+	case lifecycle.GoneTakenOut:
+		event("InstanceTakenOut", name+" was taken out of the group by someone else: it is left alone, and "+cost+better,
+			name+" was taken out of the group by someone else")
+	}
+}
+
+// Lost is one instance that left by nobody of ours, and what became of it.
+type Lost struct {
+	At   time.Time
+	Text string
+}
+
+// lost keeps the newest that each group lost. It may be forgotten at a restart:
+// the numbers then speak for themselves. The zero value is ready.
+type lost struct {
+	mu   sync.Mutex
+	list map[string][]Lost
+}
+
+// maxLost is how many are kept of a group.
+const maxLost = 100
+
+func (l *lost) add(group string, one Lost) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.list == nil {
+		l.list = map[string][]Lost{}
+	}
+	all := append(l.list[group], one)
+	l.list[group] = slices.Clone(all[max(0, len(all)-maxLost):])
+}
+
+// LostOf are the instances that a group lost by nobody of ours, newest last.
+func (r *Reconciler) LostOf(group string) []Lost {
+	r.lost.mu.Lock()
+	defer r.lost.mu.Unlock()
+	return r.lost.list[group]
 }
 
 // dropRecord deletes the very record that was read, and takes its finalizer
@@ -54,7 +106,7 @@ func (p *pass) dropRecord(ctx context.Context, i *api.Instance) error {
 		}
 	}
 	patch := fmt.Sprintf(`[{"op":"test","path":"/metadata/uid","value":%q},{"op":"test","path":"/metadata/finalizers/0","value":%q},{"op":"remove","path":"/metadata/finalizers/0"}]`, uid, api.Finalizer)
-	err := p.Cache.Patch(ctx, &api.Instance{ObjectMeta: metav1.ObjectMeta{Name: i.Name}}, client.RawPatch(types.JSONPatchType, []byte(patch)))
+	err := p.Cache.Patch(ctx, answerOf(i.Name), client.RawPatch(types.JSONPatchType, []byte(patch)))
 	if apierrors.IsNotFound(err) || apierrors.IsInvalid(err) {
 		return nil
 	}

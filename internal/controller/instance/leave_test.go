@@ -1,16 +1,19 @@
 package instance_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/cloud"
 	"github.com/poolkeeper/poolkeeper/internal/cloudtest"
+	"github.com/poolkeeper/poolkeeper/internal/fault"
 	"github.com/poolkeeper/poolkeeper/internal/node"
 )
 
@@ -376,5 +379,34 @@ func TestACacheThatLagsCostsNothing(t *testing.T) {
 			}
 			b.want(c.want...)
 		})
+	}
+}
+
+// A creation that failed after all is written down, and its record ends only
+// when the group remembers it.
+func TestVanishedYoungEndsWhenTheGroupRemembers(t *testing.T) {
+	b := newBench(t)
+	b.ok(b.kube.Create(context.Background(), recorded("i-1")))
+	b.cloud.Add(tagged("i-1", cloud.Starting))
+	b.settle(1)
+	b.now = b.now.Add(3 * time.Minute)
+	b.cloud.Vanish("i-1")
+	b.settle(4)
+	i := b.instance("i-1")
+	if i == nil || i.Status.FailedTime == nil || i.Status.Code != string(fault.NoStock) || b.r.Frozen("web").Frozen() {
+		t.Fatalf("record %+v", i)
+	}
+	looks := b.count("cloud Find")
+	b.settle(3)
+	if n := b.count("cloud Find"); n != looks {
+		t.Errorf("looked %d times more while it waits", n-looks)
+	}
+	g := &api.ScalingGroup{}
+	b.ok(b.kube.Get(context.Background(), types.NamespacedName{Name: "web"}, g))
+	g.Status.FailedInstances = []string{"i-1"}
+	b.ok(b.kube.Status().Update(context.Background(), g))
+	b.settle(2)
+	if b.instance("i-1") != nil {
+		t.Error("its record stays")
 	}
 }

@@ -74,13 +74,7 @@ func (p *pass) write(ctx context.Context, c *aCase) error {
 	if equality.Semantic.DeepEqual(*next, c.i.Status) {
 		return nil
 	}
-	before := &api.Instance{ObjectMeta: metav1.ObjectMeta{Name: c.i.Name, ResourceVersion: c.i.ResourceVersion}, Status: c.i.Status}
-	after := &api.Instance{ObjectMeta: before.ObjectMeta, Status: *next}
-	patch := client.MergeFrom(before)
-	if c.lock || c.i.Spec.Release != nil {
-		patch = client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
-	}
-	err := p.Cache.Status().Patch(ctx, after, patch)
+	version, err := p.patchStatus(ctx, c, next)
 	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
 		c.over = true
 		return nil
@@ -88,10 +82,35 @@ func (p *pass) write(ctx context.Context, c *aCase) error {
 	if err != nil {
 		return fmt.Errorf("write status of instance %s: %w", c.i.Name, err)
 	}
-	c.m.version = after.ResourceVersion
-	c.i.ResourceVersion, c.i.Status, c.lock = after.ResourceVersion, *next, false
+	c.m.version = version
+	c.i.ResourceVersion, c.i.Status, c.lock = version, *next, false
 	c.relearn()
 	return nil
+}
+
+// patchStatus sends what changed, and returns the version that came of it.
+func (p *pass) patchStatus(ctx context.Context, c *aCase, next *api.InstanceStatus) (string, error) {
+	before := &api.Instance{ObjectMeta: metav1.ObjectMeta{Name: c.i.Name, ResourceVersion: c.i.ResourceVersion}, Status: c.i.Status}
+	patch := client.MergeFrom(before)
+	if c.lock || c.i.Spec.Release != nil {
+		patch = client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
+	}
+	changes, err := patch.Data(&api.Instance{ObjectMeta: before.ObjectMeta, Status: *next})
+	if err != nil {
+		return "", err
+	}
+	answer := answerOf(c.i.Name)
+	err = p.Cache.Status().Patch(ctx, answer, client.RawPatch(patch.Type(), changes))
+	return answer.ResourceVersion, err
+}
+
+// answerOf takes the answer to a patch of an Instance without its spec and
+// status, which the server then need not send nor we read.
+func answerOf(name string) *metav1.PartialObjectMetadata {
+	return &metav1.PartialObjectMetadata{
+		TypeMeta:   metav1.TypeMeta{APIVersion: api.GroupVersion.String(), Kind: "Instance"},
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+	}
 }
 
 // sentence is one sentence about an instance.

@@ -165,10 +165,15 @@ func forgetDrain(st *api.InstanceStatus) {
 	meta.RemoveStatusCondition(&st.Conditions, api.ConditionDrainStopped)
 }
 
-// fail gives an instance up: it did not join, or never ran.
+// fail gives an instance up: it did not join, never ran, or vanished before it
+// ran.
 func (p *pass) fail(c *aCase, s lifecycle.Step) {
 	st := c.status()
 	st.FailedTime, st.Code, c.lock = &metav1.Time{Time: p.now}, string(s.Code), true
+	if s.Code == fault.NoStock {
+		st.Message = clip(c.i.Name+" vanished before it ran", 1000)
+		return // no machine failed to join
+	}
 	if !c.facts.Log.Failed || st.Message == "" || s.Code != fault.FailedJoinCluster {
 		st.Message = clip(s.Reason, 1000)
 	}

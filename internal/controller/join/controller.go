@@ -16,6 +16,7 @@ import (
 	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/record"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -152,7 +153,8 @@ func (r *Reconciler) instance(ctx context.Context, id string) (*api.Instance, er
 func (r *Reconciler) approve(ctx context.Context, csr *certificatesv1.CertificateSigningRequest, i *api.Instance, v join.Verdict) (ctrl.Result, error) {
 	if i.Spec.JoinKey != v.KeyHash {
 		patch := fmt.Sprintf(`{"metadata":{"resourceVersion":%q},"spec":{"joinKey":%q}}`, i.ResourceVersion, v.KeyHash)
-		target := &api.Instance{}
+		// Of the answer nothing is needed: without spec and status it is small.
+		target := &metav1.PartialObjectMetadata{TypeMeta: metav1.TypeMeta{APIVersion: api.GroupVersion.String(), Kind: "Instance"}}
 		target.Name = i.Name
 		err := r.Client.Patch(ctx, target, client.RawPatch(types.MergePatchType, []byte(patch)))
 		if apierrors.IsConflict(err) || apierrors.IsInvalid(err) {

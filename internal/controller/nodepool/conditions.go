@@ -36,17 +36,25 @@ func valid(p *passed) metav1.Condition {
 		c.Status, c.Reason, c.Message = metav1.ConditionUnknown, reasonNotChecked, "the settings were not looked at yet"
 	case c.Status == metav1.ConditionTrue:
 		c.Reason, c.Message = api.ReasonChecked, "the cloud has all that the spec names"
+		if g := groupSays(p, api.ConditionValid); g != nil && g.Status == metav1.ConditionFalse {
+			c.Status, c.Reason, c.Message = g.Status, g.Reason, g.Message // it cannot be written down as a request
+		}
 	}
 	return c
 }
 
+// groupSays is a condition of the group; nil where there is none.
+func groupSays(p *passed, typ string) *metav1.Condition {
+	if p.group == nil {
+		return nil
+	}
+	return meta.FindStatusCondition(p.group.Status.Conditions, typ)
+}
+
 // fromGroup takes over what only the group knows.
 func fromGroup(pool *api.NodePool, p *passed, set func(metav1.Condition)) {
-	for _, typ := range []string{api.ConditionHeld, api.ConditionFrozen, api.ConditionUnknownInstances, api.ConditionAccountMatches} {
-		var have *metav1.Condition
-		if p.group != nil {
-			have = meta.FindStatusCondition(p.group.Status.Conditions, typ)
-		}
+	for _, typ := range []string{api.ConditionHeld, api.ConditionFrozen, api.ConditionBalanced, api.ConditionUnknownInstances, api.ConditionAccountMatches} {
+		have := groupSays(p, typ)
 		switch {
 		case typ == api.ConditionFrozen && p.mode.frozen != "":
 			set(metav1.Condition{Type: typ, Status: metav1.ConditionTrue, Reason: api.ReasonDefinitionDeleted, Message: p.mode.frozen})

@@ -14,6 +14,8 @@ type tally struct {
 	price  *api.Price
 	// failed and offline name instances, in order.
 	failed, offline []string
+	// stopped are those of the offline ones that do not run in the cloud.
+	stopped []string
 	// codes of failures to join, by how often.
 	codes map[string]int
 	// activities that decided that instances go which are still there.
@@ -49,6 +51,7 @@ func count(p *passed, list []*api.Instance) tally {
 	}
 	sort.Strings(t.failed)
 	sort.Strings(t.offline)
+	sort.Strings(t.stopped)
 	t.price = sum.price()
 	return t
 }
@@ -78,6 +81,9 @@ func (t *tally) stays(i *api.Instance) {
 		c.Standby++
 	case i.Status.NodeState == api.NodeFailed:
 		t.fail(i)
+	case i.Status.LifecycleState == api.InstanceStopped:
+		c.Offline++
+		t.offline, t.stopped = append(t.offline, i.Name), append(t.stopped, i.Name)
 	case i.Status.NodeState == api.NodeReady:
 		c.InService++
 	case i.Status.JoinedTime != nil:

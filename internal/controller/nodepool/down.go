@@ -21,6 +21,7 @@ type passed struct {
 	mode    mode
 	verdict verdict
 	task    string // the scale task that was made, empty for none
+	change  string // of the number, as it is told the group; empty for none
 }
 
 // passDown brings the group's spec to what the pool wishes, in one update. It
@@ -138,6 +139,7 @@ func (r *Reconciler) write(ctx context.Context, p *passed, want *api.ScalingGrou
 	g := p.group.DeepCopy()
 	g.Spec = *want
 	mark(g)
+	p.told(g)
 	if err := r.Client.Update(ctx, g); err != nil {
 		return fmt.Errorf("update scaling group %s: %w", g.Name, err)
 	}
@@ -146,6 +148,14 @@ func (r *Reconciler) write(ctx context.Context, p *passed, want *api.ScalingGrou
 	r.putBack(p, edits)
 	p.group = g
 	return nil
+}
+
+// told writes on a group who changed the number, for the cause of its next
+// activity.
+func (p *passed) told(g *api.ScalingGroup) {
+	if p.change != "" {
+		g.Annotations[api.AnnotationNumberChange] = p.change
+	}
 }
 
 // create makes the pool's group. Its owner reference tells people whose it is;
@@ -161,6 +171,7 @@ func (r *Reconciler) create(ctx context.Context, p *passed, want *api.ScalingGro
 		}},
 	}, Spec: *want}
 	mark(g)
+	p.told(g)
 	if err := r.Client.Create(ctx, g); err != nil {
 		return fmt.Errorf("create scaling group %s: %w", g.Name, err)
 	}

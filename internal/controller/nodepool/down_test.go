@@ -23,6 +23,9 @@ func TestNewPoolGetsItsGroupAndOneTask(t *testing.T) {
 	if !controllerutil.ContainsFinalizer(b.pool(), api.Finalizer) || !controllerutil.ContainsFinalizer(g, api.Finalizer) {
 		t.Fatal("pool or group can go without us")
 	}
+	if got := g.Annotations[api.AnnotationNumberChange]; !strings.HasPrefix(got, "0 -> 3 ") {
+		t.Errorf("the group is told %q", got)
+	}
 	if o := g.OwnerReferences; len(o) != 1 || o[0].Name != "web" || o[0].BlockOwnerDeletion != nil {
 		t.Fatalf("owner: %+v", o)
 	}
@@ -218,6 +221,13 @@ func TestHealthCheckIsPassedDownOnlyWhenThePoolsOwnValueChanges(t *testing.T) {
 	b.later()
 	b.edit(func(p *api.NodePool) { p.Spec.HealthCheck = api.HealthCheckNone })
 	b.later()
+	b.edit(func(p *api.NodePool) { p.Spec.HealthCheck = api.HealthCheckECS })
+	b.later()
+	b.edit(func(p *api.NodePool) { p.Spec.HealthCheck = api.HealthCheckNone })
+	b.later()
+	if e := b.event(); e != "" {
+		t.Fatalf("a change through the pool was told as one on the group: %s", e)
+	}
 	if got := b.group().Spec.HealthCheck; got != api.HealthCheckNone {
 		t.Fatalf("the pool's change was not passed down: %s", got)
 	}

@@ -84,7 +84,9 @@ func (r *Reconciler) warnHealthCheck(p *passed) {
 	on, passed := p.group.Spec.HealthCheck, p.pool.Status.HealthCheckPassed
 	var tell bool
 	r.memory.of(p.pool.Name, func(k *remembered) {
-		tell = on != passed && passed != "" && k.told != on
+		// What the pool says was not set on the group, though the pool's status
+		// may not say yet that it was passed down.
+		tell = on != passed && on != p.pool.Spec.HealthCheck && passed != "" && k.told != on
 		k.told = on
 	})
 	switch {

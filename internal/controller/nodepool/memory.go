@@ -20,6 +20,8 @@ type remembered struct {
 	checked *verdict
 	// written is when the status was last written.
 	written time.Time
+	// task is the newest scale task, until a status names it.
+	task string
 	// told is the healthCheck on the group that a warning was given about.
 	told api.HealthCheck
 	// behind is the generation of the group that its controller was first seen

@@ -1,6 +1,7 @@
 package nodepool
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -20,6 +21,10 @@ import (
 // interval allows: the first change at once, the rest by a later look.
 func (r *Reconciler) report(ctx context.Context, p *passed) (ctrl.Result, error) {
 	now := r.Now()
+	r.memory.of(p.pool.Name, func(k *remembered) { // the status may be written by a later look
+		k.task = cmp.Or(p.task, k.task)
+		p.task = k.task
+	})
 	if left := max(r.memory.untilWrite(p.pool.Name, now, r.Waits.StatusInterval), r.untilLooked(p, now)); left > 0 && !r.mustSay(p) {
 		return ctrl.Result{RequeueAfter: left}, nil
 	}
@@ -112,6 +117,16 @@ func state(pool *api.NodePool, p *passed, t *tally) api.PoolState {
 	return api.PoolActive
 }
 
+// stopped tells of instances that do not run in the cloud.
+func stopped(pool *api.NodePool, t *tally) *api.Why {
+	w := &api.Why{Sentence: "not running in the cloud: " + some(t.stopped), Next: "they are replaced, as the health check is on"}
+	if pool.Spec.HealthCheck != api.HealthCheckECS {
+		w.Sentence += "; not replaced, as the health check is off"
+		w.Next, w.Solution = "", "start it in the cloud, or have it replaced: poolkeeper pool edit "+pool.Name+" --health-check ECS"
+	}
+	return w
+}
+
 // codeOnlyKept is the catalogue's code for a pool that stays above its number.
 const codeOnlyKept = "ScaleIn.OnlyKeptInstances"
 
@@ -132,15 +147,17 @@ func why(pool *api.NodePool, p *passed, t *tally, now time.Time) *api.Why {
 	case p.verdict.state == metav1.ConditionFalse:
 		w = &api.Why{Code: p.verdict.code, Sentence: cut("the cloud has not what the spec names: "+p.verdict.message, 1024), Solution: "name in the spec what the cloud has"}
 	case t.counts.Failed > 0:
-		w = &api.Why{Code: t.code(), Sentence: fmt.Sprintf("%d of its machines did not join: %s", t.counts.Failed, some(t.failed)), Solution: "read step and log: kubectl get instances; poolkeeper task get TASK --cause"}
+		w = &api.Why{Code: t.code(), Sentence: fmt.Sprintf("%d of its machines did not join: %s", t.counts.Failed, some(t.failed)), Solution: "read step and log: poolkeeper why " + t.failed[0]}
 	case behind(p.group) && !p.mode.emptying:
 		w = &api.Why{Sentence: "the change was passed down, and its scaling group has not looked at it yet", Next: "it decides what to create or release"}
 	case group != nil:
 		return group.DeepCopy()
 	case len(t.activities) > 0 && !p.mode.emptying:
 		w = &api.Why{Sentence: fmt.Sprintf("%d are leaving, as %s decided", t.counts.Removing, some(slices.Sorted(maps.Keys(t.activities))))}
+	case len(t.stopped) > 0:
+		w = stopped(pool, t)
 	case t.counts.Offline > 0:
-		w = &api.Why{Sentence: fmt.Sprintf("%d of its nodes are not Ready or gone from the API: %s", t.counts.Offline, some(t.offline)), Solution: "look at their kubelets; an instance whose machine is beyond help: poolkeeper node remove --release"}
+		w = &api.Why{Sentence: fmt.Sprintf("%d of its nodes are not Ready or gone from the API: %s", t.counts.Offline, some(t.offline)), Solution: "look at their kubelets; an instance whose machine is beyond help: poolkeeper node remove " + t.offline[0] + " --release"}
 	default:
 		return nil
 	}

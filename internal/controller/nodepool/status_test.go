@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
@@ -217,4 +218,69 @@ func TestStatusIsWrittenAtOnceAndThenAtMostOncePerInterval(t *testing.T) {
 	if len(b.writes) != 0 {
 		t.Fatalf("at rest: %v", b.writes)
 	}
+}
+
+// What only the group knows of zones and of requests that cannot be written
+// down stands in the pool's conditions, and goes when the group's does.
+func TestTheGroupsConditionsArePassedUp(t *testing.T) {
+	b := newBench(t, aPool("web", nil))
+	b.look()
+	b.settle(func(g *api.ScalingGroup) {
+		meta.SetStatusCondition(&g.Status.Conditions, metav1.Condition{Type: api.ConditionBalanced, Status: "False", Reason: api.ReasonUnbalanced, Message: "zones differ by 4"})
+		meta.SetStatusCondition(&g.Status.Conditions, metav1.Condition{Type: api.ConditionValid, Status: "False", Reason: api.ReasonRequestInvalid, Message: "950 KiB"})
+		meta.SetStatusCondition(&g.Status.Conditions, metav1.Condition{Type: api.ConditionHeld, Status: "True", Reason: api.ReasonHeld, Message: "3 times"})
+		meta.SetStatusCondition(&g.Status.Conditions, metav1.Condition{Type: api.ConditionFrozen, Status: "True", Reason: api.ReasonMassDisappearance, Message: "5 of 9"})
+	})
+	b.later()
+	for kind, want := range map[string]string{api.ConditionBalanced: "zones differ by 4", api.ConditionValid: "950 KiB", api.ConditionHeld: "3 times", api.ConditionFrozen: "5 of 9"} {
+		if c := condition(b.pool(), kind); c.Message != want || (kind == api.ConditionValid) && c.Status != "False" {
+			t.Errorf("%s: %+v", kind, c)
+		}
+	}
+	b.settle(func(g *api.ScalingGroup) { g.Status.Conditions = nil })
+	b.later()
+	if c := condition(b.pool(), api.ConditionBalanced); c.Type != "" {
+		t.Errorf("stays: %+v", c)
+	}
+	if c := condition(b.pool(), api.ConditionValid); c.Status != "True" {
+		t.Errorf("valid: %+v", c)
+	}
+}
+
+// A task that is made while the status waits for its turn is named by the
+// status that is written later.
+func TestTheNewestTaskIsNamed(t *testing.T) {
+	b := newBench(t, aPool("web", nil))
+	b.look()
+	b.settle(nil)
+	b.later()
+	b.look()
+	for n := int32(4); n < 7; n++ {
+		b.edit(func(p *api.NodePool) { p.Spec.ExpectedNodes = n })
+		b.look()
+	}
+	newest := fmt.Sprintf("web-abcdef-g%d", b.pool().Generation)
+	b.settle(nil)
+	b.later()
+	b.later()
+	if got := b.pool().Status.Task; got != newest || len(b.tasks()) != 4 {
+		t.Errorf("names %q, want %q of %d", got, newest, len(b.tasks()))
+	}
+}
+
+// One that does not run in the cloud is shown while its Node is still Ready.
+func TestAStoppedInstanceIsShownBeforeItsNodeIsNotReady(t *testing.T) {
+	b := newBench(t, aPool("web", func(p *api.NodePool) { p.Spec.ExpectedNodes = 2 }))
+	b.look()
+	b.instance("i-1", func(i *api.Instance) { ready(i); i.Status.LifecycleState = api.InstanceStopped })
+	b.instance("i-2", ready)
+	b.settle(func(*api.ScalingGroup) {})
+	b.later()
+	st := b.pool().Status
+	if st.Counts.InService != 1 || st.Counts.Offline != 1 || st.Why == nil {
+		t.Fatalf("counts %+v, why %+v", st.Counts, st.Why)
+	}
+	b.says(st.Why.Sentence, "not running in the cloud: i-1", "not replaced")
+	b.says(st.Why.Solution, "poolkeeper pool edit web --health-check ECS")
+	b.says(condition(b.pool(), api.ConditionNodesJoined).Message, "i-1")
 }

@@ -47,7 +47,10 @@ func (r *Reconciler) makeScaleTask(ctx context.Context, p *passed, want *api.Sca
 	if d := p.pool.Spec.TaskDeadlineSeconds; d != nil {
 		t.Spec.DeadlineSeconds = *d
 	}
-	p.task = t.Name
+	p.task, p.change = t.Name, fmt.Sprintf("%d -> %d by %s", from, to, t.Spec.AskedBy)
+	if t.Spec.AskedBy == throughScale {
+		p.change = fmt.Sprintf("%d -> %d %s", from, to, throughScale)
+	}
 	return r.makeTask(ctx, t)
 }
 

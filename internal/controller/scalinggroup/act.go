@@ -47,7 +47,10 @@ func (r *Reconciler) act(ctx context.Context, g *group, d scaling.Decision) (ctr
 	if err != nil {
 		return ctrl.Result{}, fmt.Errorf("open activity %s: %w", a.Name, err)
 	}
-	g.kept.stuck = nil
+	g.kept.stuck, g.kept.vanished = nil, nil
+	if d.Create > 0 {
+		g.kept.replaced = g.now
+	}
 	logf.FromContext(ctx).Info("opened activity", "group", g.g.Name, "activity", a.Name, "cause", d.Cause,
 		"create", d.Create, "release", len(d.Release), "takeOut", len(d.TakeOut), "bringIn", len(d.BringIn))
 	g.activities = append(g.activities, *a)

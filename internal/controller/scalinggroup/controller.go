@@ -44,6 +44,14 @@ type Guarded struct {
 	NoRelease string
 	// Unread is true until the cloud was read for the first time.
 	Unread bool
+	// Lost are the instances that left the group by nobody of ours, in order.
+	Lost []Lost
+}
+
+// Lost is one instance that left by nobody of ours, and what became of it.
+type Lost struct {
+	At   time.Time
+	Text string
 }
 
 // Reconciler opens activities.

@@ -32,10 +32,23 @@ type kept struct {
 	failedFor error
 	// stuck is what could not be written down; nil for nothing.
 	stuck *stuck
+	// vanished are the instances that vanished before they ran since the last
+	// activity was opened; the next one tells it.
+	vanished map[string]bool
 	// written is when the status was last written.
 	written time.Time
+	// replaced is when an activity was last opened that creates: what was lost
+	// before is its cause, or an earlier one's.
+	replaced time.Time
 	// unread is since when one waits for the first picture of the cloud.
 	unread time.Time
+}
+
+func (k *kept) vanish(name string) {
+	if k.vanished == nil {
+		k.vanished = map[string]bool{}
+	}
+	k.vanished[name] = true
 }
 
 // stuck is something that is not tried again for a while.

@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/fault"
 	"github.com/poolkeeper/poolkeeper/internal/scaling"
@@ -253,5 +255,74 @@ func TestAnEarlierGroupOfTheNameIsNotThisOne(t *testing.T) {
 	b.get("web-a8", a)
 	if s := b.group().Status; a.Spec.Create != 3 || s.Uncertain != 0 || s.OpenActivity != "web-a8" {
 		t.Errorf("%+v; %+v", a.Spec, s)
+	}
+}
+
+// Instances that vanish before they ran are a refusal for lack of stock where
+// they were made, remembered before their records end: that resource pool is
+// not asked again at once, and the next activity tells it.
+func TestVanishedYoungIsNoStock(t *testing.T) {
+	b := newBench(t, nil)
+	b.look()
+	a := b.carryOut(all)
+	b.clock.Pass(time.Minute)
+	b.each(func(i *api.Instance) {
+		i.Status.FailedTime, i.Status.Code, i.Status.Message = &metav1.Time{Time: b.clock.Now()}, string(fault.NoStock), i.Name+" vanished before it ran"
+	})
+	b.later(2 * time.Second)
+	s := b.group().Status
+	if len(s.FailedInstances) != 3 || len(s.Refusals) != 1 || s.Counted != 3 || b.open() != nil {
+		t.Fatalf("status %+v, open %v", s, b.open())
+	}
+	r, asked := s.Refusals[0], a.Spec.Candidates[0]
+	if r.Code != string(fault.NoStock) || r.Zone != asked.Zone || r.InstanceType != asked.InstanceType || r.Count != 1 || r.Burnt != "" {
+		t.Errorf("remembers %+v of %+v", r, asked)
+	}
+	b.says(r.Message, "vanished before it ran")
+	for _, i := range b.instances() { // their records end now
+		if err := b.Delete(b.Context(), &i); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.later(2 * time.Second)
+	next := b.open()
+	if next == nil || next.Spec.Create != 3 {
+		t.Fatalf("open %+v", next)
+	}
+	for _, c := range next.Spec.Candidates {
+		if c.Zone == asked.Zone {
+			t.Errorf("asks %+v again", c)
+		}
+	}
+	b.says(next.Spec.Cause, "vanished before they ran: 3")
+}
+
+// A call whose answer was lost, and which made instances all the same, ends
+// what was refused before it when that becomes known; not what was after it.
+func TestAPieceThatSettlesLateEndsARefusal(t *testing.T) {
+	for name, c := range map[string]struct {
+		sent  time.Duration
+		stays int
+	}{"refused before": {time.Second, 0}, "refused after": {-time.Second, 1}} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, nil)
+			b.look()
+			r := b.refused(fault.NoStock)
+			a := b.activities()[0]
+			sent := metav1.NewMicroTime(r.LastTime.Add(c.sent))
+			a.Status.Pieces = append(a.Status.Pieces, api.Piece{Amount: 1, State: api.PieceResolved, FirstSendTime: &sent,
+				ResolvedTime: &metav1.Time{Time: b.clock.Now()}, Instances: []string{"i-late"}})
+			b.putStatus(&a)
+			b.later(2 * time.Second)
+			n := 0
+			for _, got := range b.group().Status.Refusals {
+				if got.Zone == a.Spec.Candidates[0].Zone {
+					n++
+				}
+			}
+			if n != c.stays {
+				t.Errorf("%d refusals there, want %d: %+v", n, c.stays, b.group().Status.Refusals)
+			}
+		})
 	}
 }

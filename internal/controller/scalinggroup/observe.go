@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -159,47 +160,42 @@ func (g *group) noRelease() string {
 func (g *group) decide() scaling.Decision {
 	s := snapshot.Of(g.g, g.activities, g.instances, g.now, g.Waits)
 	s.NextLook, s.Frozen, s.NoRelease = g.nextLook(), g.freeze.Text, g.noRelease()
+	s.Cause, s.Lost = g.changed(), g.lost()
 	g.s = s
-	return g.pause(scaling.Plan(s))
+	d := scaling.Plan(s)
+	if n := len(g.kept.vanished); n > 0 && d.Create > 0 {
+		d.Cause += fmt.Sprintf("; vanished before they ran: %d", n)
+	}
+	return g.pause(d)
 }
 
-// pause puts off what was just tried in vain: the requests could not be written
-// down, or an activity ended before it asked for anything.
-func (g *group) pause(d scaling.Decision) scaling.Decision {
-	why, until := g.kept.stuckNow(g), time.Time{}
-	switch {
-	case d.Empty():
-		return d
-	case why != nil && (why.all || d.Create > 0):
-		until = why.until
-	case d.Create > 0:
-		if until = g.endedUnsent(); until.IsZero() {
-			return d
+// lost says what left by nobody of ours since something was created last.
+func (g *group) lost() string {
+	var texts []string
+	for _, l := range g.guarded.Lost {
+		if l.At.After(g.kept.replaced) {
+			texts = append(texts, l.Text)
 		}
-		why = &stuck{reason: scaling.Reason{Text: "the last activity ended before it asked for anything"}}
-	default:
-		return d
 	}
-	reason := why.reason
-	reason.Until = until
-	return scaling.Decision{Blocked: append([]scaling.Reason{reason}, d.Blocked...), Wake: until,
-		Counted: d.Counted, Missing: d.Missing, Imbalance: d.Imbalance}
+	const most = 5
+	if n := len(texts) - most; n > 0 {
+		texts = append(texts[:most], fmt.Sprintf("%d more", n))
+	}
+	return strings.Join(texts, "; ")
 }
 
-// endedUnsent is until when creation waits because the newest activity, just
-// ended, was to create and never asked; zero where that is not so.
-func (g *group) endedUnsent() time.Time {
-	if len(g.activities) == 0 {
-		return time.Time{}
+// changed tells who changed the number, where no activity was opened for it
+// yet; else empty.
+func (g *group) changed() string {
+	var from, to int32
+	change := g.g.Annotations[api.AnnotationNumberChange]
+	if _, err := fmt.Sscanf(change, "%d -> %d ", &from, &to); err != nil || to != g.g.Spec.DesiredCapacity {
+		return ""
 	}
-	a := &g.activities[len(g.activities)-1]
-	if a.Spec.Create == 0 || !a.Status.Done || len(a.Status.Pieces) > 0 || a.Status.EndTime == nil {
-		return time.Time{}
+	if n := len(g.activities); n > 0 && g.activities[n-1].Spec.Wanted == to {
+		return ""
 	}
-	if until := a.Status.EndTime.Add(g.Waits.Retry); until.After(g.now) {
-		return until
-	}
-	return time.Time{}
+	return "expected number " + change
 }
 
 func nowTime(t time.Time) *metav1.Time { return &metav1.Time{Time: t} }

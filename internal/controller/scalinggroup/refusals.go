@@ -40,6 +40,9 @@ func (g *group) remember() {
 		list = g.ofActivity(list, words, a)
 		st.RememberedActivity = a.Spec.Number
 	}
+	for i := range g.activities {
+		list = g.ofSettled(list, &g.activities[i])
+	}
 	list = g.ofMachines(list, words)
 	if spec.ResumeCount > st.ResumedCount {
 		list = nil
@@ -55,8 +58,7 @@ func (g *group) ofActivity(list []scaling.Refusal, words map[string]words, a *ap
 		if p.State != api.PieceResolved || int(p.Candidate) >= len(a.Spec.Candidates) {
 			continue
 		}
-		c := &a.Spec.Candidates[p.Candidate]
-		place := fault.Place{VSwitch: c.VSwitch, Zone: c.Zone, InstanceType: c.InstanceType, ChargeType: string(c.ChargeType), Disk: c.Disk}
+		place := placeOf(&a.Spec.Candidates[p.Candidate])
 		if len(p.Instances) > 0 {
 			list = scaling.Forget(list, place)
 		}
@@ -74,8 +76,28 @@ func (g *group) ofActivity(list []scaling.Refusal, words map[string]words, a *ap
 	return list
 }
 
-// ofMachines takes in machines that failed to join since, and forgets where one
-// joined.
+// ofSettled ends what pieces disprove whose instances became known after their
+// activity had ended: a call whose answer was lost had made them all the same.
+func (g *group) ofSettled(list []scaling.Refusal, a *api.ScalingActivity) []scaling.Refusal {
+	if len(list) == 0 || a.Status.EndTime == nil || !snapshot.Ours(g.g, a.Spec.GroupUID) {
+		return list
+	}
+	for _, p := range a.Status.Pieces {
+		late := p.ResolvedTime != nil && !p.ResolvedTime.Before(a.Status.EndTime)
+		if late && len(p.Instances) > 0 && p.FirstSendTime != nil && int(p.Candidate) < len(a.Spec.Candidates) {
+			list = scaling.Outdated(list, placeOf(&a.Spec.Candidates[p.Candidate]), p.FirstSendTime.Time)
+		}
+	}
+	return list
+}
+
+// placeOf is what a candidate asks for.
+func placeOf(c *api.Candidate) fault.Place {
+	return fault.Place{VSwitch: c.VSwitch, Zone: c.Zone, InstanceType: c.InstanceType, ChargeType: string(c.ChargeType), Disk: c.Disk}
+}
+
+// ofMachines takes in machines that failed to join, or vanished before they ran,
+// since, and forgets where one joined.
 func (g *group) ofMachines(list []scaling.Refusal, words map[string]words) []scaling.Refusal {
 	st := &g.g.Status
 	known := map[string]bool{}
@@ -93,7 +115,7 @@ func (g *group) ofMachines(list []scaling.Refusal, words map[string]words) []sca
 		if t := i.Status.JoinedTime; t != nil && t.After(joined) {
 			joined = t.Time
 		}
-		if snapshot.Failed(i) {
+		if snapshot.Failed(i) || snapshot.NeverRan(i) {
 			if names = append(names, i.Name); !known[i.Name] {
 				fresh = append(fresh, i)
 			}
@@ -106,6 +128,9 @@ func (g *group) ofMachines(list []scaling.Refusal, words map[string]words) []sca
 	})
 	tries := g.tries()
 	for _, i := range fresh {
+		if snapshot.NeverRan(i) {
+			g.kept.vanish(i.Name)
+		}
 		list = g.ofMachine(list, words, i, tries[i.Spec.ActivityUID])
 	}
 	return scaling.Joined(list, joined)
@@ -137,6 +162,9 @@ func (g *group) ofMachine(list []scaling.Refusal, words map[string]words, i *api
 	}
 	if m.Code == "" {
 		m.Code = fault.FailedJoinCluster
+	}
+	if snapshot.NeverRan(i) {
+		m.Burnt = 0 // what never ran is not billed
 	}
 	list = scaling.Remember(list, m, g.Waits.Faults(), scaling.HoldAfter, jitter(i.Name))
 	keepWords(words, m.Code, m.Place, i.Status.Message, "")

@@ -103,7 +103,7 @@ func (g *group) why(w scaling.Why, ok bool) *api.Why {
 		Count: int32(w.Count), Next: clip(w.NextStep, 500),
 	}
 	if w.Held {
-		out.Sentence += "; " + g.heldWords(w)
+		out.Sentence += "; held: " + g.heldWords(w)
 	}
 	out.Sentence = clip(out.Sentence, 1000)
 	if !w.Next.IsZero() {
@@ -123,7 +123,7 @@ func (g *group) why(w scaling.Why, ok bool) *api.Why {
 
 // heldWords say how often a cause came, and what that cost.
 func (g *group) heldWords(w scaling.Why) string {
-	text := fmt.Sprintf("held: %d times in a row", w.Count)
+	text := fmt.Sprintf("%d times in a row", w.Count)
 	if w.Burnt > 0 {
 		text += ", " + strings.TrimSpace(scaling.Decimal(w.Burnt)+" "+currency(g.g)) + " burnt"
 	}

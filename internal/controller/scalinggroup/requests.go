@@ -91,7 +91,7 @@ func (r *Reconciler) cannotWrite(ctx context.Context, g *group, d scaling.Decisi
 	if f.Message != "" {
 		text += ": " + f.Message
 	}
-	g.stop(scaling.Reason{Code: f.Code, Text: clip(text, 900)}, pause, false)
+	g.stop(scaling.Reason{Code: f.Code, Text: clip(text, 900), Edit: f.Entry().Advice(f.Details)}, pause, false)
 	logf.FromContext(ctx).Info("could not write requests down", "group", g.g.Name, "fault", string(f.Code), "message", f.Message)
 	return r.report(ctx, g, g.pause(d))
 }

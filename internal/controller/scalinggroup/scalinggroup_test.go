@@ -144,3 +144,33 @@ func TestNothingIsDecidedBeforeTheCloudWasRead(t *testing.T) {
 		t.Error("it did not go on")
 	}
 }
+
+// The first activity of a changed number tells who changed it; what fills up
+// later, or follows another number, does not.
+func TestTheCauseTellsWhoChangedTheNumber(t *testing.T) {
+	b := newBench(t, nil)
+	b.up()
+	b.edit(func(g *api.ScalingGroup) {
+		g.Annotations = map[string]string{api.AnnotationNumberChange: "3 -> 5 by alice, console"}
+		g.Spec.DesiredCapacity = 5
+	})
+	b.look()
+	if a := b.carryOut(all); a.Spec.Cause != "expected number 3 -> 5 by alice, console" {
+		t.Errorf("cause %q", a.Spec.Cause)
+	}
+	b.joins()
+	i := b.instances()[0]
+	if err := b.Delete(b.Context(), &i); err != nil {
+		t.Fatal(err)
+	}
+	b.later(2 * time.Second)
+	if a := b.carryOut(all); a.Spec.Cause != "scale out from 4 to 5" {
+		t.Errorf("cause %q", a.Spec.Cause)
+	}
+	b.joins()
+	b.desired(4)
+	b.later(2 * time.Second)
+	if a := b.carryOut(all); a.Spec.Cause != "scale in from 5 to 4" {
+		t.Errorf("cause %q", a.Spec.Cause)
+	}
+}

@@ -122,7 +122,7 @@ func (c *commands) vSwitches() words {
 // roles are those that the engine may need.
 var roles = fixed("AliyunECSDiskEncryptDefaultRole", "AliyunOOSLifecycleHook4CSRole")
 
-var actions = fixed(region.Actions()...)
+var actions = fixed(append(region.Actions(), "join")...)
 
 func (c *commands) instanceIDs(cmd *cobra.Command) []string {
 	var all []region.Summary

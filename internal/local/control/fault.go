@@ -35,13 +35,17 @@ func (c *commands) faults() *cobra.Command {
 func (c *commands) faultAdd() *cobra.Command {
 	var f region.Fault
 	var delay, reset time.Duration
-	cmd := c.verb("add [ACTION]", "Make an action of the wire, or new machines with --machine, go wrong",
+	const join = "join"
+	cmd := c.verb("add [ACTION|join]", "Make an action of the wire, joins, or new machines with --machine, go wrong",
 		"fault add RunInstances --code OperationDenied.NoStock --times 2\n"+
 			"  poolkeeper local fault add RunInstances --lost-connection --after --times 1\n"+
 			"  poolkeeper local fault add --machine vanish --times 1\n"+
-			"  poolkeeper local fault add --machine stop-at-step --step reach-apiserver", "faults", cobra.MaximumNArgs(1),
+			"  poolkeeper local fault add join --step reach-apiserver --count 1", "faults", cobra.MaximumNArgs(1),
 		func(args []string) (any, error) {
-			if len(args) == 1 {
+			switch {
+			case len(args) == 1 && args[0] == join:
+				f.Machine = "stop-at-step"
+			case len(args) == 1:
 				f.Action = args[0]
 			}
 			f.Delay, f.MIGReset = scenario.Duration(delay), scenario.Duration(reset)
@@ -60,10 +64,12 @@ func (c *commands) faultAdd() *cobra.Command {
 	s.StringVar(&f.InstanceType, "type", "", "only for this instance `type`")
 	s.StringVar(&f.Zone, "zone", "", "only in this `zone`")
 	s.IntVar(&f.Times, "times", 0, "how `often`, calls or machines (default: always)")
+	s.IntVar(&f.Times, "count", 0, "the same as --times")
 	s.Float64Var(&f.Probability, "probability", 0, "how likely each time, above 0 to 1 (default: 1)")
 	for flag, w := range map[string]words{"type": c.types(), "zone": c.zones(), "machine": fixed("vanish", "never-start", "stop-at-step", "mig"),
 		"step": fixed("network", "reach-apiserver", "mig-reset", "runtime", "kubelet", "config", "pre-user-data", "join", "ready", "post-user-data")} {
 		completeFlag(cmd, flag, w)
 	}
+	cmd.MarkFlagsMutuallyExclusive("times", "count")
 	return complete(cmd, false, actions)
 }

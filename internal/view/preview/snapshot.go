@@ -33,7 +33,11 @@ func planned(g *v1alpha1.ScalingGroup, instances []v1alpha1.Instance, desired in
 	}
 	s.Transfers = nil
 	for n := range s.Instances {
-		if i := &s.Instances[n]; out[i.Name] && i.Marked.IsZero() {
+		i := &s.Instances[n]
+		if !out[i.Name] {
+			continue
+		}
+		if i.Task = ""; i.Marked.IsZero() {
 			i.Marked, i.Named = now, true
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/fault"
 	"github.com/poolkeeper/poolkeeper/internal/scaling"
 	"github.com/poolkeeper/poolkeeper/internal/view"
 )
@@ -51,14 +52,20 @@ func (r *read) instance(i *v1alpha1.Instance) scaling.Instance {
 		Removed: st.LifecycleState == v1alpha1.InstanceRemoved,
 	}
 	if m := i.Spec.Release; m != nil {
-		out.Marked, out.Named = m.Time.Time, m.Task != "" || m.TakeOut
+		out.Marked, out.Named, out.Task = m.Time.Time, m.Task != "" || m.TakeOut, m.Task
 	}
 	return out
 }
 
 // Failed says whether an instance was given up to join.
 func Failed(i *v1alpha1.Instance) bool {
-	return i.Status.FailedTime != nil && i.Status.JoinedTime == nil
+	return i.Status.FailedTime != nil && i.Status.JoinedTime == nil && !NeverRan(i)
+}
+
+// NeverRan says whether the creation of an instance failed after all: it
+// vanished before it ran, and its record ends when that is remembered.
+func NeverRan(i *v1alpha1.Instance) bool {
+	return i.Status.FailedTime != nil && i.Status.JoinedTime == nil && i.Status.Code == string(fault.NoStock)
 }
 
 // unhealthy says whether the health check is on and finds an instance not
@@ -84,19 +91,20 @@ func (r *read) price(i *v1alpha1.Instance) int64 {
 }
 
 // Kept says why an instance may not be released by scaling in; empty where it
-// may.
+// may. What not even the deletion of the pool releases comes before what a
+// person's wish or a task keeps, which that overrides.
 func Kept(i *v1alpha1.Instance, manageAttached bool) string {
 	switch {
 	case view.ChargeToday(i) == v1alpha1.ChargeSubscription:
 		return scaling.KeptSubscription
-	case i.Spec.Protected:
-		return scaling.KeptProtected
-	case i.Spec.Standby:
-		return scaling.KeptStandby
 	case i.Spec.CreationType == v1alpha1.CreatedAttached && !manageAttached:
 		return scaling.KeptAttached
 	case i.Status.ReleaseProtected:
 		return scaling.KeptReleaseProtected
+	case i.Spec.Protected:
+		return scaling.KeptProtected
+	case i.Spec.Standby:
+		return scaling.KeptStandby
 	case i.Spec.HeldBy != "":
 		return scaling.KeptHeld
 	}

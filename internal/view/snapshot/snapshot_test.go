@@ -59,6 +59,12 @@ func TestAnInstanceAsThePlannerSeesIt(t *testing.T) {
 		"joined late": {func(i *v1alpha1.Instance) {
 			i.Status.FailedTime, i.Status.JoinedTime = &metav1.Time{Time: now}, &metav1.Time{Time: now}
 		}, func(w *scaling.Instance) { w.Joined = true }},
+		"brought in by hand and protected": {func(i *v1alpha1.Instance) { i.Spec.CreationType, i.Spec.Protected = v1alpha1.CreatedAttached, true },
+			func(w *scaling.Instance) { w.Kept, w.Created = scaling.KeptAttached, now.Add(time.Minute) }},
+		"protected here and in the cloud": {func(i *v1alpha1.Instance) {
+			i.Spec.Protected, i.Spec.Standby, i.Status.ReleaseProtected = true, true, true
+		},
+			func(w *scaling.Instance) { w.Kept = scaling.KeptReleaseProtected }},
 		"brought in by hand": {func(i *v1alpha1.Instance) { i.Spec.CreationType = v1alpha1.CreatedAttached },
 			func(w *scaling.Instance) { w.Kept, w.Created = scaling.KeptAttached, now.Add(time.Minute) }},
 	} {

@@ -69,7 +69,7 @@ func TestFaultAfter(t *testing.T) {
 	if _, err = b.client.RunInstances(launch(2, withToken("v"))); err == nil || errors.As(err, &se) {
 		t.Fatalf("the lost connection ends in %v", err)
 	}
-	if n := len(b.control("GET", "instances", "")); n == 0 || strings.Count(b.control("GET", "instances", ""), `"ID"`) != 4 {
+	if n := len(b.control("GET", "instances", "")); n == 0 || strings.Count(b.control("GET", "instances", ""), `"id"`) != 4 {
 		t.Errorf("the instances are %s", b.control("GET", "instances", ""))
 	}
 	if n := len(b.run(launch(2, withToken("u")))); n != 2 {
@@ -89,7 +89,7 @@ func TestIdempotentProcessing(t *testing.T) {
 		}
 		done <- a.InstanceIdSets.InstanceIdSet
 	}()
-	b.until("the effect is there", func() bool { return strings.Contains(b.control("GET", "instances", ""), `"ID"`) })
+	b.until("the effect is there", func() bool { return strings.Contains(b.control("GET", "instances", ""), `"id"`) })
 	_, err := b.v1(b.identity.credentials.AccessKeyID, b.identity.credentials.AccessKeySecret).RunInstances(launch(1, withToken("t")))
 	refused(t, err, 403, "IdempotentProcessing", "")
 	first := <-done
