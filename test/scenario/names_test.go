@@ -114,6 +114,7 @@ var (
 		{regexp.MustCompile(`\b127\.0\.0\.1:178\d\d\b`), "127.0.0.1:PORT"},
 		{regexp.MustCompile(`\b10\.0\.\d+\.\d+\b([^/]|$)`), "ADDRESS$1"},
 		{regexp.MustCompile(`\b(\d+(\.\d+)? ?(ms|s|m|h|d))(\d+(\.\d+)?(ms|s|m|h))*\b`), "D"},
+		{regexp.MustCompile(`\bfault f\d+:`), "fault F:"},
 		{regexp.MustCompile(`(TIME( UTC)?), in D`), "$1"}, // a time that has come has no "in"
 		{regexp.MustCompile(`\bWaiting \d+:\d\d\b`), "Waiting D"},
 		{regexp.MustCompile(`(\S)  +`), "$1  "},
