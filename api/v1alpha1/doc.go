@@ -61,6 +61,11 @@ const (
 // node pools writes it in the update that changes desiredCapacity.
 const AnnotationNumberChange = "poolkeeper.io/number-change"
 
+// AnnotationWrittenTime on a Secret with requests is when it was written, on the
+// clock of the controller: one that no activity names is deleted a set time
+// after it, however often the controller is started again.
+const AnnotationWrittenTime = "poolkeeper.io/written-time"
+
 // AddToScheme registers the kinds of this package.
 func AddToScheme(s *runtime.Scheme) error {
 	s.AddKnownTypes(GroupVersion,

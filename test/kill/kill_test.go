@@ -60,7 +60,7 @@ func TestEachStep(t *testing.T) {
 }
 
 // checkOrphans waits until the Secrets that no activity names are collected: an
-// hour, divided by the factor, after they were first seen.
+// hour, divided by the factor, after they were written.
 func (r *region) checkOrphans(t *testing.T) {
 	t.Helper()
 	left := until(t.Context(), time.Hour/20+patience, func(ctx context.Context) string {

@@ -116,7 +116,7 @@ func (r *Reconciler) orphans(ctx context.Context) error {
 	since := r.memory.since(now, seen)
 	for i := range list.Items {
 		s := &list.Items[i]
-		if at, ok := since[s.UID]; !ok || now.Sub(at) < r.Waits.SecretGrace {
+		if at, ok := since[s.UID]; !ok || now.Sub(written(s, at)) < r.Waits.SecretGrace {
 			continue
 		}
 		if named, err := r.names(ctx, r.Live, s); err != nil {
@@ -131,6 +131,16 @@ func (r *Reconciler) orphans(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// written is when a Secret was written on our own clock, which a restart does
+// not forget; where it does not say so, when it was first seen.
+func written(s *metav1.PartialObjectMetadata, seen time.Time) time.Time {
+	at, err := time.Parse(time.RFC3339Nano, s.Annotations[api.AnnotationWrittenTime])
+	if err != nil || at.After(seen) {
+		return seen
+	}
+	return at
 }
 
 // names says whether the activity that a Secret was written for names it.

@@ -285,6 +285,27 @@ func TestSecretsThatNobodyNames(t *testing.T) {
 	}
 }
 
+// The hour goes on over restarts, since the Secret says when it was written.
+func TestARestartDoesNotBeginTheHourAnew(t *testing.T) {
+	b := creates(t, 5)
+	lost := secret("lost", named, nil)
+	lost.Annotations = map[string]string{api.AnnotationWrittenTime: b.clock.T.Format(time.RFC3339Nano)}
+	b.ok(b.api.Create(b.Context(), lost))
+	for range 2 {
+		b.restart()
+		tidied(b)
+		if !b.hasSecret("lost") {
+			t.Fatal("gone within the hour")
+		}
+		b.clock.Pass(31 * time.Minute)
+	}
+	b.restart()
+	tidied(b)
+	if b.hasSecret("lost") {
+		t.Fatal("it is there after 62 minutes and three starts")
+	}
+}
+
 func TestHistoryOfActivities(t *testing.T) {
 	b := newBench(t)
 	add := func(n int, age time.Duration, change func(*api.ScalingActivityStatus)) {

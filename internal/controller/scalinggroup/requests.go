@@ -3,6 +3,7 @@ package scalinggroup
 import (
 	"context"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -45,7 +46,8 @@ func (r *Reconciler) requests(ctx context.Context, g *group, a *api.ScalingActiv
 	yes := true
 	s := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: api.SystemNamespace, GenerateName: a.Name + "-",
-			Labels: map[string]string{api.LabelGroup: g.g.Name, api.LabelActivity: a.Name}},
+			Labels:      map[string]string{api.LabelGroup: g.g.Name, api.LabelActivity: a.Name},
+			Annotations: map[string]string{api.AnnotationWrittenTime: g.now.UTC().Format(time.RFC3339Nano)}},
 		Immutable: &yes, Data: data,
 	}
 	if err := r.Cache.Create(ctx, s); err != nil {
