@@ -259,19 +259,19 @@ func (s *Sweeper) forget() {
 	}
 }
 
-// pause waits for the next sweep and reports whether there is one. A large cloud
-// is read for a tenth of the time while busy, and for a quarter of it where
-// somebody waits.
+// pause waits for the next sweep and reports whether there is one. The longer a
+// sweep takes, the further apart they are, up to a bound: a large cloud is read
+// for a small part of the time, also where somebody waits.
 func (s *Sweeper) pause(ctx context.Context, began time.Time) bool {
 	took := s.Now().Sub(began)
 	for {
 		s.mu.Lock()
 		due := began.Add(s.Waits.Sweep)
 		if s.Now().Before(s.busy) {
-			due = began.Add(max(s.Waits.SweepBusy, 10*took))
+			due = began.Add(max(s.Waits.SweepBusy, took, min(25*took, s.Waits.SweepBusyMost)))
 		}
 		if s.now {
-			due = began.Add(max(s.Waits.SweepSoon, 4*took))
+			due = began.Add(max(s.Waits.SweepSoon, 2*took, min(8*took, s.Waits.SweepSoonMost)))
 		}
 		s.mu.Unlock()
 		left := due.Sub(s.Now())
