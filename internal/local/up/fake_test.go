@@ -174,10 +174,11 @@ func until(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-// freePorts finds a base whose ports are free.
+// freePorts finds a base whose ports are free, and that no connection is given
+// as its own end.
 func freePorts(t *testing.T) int {
 	t.Helper()
-	for base := 21000 + os.Getpid()%20000; base < 60000; base += Ports {
+	for base := 20000 + Ports*(os.Getpid()%2000); base < 32000; base += Ports {
 		free := true
 		for p := base; p < base+Ports && free; p++ {
 			l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", p))

@@ -191,7 +191,7 @@ func TestNewerBuildTakesOverOlderState(t *testing.T) {
 }
 
 func TestBadInputIsOneErrorAndChangesNothing(t *testing.T) {
-	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	busy, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", freePorts(t)+1))
 	if err != nil {
 		t.Fatal(err)
 	}
