@@ -52,7 +52,13 @@ type Provider interface {
 	cloud.Tags
 	cloud.Account
 	cloud.Billing
+	Checks
+}
+
+// Checks are all that tells what the cloud would make of settings.
+type Checks interface {
 	cloud.Checks
+	cloud.Trials
 }
 
 // Settings of a controller.
@@ -98,7 +104,7 @@ func Run(ctx context.Context, s Settings) error {
 	c, live, events := mgr.GetClient(), mgr.GetAPIReader(), mgr.GetEventRecorderFor("poolkeeper") //nolint:staticcheck // the newer recorder has no events on cluster-scoped objects in default
 	credentials := join.Credentials{Client: c, Live: live, Now: time.Now}
 	each := w.each
-	groups := &scalinggroup.Reconciler{Cache: c, Live: live, Market: market{s.Cloud}, Encoder: &encoder{wiring: w, credentials: credentials}, Events: events,
+	groups := &scalinggroup.Reconciler{Cache: c, Live: live, Market: newMarket(s.Cloud, time.Now, w.waits.Held), Encoder: &encoder{wiring: w, credentials: credentials}, Events: events,
 		Waits: w.waits, Now: time.Now, Account: w.account, Guard: w.guard}
 	w.instances = &instance.Reconciler{Cache: c, Live: live, Cloud: s.Cloud, Tags: s.Cloud, Billing: s.Cloud, Nodes: node.Cluster{Cache: c, Clients: w.kube}, Sweeper: w.sweeper,
 		Events: events, ClusterID: w.clusterID, Region: s.Region, Waits: w.waits, Now: time.Now, Each: each, Allowed: s.Cloud.Allow, OnFreeze: groups.Poke}

@@ -79,8 +79,8 @@ func (w *work) tell(id string, o outcome) {
 			return
 		}
 	}
-	c := cause(string(o.code), o.message, "")
-	c.Instance, c.Solution = id, cut(fault.Lookup(o.code).Advice(fault.Details{fault.DetailBlocked: o.blocked}), 2048)
+	c := w.cause(string(o.code), o.message, "", fault.Details{fault.DetailBlocked: o.blocked})
+	c.Instance = id
 	st.Causes = append(st.Causes, *c)
 }
 

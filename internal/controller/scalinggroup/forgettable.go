@@ -21,12 +21,14 @@ type forgettable struct {
 // run at a time uses it.
 type kept struct {
 	uid types.UID
-	// pools as they were last read, when, and for which settings.
-	pools      []api.ResourcePoolStatus
+	// outlook as it was last read, when, and for which settings.
+	outlook    Outlook
 	read       time.Time
 	generation int64
 	// resume is the wish to resume that they were last asked for.
 	resume int64
+	// refused is when something was last taken in that the cloud refused.
+	refused time.Time
 	// failed is when they could not be read, and why.
 	failed    time.Time
 	failedFor error

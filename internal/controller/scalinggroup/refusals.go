@@ -71,6 +71,7 @@ func (g *group) ofActivity(list []scaling.Refusal, words map[string]words, a *ap
 		}
 		m := scaling.Met{Code: fault.Code(p.Code), Place: place, At: at, Generation: a.Spec.SettingsGeneration}
 		list = scaling.Remember(list, m, g.Waits.Faults(), scaling.HoldAfter, jitter(a.Name, strconv.Itoa(n)))
+		g.kept.refused = g.now
 		keepWords(words, m.Code, place, p.Message, p.RequestID)
 	}
 	return list
@@ -130,6 +131,7 @@ func (g *group) ofMachines(list []scaling.Refusal, words map[string]words) []sca
 	for _, i := range fresh {
 		if snapshot.NeverRan(i) {
 			g.kept.vanish(i.Name)
+			g.kept.refused = g.now
 		}
 		list = g.ofMachine(list, words, i, tries[i.Spec.ActivityUID])
 	}

@@ -15,6 +15,7 @@ import (
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/fault"
 	"github.com/poolkeeper/poolkeeper/internal/scaling"
+	"github.com/poolkeeper/poolkeeper/internal/view/snapshot"
 )
 
 // report writes what the group has and why it is as it is, where that changed,
@@ -86,8 +87,12 @@ func (g *group) explain(d scaling.Decision) (scaling.Why, bool) {
 		}
 		w.Next, w.NextStep = g.nextLook(), "the resource pools are read again"
 	}
-	if w.Edit == "" && w.Code != "" {
-		w.Edit = fault.Lookup(w.Code).Solution
+	if w.Code != "" {
+		row := fault.Lookup(w.Code)
+		if w.Edit == "" {
+			w.Edit = row.Solution
+		}
+		w.Edit = row.AdviceFor(w.Edit, snapshot.Details(g.g, w.Place))
 	}
 	return w, true
 }
