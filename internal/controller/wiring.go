@@ -95,7 +95,8 @@ func Run(ctx context.Context, s Settings) error {
 	if err != nil {
 		return err
 	}
-	c, live, events := mgr.GetClient(), mgr.GetAPIReader(), mgr.GetEventRecorderFor("poolkeeper") //nolint:staticcheck // the newer recorder has no events on cluster-scoped objects in default
+	//lint:ignore SA1019 the newer recorder has no events on cluster-scoped objects in default
+	c, live, events := mgr.GetClient(), mgr.GetAPIReader(), mgr.GetEventRecorderFor("poolkeeper")
 	credentials := join.Credentials{Client: c, Live: live, Now: time.Now}
 	each := w.each
 	groups := &scalinggroup.Reconciler{Cache: c, Live: live, Market: market{s.Cloud}, Encoder: &encoder{wiring: w, credentials: credentials}, Events: events,
