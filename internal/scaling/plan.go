@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/poolkeeper/poolkeeper/internal/fault"
 )
@@ -224,8 +225,9 @@ func (p *plan) empty() {
 
 // failed decides that machines which did not join are released, when their
 // replacement is due; a few are kept for a while to be looked at. Where joins
-// fail again and again no replacement is near, and they go at once. A kept one,
-// such as a subscription, stays.
+// fail again and again no replacement is near, and they go at once, as does one
+// that never ran: there is nothing on it to look at. A kept one, such as a
+// subscription, stays.
 func (p *plan) failed() {
 	if p.s.NoRelease != "" {
 		return
@@ -235,6 +237,7 @@ func (p *plan) failed() {
 	for _, i := range p.s.Instances {
 		switch {
 		case !i.FailedToJoin || i.ReleaseSent || i.Removed:
+		case !i.Marked.IsZero() && i.NotStarted:
 		case !i.Marked.IsZero():
 			kept++
 		case p.counts(i) && !i.Unknown && i.Kept == "":
@@ -248,15 +251,36 @@ func (p *plan) failed() {
 	slices.SortFunc(list, newest)
 	for _, i := range list {
 		c := Chosen{Name: i.Name, Why: "it failed to join"}
-		if kept < p.s.KeepFailed {
+		switch {
+		case i.NotStarted:
+			c.Why = "it did not start"
+		case kept < p.s.KeepFailed:
 			kept++
 			c.NotBefore, c.Why = p.s.Now.Add(p.s.KeepFailedFor), "it failed to join and is kept to look at"
 		}
 		p.d.Release = append(p.d.Release, c)
 	}
 	if len(list) > 0 {
-		p.d.Cause = some(len(list), "instance") + " failed to join"
+		p.d.Cause = whatFailed(list)
 	}
+}
+
+// whatFailed counts those that did not start and those that did not join.
+func whatFailed(list []Instance) string {
+	var parts []string
+	off := 0
+	for _, i := range list {
+		if i.NotStarted {
+			off++
+		}
+	}
+	if off > 0 {
+		parts = append(parts, some(off, "instance")+" did not start")
+	}
+	if n := len(list) - off; n > 0 {
+		parts = append(parts, some(n, "instance")+" failed to join")
+	}
+	return strings.Join(parts, ", ")
 }
 
 // unhealthy replaces what the cloud's health check finds not running: a kept
