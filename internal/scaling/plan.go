@@ -248,7 +248,7 @@ func (p *plan) failed() {
 		p.waits = p.reason(memory, some(len(list), "machine")+" that failed to join: replaced when the wait is over")
 		return
 	}
-	slices.SortFunc(list, newest)
+	slices.SortFunc(list, Newest)
 	for _, i := range list {
 		c := Chosen{Name: i.Name, Why: "it failed to join"}
 		switch {
@@ -265,20 +265,21 @@ func (p *plan) failed() {
 	}
 }
 
-// whatFailed counts those that did not start and those that did not join.
+// whatFailed names those that did not start and those that did not join.
 func whatFailed(list []Instance) string {
-	var parts []string
-	off := 0
+	var off, apart, parts []string
 	for _, i := range list {
 		if i.NotStarted {
-			off++
+			off = append(off, i.Name)
+		} else {
+			apart = append(apart, i.Name)
 		}
 	}
-	if off > 0 {
-		parts = append(parts, some(off, "instance")+" did not start")
+	if len(off) > 0 {
+		parts = append(parts, fault.List(off)+" did not start")
 	}
-	if n := len(list) - off; n > 0 {
-		parts = append(parts, some(n, "instance")+" failed to join")
+	if len(apart) > 0 {
+		parts = append(parts, fault.List(apart)+" failed to join")
 	}
 	return strings.Join(parts, ", ")
 }
@@ -289,12 +290,12 @@ func (p *plan) unhealthy() {
 	if p.s.NoRelease != "" {
 		return
 	}
-	n := 0
+	var seen []string
 	for _, i := range p.s.Instances {
 		if !i.Unhealthy || !p.counts(i) || p.in[i.Name] || i.Kept == KeptProtected || i.Kept == KeptStandby || i.Kept == KeptHeld {
 			continue
 		}
-		n++
+		seen = append(seen, i.unhealthy())
 		c := Chosen{Name: i.Name, Why: "it is not running, and the health check is on"}
 		if i.Kept != "" {
 			p.d.TakeOut = append(p.d.TakeOut, c)
@@ -302,9 +303,14 @@ func (p *plan) unhealthy() {
 			p.d.Release = append(p.d.Release, c)
 		}
 	}
-	if n > 0 {
-		p.d.Cause = some(n, "instance") + " failed the health check"
+	if len(seen) > 0 {
+		p.d.Cause = fault.List(seen)
 	}
+}
+
+// unhealthy says what the health check saw.
+func (i Instance) unhealthy() string {
+	return i.Name + " is unhealthy: " + cmp.Or(i.State, "not running")
 }
 
 // cause is what is known of what changed, or what the numbers tell.
