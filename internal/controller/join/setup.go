@@ -5,22 +5,24 @@ import (
 
 	certificatesv1 "k8s.io/api/certificates/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/controller/watch"
 )
 
-// SetupWithManager registers the reconciler: it looks at a request of a join
-// credential when it is filed, and again when the Instance that it waits for
-// appears.
+// SetupWithManager registers the reconciler.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
+	return watch.Run(mgr, watch.Settings{Name: "join", Workers: 8, First: r.Waits.Conflict, Most: r.Waits.RetryMost, Watches: r.Watches()}, r)
+}
+
+// Watches makes the reconciler look at a request of a join credential when it is
+// filed, and again when the Instance that it waits for appears.
+func (r *Reconciler) Watches() []watch.Watch {
 	ours := predicate.NewPredicateFuncs(func(o client.Object) bool {
 		csr, ok := o.(*certificatesv1.CertificateSigningRequest)
 		if !ok {
@@ -29,13 +31,10 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		_, filed := poolOf(csr)
 		return filed
 	})
-	return ctrl.NewControllerManagedBy(mgr).
-		Named("join").
-		For(&certificatesv1.CertificateSigningRequest{}, builder.WithPredicates(ours)).
-		Watches(&api.Instance{}, handler.EnqueueRequestsFromMapFunc(r.waitsFor)).
-		WithOptions(controller.Options{MaxConcurrentReconciles: 8,
-			RateLimiter: workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](r.Waits.Conflict, r.Waits.RetryMost)}).
-		Complete(r)
+	return []watch.Watch{
+		{Object: &certificatesv1.CertificateSigningRequest{}, Handler: watch.Itself(), Predicates: []predicate.Predicate{ours}},
+		{Object: &api.Instance{}, Handler: handler.EnqueueRequestsFromMapFunc(r.waitsFor)},
+	}
 }
 
 // waitsFor names the request that waits for an Instance, if one does.
