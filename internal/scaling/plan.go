@@ -245,8 +245,10 @@ func (p *plan) failed() {
 		p.waits = p.reason(memory, some(len(list), "machine")+" that failed to join: replaced when the wait is over")
 		return
 	}
-	slices.SortFunc(list, newest)
+	slices.SortFunc(list, Newest)
+	var names []string
 	for _, i := range list {
+		names = append(names, i.Name)
 		c := Chosen{Name: i.Name, Why: "it failed to join"}
 		if kept < p.s.KeepFailed {
 			kept++
@@ -255,7 +257,7 @@ func (p *plan) failed() {
 		p.d.Release = append(p.d.Release, c)
 	}
 	if len(list) > 0 {
-		p.d.Cause = some(len(list), "instance") + " failed to join"
+		p.d.Cause = fault.List(names) + " failed to join"
 	}
 }
 
@@ -265,12 +267,12 @@ func (p *plan) unhealthy() {
 	if p.s.NoRelease != "" {
 		return
 	}
-	n := 0
+	var seen []string
 	for _, i := range p.s.Instances {
 		if !i.Unhealthy || !p.counts(i) || p.in[i.Name] || i.Kept == KeptProtected || i.Kept == KeptStandby || i.Kept == KeptHeld {
 			continue
 		}
-		n++
+		seen = append(seen, i.unhealthy())
 		c := Chosen{Name: i.Name, Why: "it is not running, and the health check is on"}
 		if i.Kept != "" {
 			p.d.TakeOut = append(p.d.TakeOut, c)
@@ -278,9 +280,14 @@ func (p *plan) unhealthy() {
 			p.d.Release = append(p.d.Release, c)
 		}
 	}
-	if n > 0 {
-		p.d.Cause = some(n, "instance") + " failed the health check"
+	if len(seen) > 0 {
+		p.d.Cause = fault.List(seen)
 	}
+}
+
+// unhealthy says what the health check saw.
+func (i Instance) unhealthy() string {
+	return i.Name + " is unhealthy: " + cmp.Or(i.State, "not running")
 }
 
 // cause is what is known of what changed, or what the numbers tell.

@@ -29,6 +29,8 @@ func (w *work) causes(ctx context.Context, v *view) error {
 		c := cause(why.Code, why.Sentence, "")
 		if strings.HasPrefix(why.Solution, c.Solution) {
 			c.Solution = cut(why.Solution, 2048) // it knows more of the case
+		} else if why.Code == string(fault.OnlyKeptInstances) {
+			c.Solution = cut(c.Solution+": "+why.Solution, 2048) // each by name, with its way out
 		}
 		found[why.Code] = c
 	}
@@ -130,6 +132,7 @@ func (w *work) refusals(ctx context.Context, found map[string]*api.TaskCause) er
 		if a.CreationTimestamp.Before(&w.t.CreationTimestamp) && a.Status.Done {
 			continue
 		}
+		w.told(a)
 		stopped := a.Status.Code
 		for i := range a.Status.Pieces {
 			p := &a.Status.Pieces[i]
@@ -143,6 +146,23 @@ func (w *work) refusals(ctx context.Context, found map[string]*api.TaskCause) er
 		add(stopped, a.Status.Message, "", nil)
 	}
 	return nil
+}
+
+// mostTold is how many activities a task tells of.
+const mostTold = 40
+
+// told adds what came of an activity that has ended to the task's events, once.
+func (w *work) told(a *api.ScalingActivity) {
+	if !a.Status.Done || a.Status.Summary == "" || len(w.t.Status.Events) >= mostTold {
+		return
+	}
+	text := a.Name + ": " + a.Status.Summary
+	for _, e := range w.t.Status.Events {
+		if e.Message == cut(text, 1024) {
+			return
+		}
+	}
+	w.event("", text)
 }
 
 // asked is what a piece asked for, as advice can name it.
