@@ -95,7 +95,7 @@ func onlyOf(p goPackage) []string {
 	var out []string
 	for _, o := range []struct{ what, by []string }{
 		{[]string{"github.com/alibabacloud-go", "github.com/aliyun/credentials-go"}, []string{"internal/cloud/alicloud"}},
-		{[]string{"github.com/aliyun/alibaba-cloud-sdk-go"}, nil}, // a judge in tests
+		{[]string{"github.com/aliyun/alibaba-cloud-sdk-go"}, nil},                   // a judge in tests
 		{[]string{"internal/local"}, []string{"internal/local", "cmd", "test/sim"}}, // the simulation runs the local cloud's logic itself
 		{[]string{"internal/archtest", "internal/cloudtest", "config/configtest", "internal/node/nodetest"}, []string{"internal/cloudtest"}},
 	} {
