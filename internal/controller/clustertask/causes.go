@@ -202,11 +202,24 @@ func (w *work) failures(ctx context.Context, found map[string]*api.TaskCause) er
 		if c == nil || c.Instance == "" {
 			c = cause(code, text, "")
 			c.Instance, c.Log, c.Count = i.Name, s.Log, 0
+			c.Solution = cut(fault.Lookup(fault.Code(code)).Advice(ofMachine(i)), 2048)
 			found[code] = c
 		}
 		c.Count++
 	}
 	return nil
+}
+
+// stepMIG is the step of a join that resets the MIG partitions of a GPU machine.
+const stepMIG = "mig-reset"
+
+// ofMachine is what advice can name about a machine that failed.
+func ofMachine(i *api.Instance) fault.Details {
+	d := fault.Details{fault.DetailInstance: i.Name}
+	if i.Status.Step == stepMIG {
+		d[fault.DetailMIG] = i.Name
+	}
+	return d
 }
 
 // machine notes one machine that failed.
