@@ -131,9 +131,9 @@ func TestSweepsOfALargeCloudAreFurtherApartWithinBounds(t *testing.T) {
 	}{
 		"a small cloud":                          {10 * time.Millisecond, w.SweepBusy, w.SweepSoon},
 		"one whose sweep is felt":                {100 * time.Millisecond, 2500 * time.Millisecond, 800 * time.Millisecond},
-		"the largest below the bounds":           {125 * time.Millisecond, 3125 * time.Millisecond, w.SweepSoonMost},
-		"one at both bounds":                     {300 * time.Millisecond, w.SweepBusyMost, w.SweepSoonMost},
-		"one that needs the whole bound":         {500 * time.Millisecond, w.SweepBusyMost, w.SweepSoonMost},
+		"one at the bound of busy":               {300 * time.Millisecond, w.SweepBusyMost, 2400 * time.Millisecond},
+		"one at both bounds":                     {500 * time.Millisecond, w.SweepBusyMost, w.SweepSoonMost},
+		"one that needs half the bound":          {1500 * time.Millisecond, w.SweepBusyMost, w.SweepSoonMost},
 		"one slower than the bound of who waits": {4 * time.Second, w.SweepBusyMost, 8 * time.Second},
 		"one slower than both":                   {7 * time.Second, 7 * time.Second, 14 * time.Second},
 	}

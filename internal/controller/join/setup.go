@@ -7,9 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
@@ -17,16 +15,21 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/controller/watch"
 )
 
 // share is how many undecided requests of one pool are looked at before those
 // of the others.
 const share = 8
 
-// SetupWithManager registers the reconciler: it looks at a request of a join
-// credential when it is filed, and again when the Instance that it waits for
-// appears.
+// SetupWithManager registers the reconciler.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
+	return watch.Run(mgr, watch.Settings{Name: "join", Workers: 8, First: r.Waits.Conflict, Most: r.Waits.RetryMost, Watches: r.Watches()}, r)
+}
+
+// Watches makes the reconciler look at a request of a join credential when it is
+// filed, and again when the Instance that it waits for appears.
+func (r *Reconciler) Watches() []watch.Watch {
 	ours := predicate.NewPredicateFuncs(func(o client.Object) bool {
 		csr, ok := o.(*certificatesv1.CertificateSigningRequest)
 		if !ok {
@@ -35,13 +38,10 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		_, filed := poolOf(csr)
 		return filed
 	})
-	return ctrl.NewControllerManagedBy(mgr).
-		Named("join").
-		Watches(&certificatesv1.CertificateSigningRequest{}, r.inTurn(), builder.WithPredicates(ours)).
-		Watches(&api.Instance{}, handler.EnqueueRequestsFromMapFunc(r.waitsFor)).
-		WithOptions(controller.Options{MaxConcurrentReconciles: 8,
-			RateLimiter: workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](r.Waits.Conflict, r.Waits.RetryMost)}).
-		Complete(r)
+	return []watch.Watch{
+		{Object: &certificatesv1.CertificateSigningRequest{}, Handler: r.inTurn(), Predicates: []predicate.Predicate{ours}},
+		{Object: &api.Instance{}, Handler: handler.EnqueueRequestsFromMapFunc(r.waitsFor)},
+	}
 }
 
 // inTurn queues requests so that pools take turns: the more of a pool's requests
