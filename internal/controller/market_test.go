@@ -111,7 +111,9 @@ func TestATrialThatSpeaksOfSomethingElseChangesNothing(t *testing.T) {
 }
 
 func TestWhatAZoneDoesNotOffer(t *testing.T) {
-	b := newMarketBench(t, func(w *cloudtest.World) { delete(w.Stock, cloudtest.Offer{Zone: "zone-b", InstanceType: "ecs.g7.xlarge"}) })
+	b := newMarketBench(t, func(w *cloudtest.World) {
+		delete(w.Stock, cloudtest.Offer{Zone: "zone-b", InstanceType: "ecs.g7.xlarge"})
+	})
 	out := b.ask(false, "ecs.g7.xlarge")
 	if out.Pools[0].Constraint != string(fault.ResourceTypeNotSupported) || out.Pools[1].Constraint != "" {
 		t.Errorf("pools %+v", out.Pools)

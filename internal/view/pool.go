@@ -5,6 +5,8 @@ import (
 	"sort"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
+
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
 )
 
@@ -128,6 +130,9 @@ func NewPool(p *v1alpha1.NodePool, g *v1alpha1.ScalingGroup, now time.Time) Pool
 	}
 	if g != nil {
 		v.Activity, v.AsOf.Cloud = g.Status.OpenActivity, NewestCheck(g)
+		if i := g.Status.Image; i != nil && i.ID == p.Spec.ImageID {
+			v.Image = &Image{ID: i.ID, OS: i.OS, Architecture: i.Architecture, BootMode: i.BootMode, Trusted: i.Trusted}
+		}
 	}
 	return v
 }
@@ -182,6 +187,9 @@ func chips(p *v1alpha1.NodePool, now time.Time) []string {
 	}
 	if n := p.Status.Counts.Failed; n > 0 {
 		list = append(list, fmt.Sprintf("%d failed to join", n))
+	}
+	if meta.IsStatusConditionFalse(p.Status.Conditions, v1alpha1.ConditionBalanced) {
+		list = append(list, "Unbalanced")
 	}
 	if p.Spec.DeletionProtection == nil || *p.Spec.DeletionProtection {
 		list = append(list, "Protected from deletion")
