@@ -14,6 +14,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/poolkeeper/poolkeeper/internal/fault"
 	"github.com/poolkeeper/poolkeeper/internal/view"
 )
 
@@ -241,7 +242,11 @@ func forbidden(e *Error, err error) *Error {
 // error.
 func unreachable(err error) *Error {
 	if apierrors.IsServiceUnavailable(err) || apierrors.IsServerTimeout(err) || apierrors.IsTooManyRequests(err) {
-		return &Error{Code: ExitUnreachable, What: "the API server does not answer now", Cause: statusText(err), Next: []string{"try again in a moment"}, Err: err}
+		code, next := fault.APIServerInternalError, fault.Lookup(fault.APIServerInternalError).Solution
+		if apierrors.IsTooManyRequests(err) {
+			code, next = fault.APIServerTooManyRequests, "try again in a moment: the API server asks for fewer requests"
+		}
+		return &Error{Code: ExitUnreachable, What: "the API server does not answer now", Cause: fault.Lookup(code).Cause + ": " + statusText(err), Fault: string(code), Next: []string{next}, Err: err}
 	}
 	var u *url.Error
 	if !errors.As(err, &u) || errors.Is(err, context.Canceled) {
@@ -251,8 +256,9 @@ func unreachable(err error) *Error {
 	if parsed, perr := url.Parse(u.URL); perr == nil && parsed.Host != "" {
 		host = parsed.Host
 	}
-	e := &Error{Code: ExitUnreachable, What: "cannot reach the API server at " + host, Cause: rootCause(u.Err), Err: err}
-	e.Next = []string{"check --kubeconfig and --context: `kubectl cluster-info`"}
+	row := fault.Lookup(fault.APIServerInternalError)
+	e := &Error{Code: ExitUnreachable, What: "cannot reach the API server at " + host, Cause: row.Cause + ": " + rootCause(u.Err), Fault: string(row.Code), Err: err}
+	e.Next = []string{row.Solution, "check --kubeconfig and --context: `kubectl cluster-info`"}
 	return e
 }
 

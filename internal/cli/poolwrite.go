@@ -24,7 +24,7 @@ func (c *call) writeNumber(p *v1alpha1.NodePool, to int32, dry bool, still func(
 		return c.writeScale(p, to, dry, err)
 	}
 	if err != nil {
-		return nil, apiError(err, fmt.Sprintf("%s stays at %d nodes: %d was not accepted", p.Name, p.Spec.ExpectedNodes, to))
+		return nil, apiError(err, fmt.Sprintf("%s stays at %s: %d was not accepted", p.Name, plural(int(p.Spec.ExpectedNodes), "node"), to))
 	}
 	return changed, nil
 }
@@ -68,7 +68,7 @@ func (c *call) patchPool(p *v1alpha1.NodePool, change func(*v1alpha1.NodePool), 
 		if base.Generation != p.Generation || base.UID != p.UID {
 			return nil, &Error{
 				Code: ExitConflict, What: "nothing was sent: " + p.Name + " was changed meanwhile",
-				Cause: fmt.Sprintf("it expects %d nodes now", base.Spec.ExpectedNodes),
+				Cause: "it expects " + plural(int(base.Spec.ExpectedNodes), "node") + " now",
 				Next:  []string{fmt.Sprintf("look again: `poolkeeper pool get %s`", p.Name)},
 			}
 		}

@@ -25,7 +25,6 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	runtimemetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
@@ -41,6 +40,7 @@ import (
 	identity "github.com/poolkeeper/poolkeeper/internal/join"
 	"github.com/poolkeeper/poolkeeper/internal/metrics"
 	"github.com/poolkeeper/poolkeeper/internal/node"
+	"github.com/poolkeeper/poolkeeper/internal/reach"
 	"github.com/poolkeeper/poolkeeper/internal/sweep"
 	"github.com/poolkeeper/poolkeeper/internal/wait"
 )
@@ -102,6 +102,7 @@ func Run(ctx context.Context, s Settings) error {
 		Waits: w.waits, Now: time.Now, Account: w.account, Guard: w.guard}
 	w.instances = &instance.Reconciler{Cache: c, Live: live, Cloud: s.Cloud, Tags: s.Cloud, Billing: s.Cloud, Nodes: node.Cluster{Cache: c, Clients: w.kube}, Sweeper: w.sweeper,
 		Events: events, ClusterID: w.clusterID, Region: s.Region, Waits: w.waits, Now: time.Now, Each: each, Allowed: s.Cloud.Allow, OnFreeze: groups.Poke}
+	w.tasks = &clustertask.Reconciler{Client: c, Live: live, Now: time.Now, Waits: w.waits, Events: events, Look: looker{s.Cloud, w.clusterID}, Troubles: w.troubles}
 	setups := []interface{ SetupWithManager(ctrl.Manager) error }{
 		&nodepool.Reconciler{Client: c, Live: live, Now: time.Now, Waits: w.waits, Events: events,
 			Check: checker{s.Cloud}, Definitions: nodepool.CRDs{Cache: c, Live: live}, Credentials: credentials},
@@ -110,7 +111,7 @@ func Run(ctx context.Context, s Settings) error {
 			Waits: w.waits, Now: time.Now, Each: each, Allowed: s.Cloud.Allow,
 			Pause: func(n int) time.Duration { return fault.Backoff(w.waits.Retry, w.waits.RetryMost, n, 0.5) }},
 		w.instances,
-		&clustertask.Reconciler{Client: c, Live: live, Now: time.Now, Waits: w.waits, Events: events, Look: looker{s.Cloud, w.clusterID}},
+		w.tasks,
 		&join.Reconciler{Client: c, Now: time.Now, Waits: w.waits, Events: events, Trust: trust, Account: w.knownAccount, Region: s.Region,
 			Seeker: w, Replacer: credentials},
 	}
@@ -119,7 +120,7 @@ func Run(ctx context.Context, s Settings) error {
 			return fmt.Errorf("set up controllers: %w", err)
 		}
 	}
-	if err := mgr.Add(w.sweeper); err != nil {
+	if err := errors.Join(mgr.Add(w.sweeper), mgr.Add(w.reach), w.serveHealth()); err != nil {
 		return err
 	}
 	return mgr.Start(ctx)
@@ -134,6 +135,8 @@ type wiring struct {
 	clusterID string
 	sweeper   *sweep.Sweeper
 	instances *instance.Reconciler
+	tasks     *clustertask.Reconciler
+	reach     *reach.Watch
 	owner     atomic.Pointer[string]
 	// written is true once the cluster ID is written down; first guards it.
 	first   sync.Mutex
@@ -152,6 +155,9 @@ func prepare(ctx context.Context, s Settings) (*wiring, error) {
 	w.Kube = rest.CopyConfig(s.Kube)
 	w.Kube.QPS, w.Kube.Burst = -1, -1 // the API server's own fairness bounds us
 	w.Kube.DisableCompression = true  // they stand near each other: packing answers costs both more than the bytes
+	if err := w.watchAPIServer(w.Kube); err != nil {
+		return nil, err
+	}
 	plain := rest.CopyConfig(w.Kube)
 	plain.ContentType = "application/vnd.kubernetes.protobuf"
 	plain.AcceptContentTypes = "application/vnd.kubernetes.protobuf,application/json"
@@ -165,7 +171,7 @@ func prepare(ctx context.Context, s Settings) (*wiring, error) {
 	strip := cache.TransformStripManagedFields()
 	w.mgr, err = ctrl.NewManager(w.Kube, ctrl.Options{
 		Scheme:  scheme(),
-		Metrics: metricsserver.Options{BindAddress: s.MetricsAddress}, HealthProbeBindAddress: s.HealthAddress, PprofBindAddress: s.ProfileAddress,
+		Metrics: metricsserver.Options{BindAddress: s.MetricsAddress}, PprofBindAddress: s.ProfileAddress,
 		Cache: cache.Options{DefaultTransform: strip, ByObject: map[client.Object]cache.ByObject{
 			&corev1.Node{}: {Transform: node.Trim},
 			&certificatesv1.CertificateSigningRequest{}: {Transform: join.Trim},
@@ -186,12 +192,7 @@ func prepare(ctx context.Context, s Settings) (*wiring, error) {
 				w.mgr.GetLogger().Error(err, "sweep of the cloud failed")
 			}
 		}})
-	return w, errors.Join(w.mgr.AddHealthzCheck("alive", healthz.Ping), w.mgr.AddReadyzCheck("swept", func(*httpRequest) error {
-		if w.sweeper.Latest() == nil {
-			return errors.Join(errors.New("the cloud was not read yet"), w.sweeper.Err())
-		}
-		return nil
-	}))
+	return w, nil
 }
 
 // each runs f for 0 to n-1, several at a time, and joins the errors.

@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
 )
@@ -19,8 +20,13 @@ import (
 // changes, and, at the pace of its status, when the pool, the group or an
 // Instance of an open task does. A new task of a pool wakes the open ones.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
+	r.pokes = make(chan event.TypedGenericEvent[string], pokesHeld)
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("clustertask").
+		WatchesRawSource(source.TypedChannel(r.pokes, handler.TypedEnqueueRequestsFromMapFunc(
+			func(_ context.Context, task string) []reconcile.Request {
+				return []reconcile.Request{{NamespacedName: types.NamespacedName{Name: task}}}
+			}))).
 		For(&api.ClusterTask{}).
 		Watches(&api.ClusterTask{}, r.wakes(true, func(o client.Object) string {
 			if t := o.(*api.ClusterTask); !ended(t) {
