@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/cli/reply"
 )
 
 // writeNumber writes the expected number on the pool that was read; where a
@@ -20,7 +21,7 @@ func (c *call) writeNumber(p *v1alpha1.NodePool, to int32, dry bool, still func(
 		opts = append(opts, client.DryRunAll)
 	}
 	changed, err := c.patchPool(p, func(p *v1alpha1.NodePool) { p.Spec.ExpectedNodes = to }, still, opts...)
-	if apierrors.IsForbidden(err) && forbidden(&Error{Cause: statusText(err)}, err).Next != nil {
+	if apierrors.IsForbidden(err) && forbidden(&Error{Cause: reply.Text(err)}, err).Next != nil {
 		return c.writeScale(p, to, dry, err)
 	}
 	if err != nil {

@@ -38,6 +38,10 @@ const (
 	DetailCommand Detail = "command"
 	// DetailBlocked is the pod that a drain waits for, and its budget.
 	DetailBlocked Detail = "blocked"
+	// DetailInstance is one instance, which failed.
+	DetailInstance Detail = "instance"
+	// DetailMIG is an instance whose reset of MIG partitions took too long.
+	DetailMIG Detail = "mig"
 	// DetailInstances names instances, each with its way out.
 	DetailInstances Detail = "instances"
 	// DetailCodes are the codes that stopped the rest.

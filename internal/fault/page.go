@@ -110,8 +110,11 @@ var pageRows = []Entry{
 	{Code: FailedJoinCluster, Origin: OriginPage, RaisedBy: "the machine's own report, or its join deadline",
 		Cause:    "the machine runs but did not join the cluster",
 		Solution: "read the log lines in the task; on the machine: grep cloud-init /var/log/messages",
-		Hints:    []string{"what usually helps: {command}"},
-		Scope:    ScopeInstance, Next: NextReplace, Retry: backoff},
+		Hints: []string{"in the local region: poolkeeper local instance exec {instance} -- grep cloud-init /var/log/messages; " +
+			"on the real cloud: ssh to {instance}, or its console there",
+			"the reset of MIG partitions may yet end: wait, then poolkeeper node rejoin {mig}; " +
+				"or replace it now: poolkeeper node remove {mig} --release --keep-expected"},
+		Scope: ScopeInstance, Next: NextReplace, Retry: backoff},
 	{Code: APIServerInternalError, Origin: OriginPage, RaisedBy: byCalls,
 		Cause:    "the API server of the cluster cannot be reached, or fails",
 		Solution: "check that the API server is up and can be reached from here (local region: poolkeeper local up, or poolkeeper local apiserver back)",

@@ -30,10 +30,25 @@ func (p *plan) scaleOut() {
 	p.create(n, candidates(p, usable, n))
 	if p.d.Create > 0 {
 		p.d.Cause = p.cause(fmt.Sprintf("scale out from %d to %d", p.d.Counted+p.s.Uncertain, p.s.Desired))
-		if p.s.Lost != "" {
-			p.d.Cause = p.s.Lost
+		if because := cmp.Or(p.s.Lost, p.replaces()); because != "" {
+			p.d.Cause = because
 		}
 	}
+}
+
+// replaces names unhealthy instances that are on their way out, where they are
+// all that is missing and nobody changed the number.
+func (p *plan) replaces() string {
+	var seen []string
+	for _, i := range p.s.Instances {
+		if i.Unhealthy && !i.Marked.IsZero() && !i.Removed && i.Task == "" {
+			seen = append(seen, i.unhealthy())
+		}
+	}
+	if p.s.Cause != "" || p.d.Missing > len(seen) {
+		return ""
+	}
+	return fault.List(seen)
 }
 
 // create sets how many are created where, without those shares that no zone may

@@ -2,6 +2,7 @@ package scaling
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/poolkeeper/poolkeeper/internal/fault"
@@ -98,11 +99,7 @@ func edit(s Snapshot, r Reason) string {
 	case "":
 		return ""
 	case fault.OnlyKeptInstances:
-		if len(r.Names) > 0 {
-			if i, ok := s.find(r.Names[0]); ok {
-				return WayOut(i.Name, i.Kept)
-			}
-		}
+		return s.waysOut(r.Names)
 	case fault.InstanceTypeNoStock, fault.NoStock:
 		if len(zonesOf(s.Pools)) < 2 {
 			return "add a vSwitch in another zone, or another instance type: " + addEither
@@ -110,6 +107,21 @@ func edit(s Snapshot, r Reason) string {
 		return "add another instance type, or a vSwitch in another zone: " + addEither
 	}
 	return fault.Lookup(r.Code).Solution
+}
+
+// waysOut says what a person can do for each of some kept instances.
+func (s Snapshot) waysOut(names []string) string {
+	const most = 5
+	var ways []string
+	for _, name := range names[:min(len(names), most)] {
+		if i, ok := s.find(name); ok {
+			ways = append(ways, name+": "+WayOut(name, i.Kept))
+		}
+	}
+	if n := len(names) - most; n > 0 {
+		ways = append(ways, fmt.Sprintf("%d more alike", n))
+	}
+	return strings.Join(ways, "; ")
 }
 
 // nextStep is what a decision does.

@@ -107,7 +107,7 @@ type Settings struct {
 func Defaults() Settings {
 	return Settings{
 		Sweep: 30 * time.Second, SweepBusy: time.Second, SweepSoon: 100 * time.Millisecond,
-		SweepBusyMost: 5 * time.Second, SweepSoonMost: time.Second,
+		SweepBusyMost: 5 * time.Second, SweepSoonMost: 3 * time.Second,
 		BusyAfter: time.Minute, SweepSpacing: 5 * time.Second, Visibility: 2 * time.Minute, UnknownGrace: time.Minute,
 		SendWindow: 30 * time.Minute, SignatureLife: 15 * time.Minute, TokenLife: 2 * time.Hour, SecretGrace: time.Hour,
 		StartDeadline: 10 * time.Minute, JoinDeadline: 15 * time.Minute, JoinDeadlineGPU: 40 * time.Minute,

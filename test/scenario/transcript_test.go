@@ -26,7 +26,7 @@ func play(t *testing.T, pattern string) {
 	w := newWorld(t)
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
-			s := &story{world: w, names: newNames(), kept: map[string]string{}}
+			s := &story{world: w, names: newNames(), kept: map[string]string{}, freed: map[string]bool{}}
 			began := time.Now()
 			defer s.end(t)
 			datadriven.RunTest(t, file, func(t *testing.T, d *datadriven.TestData) string { return s.block(t, d) })
@@ -40,8 +40,9 @@ func play(t *testing.T, pattern string) {
 type story struct {
 	*world
 	*names
-	kept map[string]string // what is kept, and by what
-	ours map[string]bool   // what had a record when the pools were deleted
+	kept  map[string]string // what is kept, and by what
+	freed map[string]bool   // what was let go of, and is still kept for now
+	ours  map[string]bool   // what had a record when the pools were deleted
 }
 
 // block carries out one block of a transcript.

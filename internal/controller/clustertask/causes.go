@@ -33,6 +33,8 @@ func (w *work) causes(ctx context.Context, v *view) error {
 		c := cause(why.Code, why.Sentence, "")
 		if strings.HasPrefix(why.Solution, fault.InPool(c.Solution, w.t.Spec.Pool)) {
 			c.Solution = cut(why.Solution, 2048) // it knows more of the case
+		} else if why.Code == string(fault.OnlyKeptInstances) {
+			c.Solution = cut(c.Solution+": "+why.Solution, 2048) // each by name, with its way out
 		}
 		found[why.Code] = c
 	}
@@ -138,6 +140,7 @@ func (w *work) refusals(ctx context.Context, found map[string]*api.TaskCause, ke
 		if a.CreationTimestamp.Before(&w.t.CreationTimestamp) && a.Status.Done {
 			continue
 		}
+		w.told(a)
 		stopped := a.Status.Code
 		for i := range a.Status.Pieces {
 			p := &a.Status.Pieces[i]
@@ -151,6 +154,23 @@ func (w *work) refusals(ctx context.Context, found map[string]*api.TaskCause, ke
 		add(stopped, a.Status.Message, "", nil)
 	}
 	return nil
+}
+
+// mostTold is how many activities a task tells of.
+const mostTold = 40
+
+// told adds what came of an activity that has ended to the task's events, once.
+func (w *work) told(a *api.ScalingActivity) {
+	if !a.Status.Done || a.Status.Summary == "" || len(w.t.Status.Events) >= mostTold {
+		return
+	}
+	text := a.Name + ": " + a.Status.Summary
+	for _, e := range w.t.Status.Events {
+		if e.Message == cut(text, 1024) {
+			return
+		}
+	}
+	w.event("", text)
 }
 
 // asked is what a piece asked for, as advice can name it.
@@ -190,11 +210,24 @@ func (w *work) failures(ctx context.Context, found map[string]*api.TaskCause) er
 		if c == nil || c.Instance == "" {
 			c = cause(code, text, "")
 			c.Instance, c.Log, c.Count = i.Name, s.Log, 0
+			c.Solution = cut(fault.Lookup(fault.Code(code)).Advice(ofMachine(i)), 2048)
 			found[code] = c
 		}
 		c.Count++
 	}
 	return nil
+}
+
+// stepMIG is the step of a join that resets the MIG partitions of a GPU machine.
+const stepMIG = "mig-reset"
+
+// ofMachine is what advice can name about a machine that failed.
+func ofMachine(i *api.Instance) fault.Details {
+	d := fault.Details{fault.DetailInstance: i.Name}
+	if i.Status.Step == stepMIG {
+		d[fault.DetailMIG] = i.Name
+	}
+	return d
 }
 
 // machine notes one machine that failed.

@@ -129,6 +129,38 @@ func TestResumeReadsStockAnew(t *testing.T) {
 	}
 }
 
+// Before a scale-out and before a rebalance the cloud is asked anew; what was
+// read just now is new enough.
+func TestStockIsReadBeforeAScaleOutAndARebalance(t *testing.T) {
+	b := newBench(t, func(g *api.ScalingGroup) { g.Spec.ScalingPolicy.Type = api.PolicyDistributionBalancing })
+	b.up()
+	asks := func(want int, what string) {
+		t.Helper()
+		if b.market.asks != want {
+			t.Errorf("%s: %d readings, want %d", what, b.market.asks, want)
+		}
+	}
+	b.desired(4)
+	b.later(time.Second)
+	asks(1, "raised at once")
+	b.carryOut(all)
+	b.joins()
+	b.later(5 * time.Minute)
+	asks(1, "at rest")
+	b.desired(2)
+	b.later(time.Second)
+	asks(1, "lowered")
+	b.desired(3)
+	b.later(time.Second)
+	asks(2, "raised")
+	b.later(20 * time.Second)
+	asks(2, "not raised again")
+	b.edit(func(g *api.ScalingGroup) { g.Spec.RebalanceCount = 1 })
+	b.later(time.Second)
+	b.later(time.Second)
+	asks(3, "a rebalance")
+}
+
 // An edit ends the wait for what an edit can mend, and no other.
 func TestAnEditEndsWhatItCanMend(t *testing.T) {
 	for code, ends := range map[fault.Code]bool{fault.NotMatchVTPM: true, fault.Arrearage: false, fault.DeploymentSetFull: true, "Never.Heard.Of": true} {

@@ -192,9 +192,6 @@ func (r *Region) controlNeverStart(i *Instance) (string, error) {
 		return "", fmt.Errorf("it has started already")
 	}
 	i.NeverStart = true
-	if i.Status == statusStarting {
-		i.Due = time.Time{}
-	}
 	return "will not start", nil
 }
 

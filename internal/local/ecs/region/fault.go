@@ -110,7 +110,7 @@ func (r *Region) afflict(i *Instance) {
 	i.MIG, i.MIGReset = l.Type.MIGPartitions, time.Duration(l.Type.MIGReset)
 	for k := range r.world.Faults {
 		f := &r.world.Faults[k]
-		if f.Machine == "" || (f.Times > 0 && f.Happened >= f.Times) ||
+		if f.Machine == "" || (f.Machine == "stop-at-step" && i.StopAtStep != "") || (f.Times > 0 && f.Happened >= f.Times) ||
 			(f.InstanceType != "" && f.InstanceType != l.Type.Name) || (f.Zone != "" && f.Zone != l.Zone) || !r.happens(f) {
 			continue
 		}
