@@ -1,6 +1,6 @@
-// Package answer reads what an API server answered, or why it did not: an error
+// Package reply reads what an API server answered, or why it did not: an error
 // comes in, words for people go out. It asks nothing.
-package answer
+package reply
 
 import (
 	"errors"
