@@ -17,6 +17,8 @@ var (
 const SeeStrength = "poolkeeper strength get POOL shows what is in stock"
 
 const (
+	// seenLate ends solutions that poolkeeper cannot see being carried out.
+	seenLate     = "; then poolkeeper pool resume POOL, or wait for the next try"
 	otherImage   = "choose another instance type, or another image (poolkeeper offer list --images names them; poolkeeper pool edit POOL --image ID)"
 	otherDisk    = "another disk category (poolkeeper pool edit POOL --system-disk CATEGORY:GIB)"
 	hintImage    = "the image is {image}"

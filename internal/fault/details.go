@@ -58,6 +58,8 @@ const (
 	DetailInstances Detail = "instances"
 	// DetailCodes are the codes that stopped the rest.
 	DetailCodes Detail = "codes"
+	// DetailKey is the KMS key that encrypts the disk.
+	DetailKey Detail = "key"
 	// DetailRunning is what runs in the group, and since when.
 	DetailRunning Detail = "running"
 )
@@ -88,18 +90,20 @@ func (e Entry) AdviceFor(solution string, d Details) string {
 			parts = append(parts, s)
 		}
 	}
-	text := strings.Join(parts, "; ")
-	for word, name := range inCommands {
-		if d[name] != "" {
-			text = strings.ReplaceAll(text, word, d[name])
-		}
+	text := InPool(strings.Join(parts, "; "), d[DetailPool])
+	if n := d[DetailGiB]; n != "" {
+		text = strings.ReplaceAll(text, ":GIB", ":"+n)
 	}
 	return text
 }
 
-// inCommands are the words that stand for something known in the commands of
-// the catalogue, as they do in the usage of the command line.
-var inCommands = map[string]Detail{"POOL": DetailPool, "GIB": DetailGiB}
+// InPool writes a pool's name into a text that says POOL for it.
+func InPool(text, pool string) string {
+	if pool == "" {
+		return text
+	}
+	return strings.ReplaceAll(text, " POOL", " "+pool)
+}
 
 // fill replaces {name} by the detail of that name; ok is false where one is
 // not known.

@@ -84,6 +84,8 @@ func (w *Why) because(s Snapshot, d Decision) {
 		w.NextStep = "they are released when they are no longer kept"
 	case misfit(d.Blocked):
 		w.NextStep = "an edit of the pool is tried at once; without one, what fits is looked up again"
+	case !w.Next.IsZero() && fault.Lookup(r.Code).Scope == fault.ScopeCluster:
+		w.NextStep = "the API server is asked again"
 	case !w.Next.IsZero() || slices.ContainsFunc(d.Blocked, func(r Reason) bool { return expires(r.Code) }):
 		w.NextStep = "the resource pools are asked again"
 	default:
@@ -95,7 +97,9 @@ func (w *Why) because(s Snapshot, d Decision) {
 // but settings do not go together.
 func misfit(list []Reason) bool {
 	for _, r := range list {
-		if r.Code == "" || r.Count > 0 || fault.Lookup(r.Code).Retry.Kind != fault.RetryEdit {
+		kind := fault.Lookup(r.Code).Scope
+		fits := kind == fault.ScopeTypeImage || kind == fault.ScopeTypeDisk || kind == fault.ScopeType
+		if !fits || r.Count > 0 || fault.Lookup(r.Code).Retry.Kind != fault.RetryEdit {
 			return false
 		}
 	}
@@ -108,7 +112,10 @@ func expires(c fault.Code) bool {
 	return c != "" && k != fault.RetryEdit && k != fault.RetryNever
 }
 
-// edit is the smallest thing that would help.
+// addEither is how a pool is given more to choose from.
+const addEither = "poolkeeper pool edit POOL --add-vswitch VSWITCH, or --add-type TYPE; " + fault.SeeStrength
+
+// edit is the smallest thing that would help. It says POOL for the pool's name.
 func edit(s Snapshot, r Reason) string {
 	if r.Edit != "" {
 		return r.Edit
@@ -120,11 +127,9 @@ func edit(s Snapshot, r Reason) string {
 		return s.waysOut(r.Names)
 	case fault.InstanceTypeNoStock, fault.NoStock:
 		if len(zonesOf(s.Pools)) < 2 {
-			return "add a vSwitch in another zone (poolkeeper pool edit POOL --add-vswitch ID), or another instance type; " + fault.SeeStrength
+			return "add a vSwitch in another zone, or another instance type: " + addEither
 		}
-		return "add another instance type, or a vSwitch in another zone (poolkeeper pool edit POOL --add-vswitch ID); " + fault.SeeStrength
-	case fault.PrivateIPAddress:
-		return "add a vSwitch with free addresses"
+		return "add another instance type, or a vSwitch in another zone: " + addEither
 	}
 	return fault.Lookup(r.Code).Solution
 }

@@ -32,10 +32,11 @@ func (w *work) causes(ctx context.Context, v *view) error {
 		if strings.HasPrefix(why.Sentence, c.Cause) {
 			c.Message = "" // it says nothing else
 		}
-		if why.Solution != "" {
-			c.Solution = cut(why.Solution, 2048) // it knows more of the case
-		} else if why.Code == string(fault.OnlyKeptInstances) {
+		switch {
+		case why.Code == string(fault.OnlyKeptInstances):
 			c.Solution = cut(c.Solution+": "+why.Solution, 2048) // each by name, with its way out
+		case why.Solution != "":
+			c.Solution = cut(why.Solution, 2048) // it knows more of the case
 		}
 		found[why.Code] = c
 	}

@@ -201,7 +201,7 @@ func (w *work) wentOut(i *api.Instance, tagged bool) outcome {
 	if s := i.Spec.Release.DrainLimitSeconds; s > 0 {
 		limit = time.Duration(s) * time.Second
 	}
-	text := fmt.Sprintf("draining, %d pods left", i.Status.PodsLeft)
+	text := "draining, " + some(int(i.Status.PodsLeft), "pod") + " left"
 	if i.Status.DrainBlocked != "" {
 		text += "; " + i.Status.DrainBlocked
 	}

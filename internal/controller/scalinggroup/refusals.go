@@ -86,7 +86,8 @@ func (g *group) ofSettled(list []scaling.Refusal, a *api.ScalingActivity) []scal
 	for _, p := range a.Status.Pieces {
 		late := p.ResolvedTime != nil && !p.ResolvedTime.Before(a.Status.EndTime)
 		if late && len(p.Instances) > 0 && p.FirstSendTime != nil && int(p.Candidate) < len(a.Spec.Candidates) {
-			list = scaling.Outdated(list, placeOf(&a.Spec.Candidates[p.Candidate]), p.FirstSendTime.Time)
+			// A refusal is remembered by the second: one of the same second is no earlier.
+			list = scaling.Outdated(list, placeOf(&a.Spec.Candidates[p.Candidate]), p.FirstSendTime.Truncate(time.Second))
 		}
 	}
 	return list

@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/poolkeeper/poolkeeper/internal/local/process"
+
+	"go.uber.org/goleak"
 )
 
 // The test binary is also the three children of a region: a server that says it
@@ -34,7 +36,7 @@ func TestMain(m *testing.M) {
 		fakeChild(what, os.Args[1:])
 		return
 	}
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }
 
 // fakeChild serves until it is told to end: "plane DIR ADDRESS", "cloud DIR
