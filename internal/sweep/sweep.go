@@ -259,22 +259,27 @@ func (s *Sweeper) forget() {
 	}
 }
 
-// pause waits for the next sweep and reports whether there is one. The longer a
-// sweep takes, the further apart they are, up to a bound: a large cloud is read
-// for a small part of the time, also where somebody waits.
+// Due is when the sweep after one is due that began at a time and took a while.
+// The longer a sweep takes, the further apart they are, up to a bound: a large
+// cloud is read for a small part of the time, also where somebody waits.
+func (s *Sweeper) Due(began time.Time, took time.Duration) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	due := began.Add(s.Waits.Sweep)
+	if s.Now().Before(s.busy) {
+		due = began.Add(max(s.Waits.SweepBusy, took, min(25*took, s.Waits.SweepBusyMost)))
+	}
+	if s.now {
+		due = began.Add(max(s.Waits.SweepSoon, 2*took, min(8*took, s.Waits.SweepSoonMost)))
+	}
+	return due
+}
+
+// pause waits for the next sweep and reports whether there is one.
 func (s *Sweeper) pause(ctx context.Context, began time.Time) bool {
 	took := s.Now().Sub(began)
 	for {
-		s.mu.Lock()
-		due := began.Add(s.Waits.Sweep)
-		if s.Now().Before(s.busy) {
-			due = began.Add(max(s.Waits.SweepBusy, took, min(25*took, s.Waits.SweepBusyMost)))
-		}
-		if s.now {
-			due = began.Add(max(s.Waits.SweepSoon, 2*took, min(8*took, s.Waits.SweepSoonMost)))
-		}
-		s.mu.Unlock()
-		left := due.Sub(s.Now())
+		left := s.Due(began, took).Sub(s.Now())
 		if left <= 0 {
 			return ctx.Err() == nil
 		}
