@@ -132,15 +132,15 @@ func (p *process) run(name string, f func(context.Context, reconcile.Request) (c
 func (p *process) sweep(ctx context.Context, _ reconcile.Request) (ctrl.Result, error) {
 	began := p.now()
 	_ = p.all.Sweeper.Sweep(ctx)
-	left := p.all.Sweeper.Due(began, p.now().Sub(began)).Sub(p.now())
-	return ctrl.Result{RequeueAfter: max(left, time.Millisecond)}, nil
+	took := p.now().Sub(began)
+	return ctrl.Result{RequeueAfter: max(p.all.Sweeper.Apart(took)-took, time.Millisecond)}, nil
 }
 
 // hurry makes the next sweep due when somebody asked for it since.
 func (p *process) hurry() {
 	r := p.runs[len(p.runs)-1]
 	if at, waits := r.queue.due[named("cloud")]; waits {
-		if due := p.all.Sweeper.Due(p.swept(), 0).Add(-p.skew); due.Before(at) {
+		if due := p.swept().Add(p.all.Sweeper.Apart(0) - p.skew); due.Before(at) {
 			r.queue.AddAfter(named("cloud"), due.Sub(p.world.now))
 		}
 	}

@@ -5,8 +5,11 @@ import (
 
 	certificatesv1 "k8s.io/api/certificates/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -14,6 +17,10 @@ import (
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/controller/watch"
 )
+
+// share is how many undecided requests of one pool are looked at before those
+// of the others.
+const share = 8
 
 // SetupWithManager registers the reconciler.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
@@ -32,8 +39,43 @@ func (r *Reconciler) Watches() []watch.Watch {
 		return filed
 	})
 	return []watch.Watch{
-		{Object: &certificatesv1.CertificateSigningRequest{}, Handler: watch.Itself(), Predicates: []predicate.Predicate{ours}},
+		{Object: &certificatesv1.CertificateSigningRequest{}, Handler: r.inTurn(), Predicates: []predicate.Predicate{ours}},
 		{Object: &api.Instance{}, Handler: handler.EnqueueRequestsFromMapFunc(r.waitsFor)},
+	}
+}
+
+// inTurn queues requests so that pools take turns: the more of a pool's requests
+// are undecided, the further back goes its next one. Whoever floods with the
+// join credential of one pool delays a join of another by at most share
+// requests, and those that are in progress.
+func (r *Reconciler) inTurn() handler.EventHandler {
+	type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
+	add := func(o client.Object, q queue, first int) {
+		item := reconcile.Request{NamespacedName: types.NamespacedName{Name: o.GetName()}}
+		csr, ok := o.(*certificatesv1.CertificateSigningRequest)
+		fair, can := q.(priorityqueue.PriorityQueue[reconcile.Request])
+		if !ok || !can {
+			q.Add(item)
+			return
+		}
+		priority := first
+		if pool, ours := poolOf(csr); ours && !decided(csr) {
+			priority -= r.memory.enter(pool, csr.Name) / share
+		}
+		fair.AddWithOpts(priorityqueue.AddOpts{Priority: &priority}, item)
+	}
+	return handler.Funcs{
+		CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) {
+			if e.IsInInitialList {
+				add(e.Object, q, handler.LowPriority)
+			} else {
+				add(e.Object, q, 0)
+			}
+		},
+		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) { add(e.ObjectNew, q, 0) },
+		DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) {
+			r.memory.forget(e.Object.GetName())
+		},
 	}
 }
 
