@@ -80,7 +80,12 @@ func (w *work) tell(id string, o outcome) {
 		}
 	}
 	c := cause(string(o.code), o.message, "")
-	c.Instance, c.Solution = id, cut(fault.Lookup(o.code).Advice(fault.Details{fault.DetailBlocked: o.blocked}), 2048)
+	again := "poolkeeper node remove " + id
+	if w.t.Spec.Release {
+		again += " --release"
+	}
+	c.Instance, c.Solution = id, cut(fault.Lookup(o.code).Advice(fault.Details{
+		fault.DetailBlocked: o.blocked, fault.DetailCommand: again, fault.DetailInstances: id}), 2048)
 	st.Causes = append(st.Causes, *c)
 }
 
@@ -194,7 +199,7 @@ func (w *work) wentOut(i *api.Instance, tagged bool) outcome {
 	case i.Status.ReleaseSentTime != nil:
 		return outcome{state: stateRunning, message: "being released", final: true}
 	}
-	if i.Spec.Release == nil || i.Status.DrainStartTime == nil || i.Status.DrainEndTime != nil {
+	if i.Spec.Release == nil || i.Status.DrainFor != i.Spec.Release.Activity || i.Status.DrainStartTime == nil || i.Status.DrainEndTime != nil {
 		return outcome{state: stateRunning}
 	}
 	limit := w.Waits.DrainLimit
@@ -202,6 +207,9 @@ func (w *work) wentOut(i *api.Instance, tagged bool) outcome {
 		limit = time.Duration(s) * time.Second
 	}
 	text := fmt.Sprintf("draining, %d pods left", i.Status.PodsLeft)
+	if i.Status.PodsLeft == 1 {
+		text = "draining, 1 pod left"
+	}
 	if i.Status.DrainBlocked != "" {
 		text += "; " + i.Status.DrainBlocked
 	}
@@ -211,7 +219,7 @@ func (w *work) wentOut(i *api.Instance, tagged bool) outcome {
 		return outcome{state: stateFailed, code: fault.DrainLimit, blocked: i.Status.DrainBlocked,
 			message: fmt.Sprintf("not drained within %s: %s. Nothing was released, and the node stays cordoned", limit, text)}
 	}
-	return outcome{state: stateRunning, message: text}
+	return outcome{state: stateRunning, message: text + "; its limit is at " + i.Status.DrainStartTime.Add(limit).UTC().Format("15:04:05 UTC")}
 }
 
 // stays says why an instance that was taken out was not released, and how to
