@@ -84,8 +84,8 @@ func (w *work) tell(id string, o outcome) {
 	if w.t.Spec.Release {
 		again += " --release"
 	}
-	c.Instance, c.Solution = id, cut(fault.Lookup(o.code).Advice(fault.Details{
-		fault.DetailBlocked: o.blocked, fault.DetailCommand: again, fault.DetailInstances: id}), 2048)
+	advice := fault.Lookup(o.code).Advice(fault.Details{fault.DetailBlocked: o.blocked, fault.DetailCommand: again, fault.DetailInstances: id})
+	c.Instance, c.Solution = id, cut(fault.InPool(advice, w.t.Spec.Pool), 2048)
 	st.Causes = append(st.Causes, *c)
 }
 
@@ -206,10 +206,7 @@ func (w *work) wentOut(i *api.Instance, tagged bool) outcome {
 	if s := i.Spec.Release.DrainLimitSeconds; s > 0 {
 		limit = time.Duration(s) * time.Second
 	}
-	text := fmt.Sprintf("draining, %d pods left", i.Status.PodsLeft)
-	if i.Status.PodsLeft == 1 {
-		text = "draining, 1 pod left"
-	}
+	text := "draining, " + some(int(i.Status.PodsLeft), "pod") + " left"
 	if i.Status.DrainBlocked != "" {
 		text += "; " + i.Status.DrainBlocked
 	}
