@@ -27,19 +27,7 @@ func (w *work) causes(ctx context.Context, v *view) error {
 		}
 	}
 	w.remembered(v.group, found)
-	if why := v.group.Status.Why; why != nil && why.Code != "" && found[why.Code] == nil {
-		c := w.cause(why.Code, why.Sentence, "", nil)
-		if strings.HasPrefix(why.Sentence, c.Cause) {
-			c.Message = "" // it says nothing else
-		}
-		switch {
-		case why.Code == string(fault.OnlyKeptInstances):
-			c.Solution = cut(c.Solution+": "+why.Solution, 2048) // each by name, with its way out
-		case why.Solution != "":
-			c.Solution = cut(why.Solution, 2048) // it knows more of the case
-		}
-		found[why.Code] = c
-	}
+	w.standing(v, found)
 	for i := range w.t.Status.Causes {
 		old := &w.t.Status.Causes[i]
 		if now := found[old.Code]; now == nil || now.Count < old.Count {
@@ -58,6 +46,30 @@ func (w *work) causes(ctx context.Context, v *view) error {
 	})
 	w.t.Status.Causes = list[:min(len(list), 32)]
 	return nil
+}
+
+// standing tells what keeps group and pool from their number now.
+func (w *work) standing(v *view, found map[string]*api.TaskCause) {
+	reasons := []*api.Why{v.group.Status.Why}
+	if why := v.pool.Status.Why; why != nil && why.Code == string(fault.DrainLimit) {
+		reasons = append(reasons, why)
+	}
+	for _, why := range reasons {
+		if why == nil || why.Code == "" || found[why.Code] != nil {
+			continue
+		}
+		c := w.cause(why.Code, why.Sentence, "", nil)
+		if strings.HasPrefix(why.Sentence, c.Cause) {
+			c.Message = "" // it says nothing else
+		}
+		switch {
+		case why.Code == string(fault.OnlyKeptInstances):
+			c.Solution = cut(c.Solution+": "+why.Solution, 2048) // each by name, with its way out
+		case why.Solution != "":
+			c.Solution = cut(why.Solution, 2048) // it knows more of the case
+		}
+		found[why.Code] = c
+	}
 }
 
 // remembered tells what the group took in since the task began and no piece of
