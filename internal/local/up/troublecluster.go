@@ -94,8 +94,8 @@ func (r *region) holdSeat(ctx context.Context) error {
 // the next: so most requests of the controller are refused and some come
 // through, as where an API server is overloaded.
 const (
-	seatTime  = time.Second
-	seatPause = 150 * time.Millisecond
+	seatTime  = 400 * time.Millisecond
+	seatPause = 300 * time.Millisecond
 )
 
 // sit sends one request that everybody may send, without its body.
