@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"sort"
 	"strings"
@@ -278,6 +279,9 @@ func (a *app) instanceClaim(t v1alpha1.TaskType) *cobra.Command {
 		Example: fmt.Sprintf("  poolkeeper instance %s i-bp1a2b3c --wait", use),
 		RunE: a.run(func(c *call, args []string) error {
 			list, p, err := c.ofOnePool(args)
+			if e := (*Error)(nil); errors.As(err, &e) && e.Code == ExitNotFound && list != nil && t == v1alpha1.TaskDisown {
+				return c.disownOrphans(list)
+			}
 			if err != nil {
 				return err
 			}
@@ -292,6 +296,19 @@ func (a *app) instanceClaim(t v1alpha1.TaskType) *cobra.Command {
 	}
 	w.add(cmd)
 	return cmd
+}
+
+// disownOrphans lets instances go whose pool is not there: no task follows it.
+func (c *call) disownOrphans(list []*v1alpha1.Instance) error {
+	for _, i := range list {
+		base := i.DeepCopy()
+		i.Spec.Disown = true
+		if err := c.Patch(c.ctx, i, client.MergeFrom(base), fieldOwner); err != nil {
+			return apiError(err, i.Name+" was not changed")
+		}
+		c.say("%s is disowned: our tags are taken off, and it runs on. Its pool %s is not there.", i.Name, i.Spec.Pool)
+	}
+	return nil
 }
 
 func plural(n int, noun string) string {

@@ -98,7 +98,8 @@ func Run(ctx context.Context, s Settings) error {
 	c, live, events := mgr.GetClient(), mgr.GetAPIReader(), mgr.GetEventRecorderFor("poolkeeper") //nolint:staticcheck // the newer recorder has no events on cluster-scoped objects in default
 	credentials := join.Credentials{Client: c, Live: live, Now: time.Now}
 	each := w.each
-	groups := &scalinggroup.Reconciler{Cache: c, Live: live, Market: market{s.Cloud}, Encoder: &encoder{wiring: w, credentials: credentials}, Events: events,
+	requests := &encoder{wiring: w, credentials: credentials}
+	groups := &scalinggroup.Reconciler{Cache: c, Live: live, Market: market{s.Cloud}, Encoder: requests, Events: events,
 		Waits: w.waits, Now: time.Now, Account: w.account, Guard: w.guard}
 	w.instances = &instance.Reconciler{Cache: c, Live: live, Cloud: s.Cloud, Tags: s.Cloud, Billing: s.Cloud, Nodes: node.Cluster{Cache: c, Clients: w.kube}, Sweeper: w.sweeper,
 		Events: events, ClusterID: w.clusterID, Region: s.Region, Waits: w.waits, Now: time.Now, Each: each, Allowed: s.Cloud.Allow, OnFreeze: groups.Poke}
@@ -110,7 +111,7 @@ func Run(ctx context.Context, s Settings) error {
 			Waits: w.waits, Now: time.Now, Each: each, Allowed: s.Cloud.Allow,
 			Pause: func(n int) time.Duration { return fault.Backoff(w.waits.Retry, w.waits.RetryMost, n, 0.5) }},
 		w.instances,
-		&clustertask.Reconciler{Client: c, Live: live, Now: time.Now, Waits: w.waits, Events: events, Look: looker{s.Cloud, w.clusterID}},
+		&clustertask.Reconciler{Client: c, Live: live, Now: time.Now, Waits: w.waits, Events: events, Look: looker{s.Cloud, w.clusterID}, Offer: requests.offer},
 		&join.Reconciler{Client: c, Now: time.Now, Waits: w.waits, Events: events, Trust: trust, Account: w.knownAccount, Region: s.Region,
 			Seeker: w, Replacer: credentials},
 	}
@@ -138,6 +139,7 @@ type wiring struct {
 	// written is true once the cluster ID is written down; first guards it.
 	first   sync.Mutex
 	written bool
+	tags    tags
 }
 
 func scheme() *runtime.Scheme {
@@ -252,6 +254,7 @@ func (w *wiring) guard(g *api.ScalingGroup) scalinggroup.Guarded {
 		why = "the cluster ID could not be written down: " + err.Error()
 	}
 	out := scalinggroup.Guarded{Frozen: why, NoRelease: w.instances.NoRelease(g.Name)}
+	out.Tagged, out.Others = w.tags.ofPool(w.sweeper.Latest(), w.clusterID, g.Spec.Pool)
 	for _, l := range w.instances.LostOf(g.Name) {
 		out.Lost = append(out.Lost, scalinggroup.Lost{At: l.At, Text: l.Text})
 	}

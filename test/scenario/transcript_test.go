@@ -26,7 +26,7 @@ func play(t *testing.T, pattern string) {
 	w := newWorld(t)
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
-			s := &story{world: w, names: newNames(), kept: map[string]string{}}
+			s := &story{world: w, names: newNames(), kept: map[string]string{}, letGo: map[string]bool{}}
 			began := time.Now()
 			defer s.end(t)
 			datadriven.RunTest(t, file, func(t *testing.T, d *datadriven.TestData) string { return s.block(t, d) })
@@ -41,7 +41,9 @@ type story struct {
 	*world
 	*names
 	kept map[string]string // what is kept, and by what
-	ours map[string]bool   // what had a record when the pools were deleted
+	// letGo is what the cloud was told to take, whatever keeps it with us.
+	letGo map[string]bool
+	ours  map[string]bool // what had a record when the pools were deleted
 }
 
 // block carries out one block of a transcript.

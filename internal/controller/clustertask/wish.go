@@ -109,7 +109,11 @@ func (w *work) followWish(id string, r *api.WishResult) {
 	case r == nil || r.ID != string(w.t.UID) || !r.Done:
 		w.set(id, stateRunning, "the cloud is asked")
 	case r.Code == "" && w.t.Spec.Type == api.TaskRenew:
-		w.set(id, stateSuccess, fmt.Sprintf("renewed by %d months", max(w.t.Spec.PeriodMonths, 1)))
+		text := "renewed by 1 month"
+		if n := w.t.Spec.PeriodMonths; n > 1 {
+			text = fmt.Sprintf("renewed by %d months", n)
+		}
+		w.set(id, stateSuccess, text)
 	case r.Code == "":
 		w.set(id, stateSuccess, fmt.Sprintf("it is billed %s from now on", w.t.Spec.ConvertTo))
 	default:

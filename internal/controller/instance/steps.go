@@ -202,6 +202,11 @@ func (p *pass) do(ctx context.Context, c *aCase, s lifecycle.Step) error {
 			return err
 		}
 		c.m.gone, c.m.cordoned, c.facts.Node = c.node.UID, "", lifecycle.Node{}
+		if c.facts.Record.State == lifecycle.Removed {
+			p.Events.Eventf(c.i, corev1.EventTypeWarning, "NodeCameBack",
+				"node %s came back though its instance was taken out of the pool, and was deleted again: stop its kubelet on the machine (systemctl disable --now kubelet), or bring it in (poolkeeper node attach %s --pool %s), or let it be (poolkeeper node forget %s)",
+				c.i.Name, c.i.Name, c.i.Spec.Pool, c.i.Name)
+		}
 		return nil
 	case lifecycle.DeleteRecord:
 		return p.end(ctx, c, s)
@@ -285,7 +290,7 @@ func (p *pass) remove(ctx context.Context, c *aCase) error {
 		return nil
 	}
 	c.status().UntagSentTime, c.lock = &metav1.MicroTime{Time: p.now}, true
-	c.next.LifecycleState = api.InstanceRemoved
+	c.next.LifecycleState, c.next.NodeState = api.InstanceRemoved, "" // its Node has left the cluster
 	c.relearn()
 	return p.write(ctx, c)
 }
