@@ -279,16 +279,19 @@ func (a *app) instanceClaim(t v1alpha1.TaskType) *cobra.Command {
 		Example: fmt.Sprintf("  poolkeeper instance %s i-bp1a2b3c --wait", use),
 		RunE: a.run(func(c *call, args []string) error {
 			list, p, err := c.ofOnePool(args)
+			orphans := false
 			if e := (*Error)(nil); errors.As(err, &e) && e.Code == ExitNotFound && list != nil && t == v1alpha1.TaskDisown {
-				return c.disownOrphans(list)
-			}
-			if err != nil {
+				orphans = true // their pool is not there
+			} else if err != nil {
 				return err
 			}
 			for _, i := range list {
 				if i.Spec.CreationType != v1alpha1.CreatedUnknown {
 					return badInput("nothing was done", fmt.Sprintf("the origin of %s is known: %s", i.Name, i.Spec.CreationType), "`poolkeeper instance get "+i.Name+"`")
 				}
+			}
+			if orphans {
+				return c.disownOrphans(list)
 			}
 			title := fmt.Sprintf("%s%s %s of %s", strings.ToUpper(use[:1]), use[1:], plural(len(args), "instance"), p.Name)
 			return c.request(p, v1alpha1.ClusterTaskSpec{Type: t, Title: title, Instances: args}, w)
