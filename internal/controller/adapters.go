@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"net/http"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -19,14 +18,11 @@ import (
 	"github.com/poolkeeper/poolkeeper/internal/bootstrap"
 	"github.com/poolkeeper/poolkeeper/internal/cloud"
 	"github.com/poolkeeper/poolkeeper/internal/controller/clustertask"
-	"github.com/poolkeeper/poolkeeper/internal/controller/join"
 	"github.com/poolkeeper/poolkeeper/internal/controller/nodepool"
 	"github.com/poolkeeper/poolkeeper/internal/controller/scalinggroup"
 	"github.com/poolkeeper/poolkeeper/internal/fault"
 	"github.com/poolkeeper/poolkeeper/internal/scaling"
 )
-
-type httpRequest = http.Request
 
 // clusterInfo reads address and CA of kube-public/cluster-info.
 func clusterInfo(text string) (string, []byte, error) {
@@ -91,8 +87,7 @@ func disks(s *api.LaunchSettings) []cloud.Disk {
 
 // encoder writes exact requests.
 type encoder struct {
-	*wiring
-	credentials join.Credentials
+	*Assembly
 }
 
 // Encode mints a join credential, renders the user data and writes each
@@ -122,7 +117,7 @@ func (e *encoder) Encode(ctx context.Context, g *api.ScalingGroup, candidates []
 // of its own.
 func (e *encoder) offer(ctx context.Context, pool, task string) error {
 	g := &api.ScalingGroup{}
-	if err := e.mgr.GetClient().Get(ctx, types.NamespacedName{Name: pool}, g); err != nil {
+	if err := e.Cache.Get(ctx, types.NamespacedName{Name: pool}, g); err != nil {
 		return fmt.Errorf("read group %s: %w", pool, err)
 	}
 	server, ca, err := e.nodeEndpoint(ctx)
@@ -142,16 +137,16 @@ func (e *encoder) offer(ctx context.Context, pool, task string) error {
 
 // settings are what machines of a group are told, with a fresh join credential.
 func (e *encoder) settings(ctx context.Context, spec *api.ScalingGroupSpec, server string, ca []byte) (bootstrap.Settings, error) {
-	issued := time.Now()
-	token, expiry, err := e.credentials.Mint(ctx, spec.Pool, e.waits.TokenLife)
+	issued := e.Now()
+	token, expiry, err := e.credentials.Mint(ctx, spec.Pool, e.Waits.TokenLife)
 	if err != nil {
 		return bootstrap.Settings{}, err
 	}
 	settings := bootstrap.Settings{
-		ClusterID: e.clusterID, Pool: spec.Pool, Region: e.Region, APIServer: server, CA: ca, Token: token, IssuedTime: issued, ExpiryTime: expiry,
+		ClusterID: e.ClusterID, Pool: spec.Pool, Region: e.Region, APIServer: server, CA: ca, Token: token, IssuedTime: issued, ExpiryTime: expiry,
 		Labels: spec.Nodes.Labels, Unschedulable: spec.Nodes.Unschedulable, LeaseDuration: e.NodeLease,
 		BeforeJoin: spec.UserData.BeforeJoin, AfterJoin: spec.UserData.AfterJoin,
-		Waits: bootstrap.Waits{JoinDeadline: scalinggroup.JoinDeadline(spec, e.waits)},
+		Waits: bootstrap.Waits{JoinDeadline: scalinggroup.JoinDeadline(spec, e.Waits)},
 	}
 	for _, t := range spec.Nodes.Taints {
 		settings.Taints = append(settings.Taints, bootstrap.Taint{Key: t.Key, Value: t.Value, Effect: string(t.Effect)})
@@ -250,7 +245,7 @@ func (e *encoder) launch(g *api.ScalingGroup, c scaling.Candidate) cloud.Launch 
 	for k, v := range s.Tags {
 		l.Tags[k] = v
 	}
-	for k, v := range (cloud.Origin{ClusterID: e.clusterID, Pool: s.Pool, GroupUID: string(g.UID)}).LaunchTags() {
+	for k, v := range (cloud.Origin{ClusterID: e.ClusterID, Pool: s.Pool, GroupUID: string(g.UID)}).LaunchTags() {
 		l.Tags[k] = v
 	}
 	return l

@@ -18,14 +18,12 @@ func (p *plan) scaleIn(excess int) {
 		p.block(Reason{Text: p.s.NoRelease})
 		return
 	}
-	var may []Instance
-	var kept, names []string
+	var may, stay []Instance
 	for _, i := range p.s.Instances {
 		switch {
 		case !p.counts(i) || !i.Seen || p.in[i.Name]:
 		case i.Kept != "":
-			kept = append(kept, i.Name+" ("+i.Kept+")")
-			names = append(names, i.Name)
+			stay = append(stay, i)
 		default:
 			may = append(may, i)
 		}
@@ -35,20 +33,37 @@ func (p *plan) scaleIn(excess int) {
 		p.d.Release = append(p.d.Release, Chosen{Name: i.Name, Why: why(i, p.s.Settings.Policy)})
 	}
 	if left := excess - len(may); left > 0 {
-		text := fmt.Sprintf("%s too many, and only such are left as scaling in never picks: %s", some(left, "instance"), fault.List(kept))
-		if len(kept) == 0 {
-			text = some(left, "instance") + " too many, on the way in by name"
-		}
-		p.block(Reason{Code: fault.OnlyKeptInstances, Text: text, Names: names})
+		p.onlyKept(stay, left)
 	}
 	if len(p.d.Release) > 0 {
 		p.d.Cause = p.cause(fmt.Sprintf("scale in from %d to %d", p.d.Counted, p.s.Desired))
 	}
 }
 
-// newest sorts by creation, newest first; names break ties.
-func newest(a, b Instance) int {
-	return cmp.Or(b.Created.Compare(a.Created), cmp.Compare(a.Name, b.Name))
+// onlyKept says which instances stay although there are too many, and why.
+func (p *plan) onlyKept(stay []Instance, left int) {
+	slices.SortFunc(stay, Newest)
+	var kept, names []string
+	for _, i := range stay {
+		kept = append(kept, i.Name+" ("+i.Kept+")")
+		names = append(names, i.Name)
+	}
+	text := fmt.Sprintf("%s too many, and only such are left as scaling in never picks: %s", some(left, "instance"), fault.List(kept))
+	if len(kept) == 0 {
+		text = some(left, "instance") + " too many, on the way in by name"
+	}
+	p.block(Reason{Code: fault.OnlyKeptInstances, Text: text, Names: names})
+}
+
+// Newest sorts by creation, newest first; names break ties.
+func Newest(a, b Instance) int {
+	return cmp.Or(younger(a, b), cmp.Compare(a.Name, b.Name))
+}
+
+// younger puts the one that was created later first; where the times tie, that
+// of the later activity, and of the later piece of one.
+func younger(a, b Instance) int {
+	return cmp.Or(b.Created.Compare(a.Created), cmp.Compare(b.Activity, a.Activity), cmp.Compare(b.Piece, a.Piece))
 }
 
 // The part of the order that comes before every policy's; policyTurn is the
@@ -90,7 +105,7 @@ func (p *plan) order(list []Instance) {
 				return c
 			}
 		}
-		return cmp.Or(b.Created.Compare(a.Created), rank[b.VSwitch]-rank[a.VSwitch], cmp.Compare(a.Name, b.Name))
+		return cmp.Or(younger(a, b), rank[b.VSwitch]-rank[a.VSwitch], cmp.Compare(a.Name, b.Name))
 	})
 	if p.s.Settings.Policy == DistributionBalancing {
 		p.balance(list)

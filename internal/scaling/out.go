@@ -30,10 +30,25 @@ func (p *plan) scaleOut() {
 	p.create(n, candidates(p, usable, n))
 	if p.d.Create > 0 {
 		p.d.Cause = p.cause(fmt.Sprintf("scale out from %d to %d", p.d.Counted+p.s.Uncertain, p.s.Desired))
-		if p.s.Lost != "" {
-			p.d.Cause = p.s.Lost
+		if because := cmp.Or(p.s.Lost, p.replaces()); because != "" {
+			p.d.Cause = because
 		}
 	}
+}
+
+// replaces names unhealthy instances that are on their way out, where they are
+// all that is missing and nobody changed the number.
+func (p *plan) replaces() string {
+	var seen []string
+	for _, i := range p.s.Instances {
+		if i.Unhealthy && !i.Marked.IsZero() && !i.Removed && i.Task == "" {
+			seen = append(seen, i.unhealthy())
+		}
+	}
+	if p.s.Cause != "" || p.d.Missing > len(seen) {
+		return ""
+	}
+	return fault.List(seen)
 }
 
 // create sets how many are created where, without those shares that no zone may
@@ -88,7 +103,7 @@ func (s Snapshot) obstacle(pool ResourcePool) (Refusal, bool) {
 	case pool.Constraint != "":
 		return Refusal{Code: pool.Constraint}, true
 	case pool.FreeAddresses == 0:
-		return Refusal{Code: fault.PrivateIPAddress, Until: s.NextLook}, true
+		return s.noAddress(pool), true
 	}
 	if r, refused := s.refusal(pool); refused {
 		return r, true
@@ -97,6 +112,19 @@ func (s Snapshot) obstacle(pool ResourcePool) (Refusal, bool) {
 		return Refusal{Code: fault.NoStock, Until: s.NextLook}, true
 	}
 	return Refusal{}, false
+}
+
+// noAddress is that a vSwitch has no address, with what is remembered of it:
+// the next look at the vSwitch ends it.
+func (s Snapshot) noAddress(pool ResourcePool) Refusal {
+	out := Refusal{Code: fault.PrivateIPAddress}
+	for _, r := range s.Refusals {
+		if r.Code == out.Code && r.covers(pool.place()) {
+			out = r
+		}
+	}
+	out.Until = s.NextLook
+	return out
 }
 
 // refusal is the remembered refusal that speaks of a pool and has not expired.

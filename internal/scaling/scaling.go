@@ -128,17 +128,24 @@ type Instance struct {
 	Price   int64
 	VCPU    int
 	Created time.Time
+	// Activity is the number of the activity that created it and Piece the
+	// piece there, which tell who is newer where creation times tie; 0 where
+	// not known.
+	Activity, Piece int
 	// Seen is true once a look by id has shown it with our tags.
 	Seen bool
 	// Running is true while the cloud says so.
 	Running bool
-	// FailedToJoin is true once its join was given up.
-	FailedToJoin bool
+	// FailedToJoin is true once its join was given up, NotStarted where that is
+	// because it never ran: nothing on it could be looked at.
+	FailedToJoin, NotStarted bool
 	// Joined is true once its Node was Ready.
 	Joined bool
 	// Unhealthy is true where the health check is on and two sweeps in a row
 	// did not show it running.
 	Unhealthy bool
+	// State is what the cloud says of it, in lower case; empty where not known.
+	State string
 	// ReleaseFirst is a person's wish.
 	ReleaseFirst bool
 	// Kept says why it may not be released, one of the Kept words; empty where
@@ -229,7 +236,8 @@ type Reason struct {
 	Text string
 	// Edit is what helps in this case; empty: what the catalogue says.
 	Edit string
-	// Names are the instances that it speaks of, sorted.
+	// Names are the instances that it speaks of, in an order that is always the
+	// same.
 	Names []string
 	// Since is when it began and Until when the next try is due; zero where
 	// not known.

@@ -5,6 +5,8 @@ import (
 	"sort"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
+
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
 )
 
@@ -182,6 +184,9 @@ func chips(p *v1alpha1.NodePool, now time.Time) []string {
 	}
 	if n := p.Status.Counts.Failed; n > 0 {
 		list = append(list, fmt.Sprintf("%d failed to join", n))
+	}
+	if meta.IsStatusConditionFalse(p.Status.Conditions, v1alpha1.ConditionBalanced) {
+		list = append(list, "Unbalanced")
 	}
 	if p.Spec.DeletionProtection == nil || *p.Spec.DeletionProtection {
 		list = append(list, "Protected from deletion")

@@ -101,6 +101,7 @@ func troubles(p *v1alpha1.NodePool) []Said {
 		{"Unknown instances", v1alpha1.ConditionUnknownInstances, metav1.ConditionTrue},
 		{"Subscriptions", v1alpha1.ConditionSubscriptionsEnding, metav1.ConditionTrue},
 		{"Other account", v1alpha1.ConditionAccountMatches, metav1.ConditionFalse},
+		{"Unbalanced", v1alpha1.ConditionBalanced, metav1.ConditionFalse},
 	} {
 		if text, ok := conditionText(p.Status.Conditions, t.condition, t.when); ok {
 			list = append(list, Said{Name: t.name, Text: text})

@@ -256,9 +256,11 @@ func (s *story) look(t *testing.T) {
 		case i.Spec.CreationType == v1alpha1.CreatedAttached:
 			by = "attached"
 		}
-		if by == "" || s.letGo[i.Name] {
+		switch {
+		case by == "":
 			delete(s.kept, i.Name)
-		} else {
+			delete(s.freed, i.Name)
+		case !s.freed[i.Name]:
 			s.kept[i.Name] = by
 		}
 	}
@@ -267,19 +269,24 @@ func (s *story) look(t *testing.T) {
 // endsKeeping is what people type to let go of what is kept.
 var endsKeeping = regexp.MustCompile(`unprotect|in-service|convert|local instance (release|expire|take-out)|manage-attached|manageAttached`)
 
-// let forgets what a line that was typed lets go of.
+// let forgets what a line that was typed lets go of: from then on it may go at
+// any moment, though it is still kept until the system has carried that out.
 func (s *story) let(line string) {
 	if !endsKeeping.MatchString(line) {
 		return
 	}
 	named := shortName.FindAllString(line, -1)
 	for _, short := range named {
-		delete(s.kept, s.real[short])
-		if strings.Contains(line, " local instance ") {
-			s.letGo[s.real[short]] = true // the cloud takes it, some time later
-		}
+		s.free(s.real[short])
 	}
 	if len(named) == 0 {
-		clear(s.kept)
+		for id := range s.kept {
+			s.free(id)
+		}
 	}
+}
+
+func (s *story) free(id string) {
+	delete(s.kept, id)
+	s.freed[id] = true
 }

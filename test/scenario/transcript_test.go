@@ -26,7 +26,7 @@ func play(t *testing.T, pattern string) {
 	w := newWorld(t)
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
-			s := &story{world: w, names: newNames(), kept: map[string]string{}, letGo: map[string]bool{}}
+			s := &story{world: w, names: newNames(), kept: map[string]string{}, freed: map[string]bool{}}
 			began := time.Now()
 			defer s.end(t)
 			datadriven.RunTest(t, file, func(t *testing.T, d *datadriven.TestData) string { return s.block(t, d) })
@@ -40,15 +40,15 @@ func play(t *testing.T, pattern string) {
 type story struct {
 	*world
 	*names
-	kept map[string]string // what is kept, and by what
-	// letGo is what the cloud was told to take, whatever keeps it with us.
-	letGo map[string]bool
-	ours  map[string]bool // what had a record when the pools were deleted
+	kept  map[string]string // what is kept, and by what
+	freed map[string]bool   // what was let go of, and is still kept for now
+	ours  map[string]bool   // what had a record when the pools were deleted
 }
 
 // block carries out one block of a transcript.
 //
 //	run [sort]     type each line; what it writes follows, and its exit code where that is not 0
+//	run blind      the same without a look at the API server, which is away
 //	wait [limit=D] until all lines hold at once
 //	tick           until the next second begins: the API server's times are whole seconds
 //	check          the invariants hold now
@@ -81,14 +81,19 @@ func (s *story) run(t *testing.T, d *datadriven.TestData) string {
 		if len(all) > 1 {
 			text += "$ " + line
 		}
-		s.look(t)
+		blind := d.HasArg("blind")
+		if !blind {
+			s.look(t)
+		}
 		real, err := s.typed(line)
 		if err != nil {
 			t.Fatalf("%s: %v, after:\n%s", d.Pos, err, text)
 		}
 		out, err := s.shell(t.Context(), real)
 		s.let(line)
-		s.look(t)
+		if !blind {
+			s.look(t)
+		}
 		out = s.seen(out, s.dir)
 		if d.HasArg("sort") {
 			lines := strings.SplitAfter(out, "\n")

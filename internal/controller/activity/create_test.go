@@ -36,7 +36,7 @@ func TestFallsOverAndWritesOncePerPiece(t *testing.T) {
 	if got := pieces(a); got != "vsw-a 30/100 Resolved ; vsw-a 0/100 Resolved OperationDenied.NoStock; vsw-b 100/100 Resolved ; vsw-b 100/100 Resolved ; vsw-b 20/20 Resolved ; " {
 		t.Fatal(got)
 	}
-	if a.Status.State != api.ActivitySuccessful || a.Status.Created != 250 || a.Status.Code != "" || !strings.Contains(a.Status.Summary, "vsw-a/ecs.g7.xlarge: 30 created, then OperationDenied.NoStock; vsw-b/ecs.g7.xlarge: 220 created") {
+	if a.Status.State != api.ActivitySuccessful || a.Status.Created != 250 || a.Status.Code != "" || !strings.Contains(a.Status.Summary, "vsw-a/ecs.g7.xlarge: 30 created, then out of stock; vsw-b/ecs.g7.xlarge: 220 created") {
 		t.Fatalf("%+v", a.Status)
 	}
 	b.matches()

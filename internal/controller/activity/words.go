@@ -94,7 +94,7 @@ func summary(a *api.ScalingActivity) string {
 			s += fmt.Sprintf(", %d unsure (looked for by tag)", uncertain)
 		}
 		if code != "" {
-			s += ", then " + code
+			s += ", then " + fault.Code(code).Brief()
 		}
 		parts = append(parts, s)
 	}

@@ -10,6 +10,7 @@ import (
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/fault"
+	words "github.com/poolkeeper/poolkeeper/internal/view"
 )
 
 // The stages of a scale task.
@@ -61,11 +62,19 @@ func (w *work) scale(ctx context.Context) (time.Duration, error) {
 		w.end(api.TaskSuccess, "", "")
 		return 0, w.write(ctx)
 	}
-	if why := v.group.Status.Why; why != nil && why.Code == string(fault.OnlyKeptInstances) && v.pool.Status.Counts.Removing == 0 && v.pool.Status.Counts.Instances > w.t.Status.Target {
+	if onlyKept(v, w.t.Status.Target) {
+		why := v.group.Status.Why
 		w.end(api.TaskFailed, why.Code, why.Sentence)
 		return 0, w.write(ctx)
 	}
 	return w.deadline(ctx, v)
+}
+
+// onlyKept is true when all that may go is gone, and what is left is never
+// picked: pool and group count the same, so that both speak of one moment.
+func onlyKept(v *view, target int32) bool {
+	why, c := v.group.Status.Why, v.pool.Status.Counts
+	return why != nil && why.Code == string(fault.OnlyKeptInstances) && c.Instances > target && c.Removing == 0 && c.Instances == v.group.Status.Counted
 }
 
 // see reads the group first and the pool after it.
@@ -169,6 +178,11 @@ func (w *work) progress(v *view) {
 	}
 	if c.Uncertain > 0 {
 		st.Progress += fmt.Sprintf(", %d unsure", c.Uncertain)
+	}
+	if why := v.pool.Status.Why; why != nil && missing > 0 && !w.outOfTime() {
+		if next := words.WhyNext(why, words.Clock{Now: w.now, Zone: time.UTC}); next != "" {
+			st.Progress += "; next: " + next
+		}
 	}
 	w.stage(stageCreate, over(missing == 0 && c.Uncertain == 0))
 	w.stage(stageJoin, over(open == 0))

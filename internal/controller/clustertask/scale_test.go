@@ -77,15 +77,51 @@ func TestScaleInSucceedsWhenTheLastIsGone(t *testing.T) {
 	}
 }
 
+// The task ends once pool and group speak of one moment, with what was released
+// and the way out of each that stays.
 func TestScaleInThatMeetsOnlyKeptOnesEnds(t *testing.T) {
 	b := scaled(t, 1)
 	b.group(func(g *api.ScalingGroup) {
-		g.Status.Why = &api.Why{Code: "ScaleIn.OnlyKeptInstances", Sentence: "i-1 is a subscription"}
+		g.Status.Counted = 2
+		g.Status.Why = &api.Why{Code: "ScaleIn.OnlyKeptInstances", Sentence: "i-1 is a subscription", Solution: "i-1: poolkeeper instance convert i-1 --to PayAsYouGo"}
 	})
 	b.looks("web-abcdef-g2", 1)
-	task := b.state("web-abcdef-g2", api.TaskFailed)
-	if task.Status.Error.Code != "ScaleIn.OnlyKeptInstances" || len(task.Status.Causes) != 1 || task.Status.Causes[0].Solution == "" {
-		t.Fatalf("%+v", task.Status)
+	b.state("web-abcdef-g2", api.TaskRunning) // the pool still says 3
+	b.report(func(c *api.PoolCounts) { *c = api.PoolCounts{Instances: 2, InService: 2, Removing: 1} })
+	b.looks("web-abcdef-g2", 1)
+	b.state("web-abcdef-g2", api.TaskRunning)
+	b.report(func(c *api.PoolCounts) { *c = api.PoolCounts{Instances: 2, InService: 2} })
+	b.looks("web-abcdef-g2", 1)
+	st := b.state("web-abcdef-g2", api.TaskFailed).Status
+	if st.Error.Code != "ScaleIn.OnlyKeptInstances" || len(st.Causes) != 1 || st.Progress != "1 of 2 released" {
+		t.Fatalf("%+v", st)
+	}
+	b.says(st.Causes[0].Solution, "remove chosen nodes by name: i-1: poolkeeper instance convert i-1 --to PayAsYouGo")
+}
+
+// A running task says what is tried next; what was tried it tells of once.
+func TestATaskTellsWhatWasTriedAndWhatIsNext(t *testing.T) {
+	b := scaled(t, 8)
+	a := &api.ScalingActivity{ObjectMeta: metav1.ObjectMeta{Name: "web-a1", CreationTimestamp: metav1.NewTime(b.clock.T)}}
+	a.Spec = api.ScalingActivitySpec{Group: "web", GroupUID: "group-uid", Pool: "web", Number: 1}
+	b.ok(b.Create(b.Context(), a))
+	a.Status = api.ScalingActivityStatus{Done: true, Summary: "vsw-a/g7: 2 created, then out of stock; vsw-b/c7: 1 created"}
+	b.ok(b.Status().Update(b.Context(), a))
+	p := b.pool()
+	at := metav1.NewTime(b.clock.T.Add(5 * time.Minute))
+	p.Status.Why = &api.Why{Code: "RecommendEmpty.InstanceTypeNoStock", Next: "the resource pools are asked again", NextTime: &at}
+	b.ok(b.Status().Update(b.Context(), p))
+	b.report(func(c *api.PoolCounts) { *c = api.PoolCounts{Instances: 6, InService: 6} })
+	b.looks("web-abcdef-g2", 3)
+	st := b.state("web-abcdef-g2", api.TaskRunning).Status
+	b.says(st.Progress, "3 of 5 created, 3 joined; next: the resource pools are asked again at ")
+	if len(st.Events) != 1 || st.Events[0].Message != "web-a1: "+a.Status.Summary {
+		t.Errorf("events %+v", st.Events)
+	}
+	b.clock.Pass(time.Hour)
+	b.looks("web-abcdef-g2", 1)
+	if st = b.state("web-abcdef-g2", api.TaskFailed).Status; st.Progress != "3 of 5 created, 3 joined" {
+		t.Errorf("progress %q", st.Progress)
 	}
 }
 

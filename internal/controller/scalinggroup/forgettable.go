@@ -25,8 +25,10 @@ type kept struct {
 	pools      []api.ResourcePoolStatus
 	read       time.Time
 	generation int64
-	// resume is the wish to resume that they were last asked for.
-	resume int64
+	// resume and rebalance are the wishes that they were last asked for, and
+	// desired is the number of the last look.
+	resume, rebalance int64
+	desired           int32
 	// failed is when they could not be read, and why.
 	failed    time.Time
 	failedFor error

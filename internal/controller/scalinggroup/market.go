@@ -14,11 +14,11 @@ import (
 
 // nextLook is when the resource pools are read again: on a schedule, sooner
 // while instances are missing, at once for new settings and where a person
-// asks to resume.
+// asks to resume or to rebalance.
 func (g *group) nextLook() time.Time {
 	k := g.kept
 	switch {
-	case k.resume != g.g.Spec.ResumeCount:
+	case k.resume != g.g.Spec.ResumeCount || k.rebalance != g.g.Spec.RebalanceCount:
 		return g.now
 	case k.failed.After(k.read):
 		return k.failed.Add(g.Waits.SettingsRetry)
@@ -43,14 +43,22 @@ func (g *group) short() bool {
 	return n < int(g.g.Spec.DesiredCapacity)
 }
 
-// askMarket reads the resource pools where that is due. Where they cannot be
-// read, what is known stays.
+// raised says whether the number was raised since the last look, and what is
+// known of the resource pools is not of just now.
+func (g *group) raised() bool {
+	more := g.g.Spec.DesiredCapacity > g.kept.desired
+	g.kept.desired = g.g.Spec.DesiredCapacity
+	return more && g.now.Sub(g.kept.read) > g.Waits.Stock/60
+}
+
+// askMarket reads the resource pools where that is due, and before a scale-out.
+// Where they cannot be read, what is known stays.
 func (g *group) askMarket(ctx context.Context) {
-	if g.nextLook().After(g.now) || g.g.Spec.Emptying || g.g.Spec.Frozen != "" {
+	if g.g.Spec.Emptying || g.g.Spec.Frozen != "" || !g.raised() && g.nextLook().After(g.now) {
 		return
 	}
 	k := g.kept
-	k.resume = g.g.Spec.ResumeCount
+	k.resume, k.rebalance = g.g.Spec.ResumeCount, g.g.Spec.RebalanceCount
 	pools, err := g.Market.Pools(ctx, &g.g.Spec.LaunchSettings, charges(&g.g.Spec))
 	if err != nil {
 		if k.failedFor == nil {

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"math/big"
 	"slices"
-	"sort"
 	"strings"
 	"time"
 
@@ -281,37 +280,19 @@ func (v *Plan) keep(s scaling.Snapshot, p *v1alpha1.NodePool, ask Ask) {
 		return
 	}
 	counted := 0
-	for _, i := range s.Instances {
+	for _, i := range slices.SortedFunc(slices.Values(s.Instances), scaling.Newest) {
 		if !i.Marked.IsZero() || i.Unknown || i.Removed {
 			continue
 		}
 		if counted++; i.Kept != "" {
 			l := newLeaving(i, i.Kept)
-			l.Help = wayOut(i)
+			l.Help = scaling.WayOut(i.Name, i.Kept)
 			v.Kept = append(v.Kept, l)
 		}
 	}
-	sort.Slice(v.Kept, func(a, b int) bool { return v.Kept[a].Instance < v.Kept[b].Instance })
 	if counted > int(ask.To) && len(v.Blocked) == 0 {
 		v.Blocked = append(v.Blocked, fmt.Sprintf("%d instances too many stay", counted-int(ask.To)))
 	}
-}
-
-// wayOut is what ends that an instance is kept.
-func wayOut(i scaling.Instance) string {
-	switch i.Kept {
-	case scaling.KeptSubscription:
-		return "poolkeeper instance convert " + i.Name + " --to PayAsYouGo"
-	case scaling.KeptProtected:
-		return "poolkeeper instance unprotect " + i.Name
-	case scaling.KeptStandby:
-		return "poolkeeper instance in-service " + i.Name
-	case scaling.KeptAttached:
-		return "poolkeeper node remove " + i.Name
-	case scaling.KeptReleaseProtected:
-		return "switch its release protection off in the cloud"
-	}
-	return ""
 }
 
 // price is what the pool costs before and after.

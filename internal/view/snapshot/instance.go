@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
@@ -38,15 +39,25 @@ func (r *read) created(i *v1alpha1.Instance) time.Time {
 	return i.CreationTimestamp.Time
 }
 
+// activityNumber is the number in the name of the activity that created an
+// instance; 0 where none of this group did.
+func activityNumber(i *v1alpha1.Instance) int {
+	number, ok := strings.CutPrefix(i.Spec.Activity, i.Spec.Group+"-a")
+	if n, err := strconv.Atoi(number); ok && err == nil {
+		return n
+	}
+	return 0
+}
+
 // instance is one record as the planner sees it. One of an earlier group of the
 // same name is of unknown origin.
 func (r *read) instance(i *v1alpha1.Instance) scaling.Instance {
 	p, st := &i.Spec.Placement, &i.Status
 	out := scaling.Instance{
 		Name: i.Name, Zone: p.Zone, VSwitch: p.VSwitch, InstanceType: p.InstanceType, ChargeType: scaling.ChargeType(view.ChargeToday(i)),
-		Price: r.price(i), VCPU: r.vcpu[p.InstanceType], Created: r.created(i),
-		Seen: st.SeenTime != nil, Running: st.CloudStatus == "Running",
-		FailedToJoin: Failed(i), Joined: st.JoinedTime != nil, Unhealthy: r.unhealthy(i), ReleaseFirst: i.Spec.ReleaseFirst,
+		Price: r.price(i), VCPU: r.vcpu[p.InstanceType], Created: r.created(i), Activity: activityNumber(i), Piece: int(i.Spec.Piece),
+		Seen: st.SeenTime != nil, Running: st.CloudStatus == "Running", State: strings.ToLower(st.CloudStatus),
+		FailedToJoin: Failed(i), NotStarted: Failed(i) && st.Code == string(fault.StartInstanceFailed), Joined: st.JoinedTime != nil, Unhealthy: r.unhealthy(i), ReleaseFirst: i.Spec.ReleaseFirst,
 		Kept: Kept(i, r.g.Spec.ManageAttached), ReleaseSent: st.ReleaseSentTime != nil,
 		Unknown: i.Spec.CreationType == v1alpha1.CreatedUnknown || !Ours(r.g, i.Spec.GroupUID),
 		Removed: st.LifecycleState == v1alpha1.InstanceRemoved,
