@@ -25,7 +25,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	runtimemetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
-	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/cloud"
@@ -70,6 +69,8 @@ type Settings struct {
 	Factor float64
 	// MetricsAddress and HealthAddress; "0" for none.
 	MetricsAddress, HealthAddress string
+	// MetricsCertDir holds tls.crt and tls.key for metrics beyond loopback.
+	MetricsCertDir string
 	// ProfileAddress serves Go's profiles; "0" or empty for none.
 	ProfileAddress string
 	// Workers is how many writes may be under way at once. Default 16.
@@ -132,7 +133,7 @@ func prepare(ctx context.Context, s Settings) (ctrl.Manager, Parts, error) {
 	strip := cache.TransformStripManagedFields()
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:  scheme(),
-		Metrics: metricsserver.Options{BindAddress: s.MetricsAddress}, HealthProbeBindAddress: s.HealthAddress, PprofBindAddress: s.ProfileAddress,
+		Metrics: metricsAt(s.MetricsAddress, s.MetricsCertDir), HealthProbeBindAddress: s.HealthAddress, PprofBindAddress: s.ProfileAddress,
 		Cache: cache.Options{DefaultTransform: strip, ByObject: map[client.Object]cache.ByObject{
 			&corev1.Node{}: {Transform: node.Trim},
 			&certificatesv1.CertificateSigningRequest{}: {Transform: join.Trim},
