@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"net/http"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -23,8 +22,6 @@ import (
 	"github.com/poolkeeper/poolkeeper/internal/fault"
 	"github.com/poolkeeper/poolkeeper/internal/scaling"
 )
-
-type httpRequest = http.Request
 
 // clusterInfo reads address and CA of kube-public/cluster-info.
 func clusterInfo(text string) (string, []byte, error) {

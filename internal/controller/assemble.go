@@ -42,6 +42,8 @@ type Parts struct {
 	Each func(n int, f func(i int) error) error
 	// Report is told of each sweep; nil: nobody is.
 	Report func(took time.Duration, err error)
+	// Troubles are those that the API server had lately; nil: nobody knows.
+	Troubles func() []clustertask.Trouble
 	// Written is true once the cluster ID is written down.
 	Written bool
 }
@@ -78,7 +80,7 @@ func Assemble(p Parts) *Assembly {
 	a.Activities = &activity.Reconciler{Cache: p.Cache, Live: p.Live, Cloud: p.Cloud, Tags: p.Cloud, Sweeper: a.Sweeper, ClusterID: p.ClusterID,
 		Waits: p.Waits, Now: p.Now, Each: p.Each, Allowed: p.Cloud.Allow,
 		Pause: func(n int) time.Duration { return fault.Backoff(p.Waits.Retry, p.Waits.RetryMost, n, 0.5) }}
-	a.Tasks = &clustertask.Reconciler{Client: p.Cache, Live: p.Live, Now: p.Now, Waits: p.Waits, Events: p.Events, Look: looker{p.Cloud, p.ClusterID}}
+	a.Tasks = &clustertask.Reconciler{Client: p.Cache, Live: p.Live, Now: p.Now, Waits: p.Waits, Events: p.Events, Look: looker{p.Cloud, p.ClusterID}, Troubles: p.Troubles}
 	return a
 }
 

@@ -23,7 +23,6 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	runtimemetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
@@ -83,7 +82,8 @@ func Run(ctx context.Context, s Settings) error {
 	if err != nil {
 		return err
 	}
-	mgr, p, err := prepare(ctx, s)
+	server := &apiServer{}
+	mgr, p, err := prepare(ctx, s, server)
 	if err != nil {
 		return err
 	}
@@ -95,13 +95,10 @@ func Run(ctx context.Context, s Settings) error {
 			return fmt.Errorf("set up controllers: %w", err)
 		}
 	}
-	err = errors.Join(mgr.Add(a.Sweeper), mgr.AddHealthzCheck("alive", healthz.Ping), mgr.AddReadyzCheck("swept", func(*httpRequest) error {
-		if a.Sweeper.Latest() == nil {
-			return errors.Join(errors.New("the cloud was not read yet"), a.Sweeper.Err())
-		}
-		return nil
-	}))
-	if err != nil {
+	server.changed = a.Tasks.Poke
+	if err := errors.Join(mgr.Add(a.Sweeper), mgr.Add(server.watch), serveHealth(mgr, s.HealthAddress, func() error {
+		return errors.Join(server.away(), unread(a.Sweeper))
+	})); err != nil {
 		return err
 	}
 	return mgr.Start(ctx)
@@ -115,11 +112,15 @@ func scheme() *runtime.Scheme {
 }
 
 // prepare makes a manager, and of it the parts that the controllers stand on.
-func prepare(ctx context.Context, s Settings) (ctrl.Manager, Parts, error) {
+func prepare(ctx context.Context, s Settings, server *apiServer) (ctrl.Manager, Parts, error) {
 	p := Parts{Settings: s, Waits: wait.Defaults().Divided(s.Factor), Now: time.Now, Each: each(s.Workers)}
 	config := rest.CopyConfig(s.Kube)
 	config.QPS, config.Burst = -1, -1 // the API server's own fairness bounds us
 	config.DisableCompression = true  // they stand near each other: packing answers costs both more than the bytes
+	if err := server.observe(config, p.Waits); err != nil {
+		return nil, p, err
+	}
+	p.Troubles = server.troubles
 	plain := rest.CopyConfig(config)
 	plain.ContentType = "application/vnd.kubernetes.protobuf"
 	plain.AcceptContentTypes = "application/vnd.kubernetes.protobuf,application/json"
@@ -133,7 +134,7 @@ func prepare(ctx context.Context, s Settings) (ctrl.Manager, Parts, error) {
 	strip := cache.TransformStripManagedFields()
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:  scheme(),
-		Metrics: metricsAt(s.MetricsAddress, s.MetricsCertDir), HealthProbeBindAddress: s.HealthAddress, PprofBindAddress: s.ProfileAddress,
+		Metrics: metricsAt(s.MetricsAddress, s.MetricsCertDir), PprofBindAddress: s.ProfileAddress,
 		Cache: cache.Options{DefaultTransform: strip, ByObject: map[client.Object]cache.ByObject{
 			&corev1.Node{}: {Transform: node.Trim},
 			&certificatesv1.CertificateSigningRequest{}: {Transform: join.Trim},
@@ -143,6 +144,7 @@ func prepare(ctx context.Context, s Settings) (ctrl.Manager, Parts, error) {
 	if err != nil {
 		return nil, p, fmt.Errorf("set up manager: %w", err)
 	}
+	server.log = mgr.GetLogger()
 	metrics.Register(runtimemetrics.Registry)
 	p.Report = func(took time.Duration, err error) {
 		metrics.SweepSeconds.Observe(took.Seconds())

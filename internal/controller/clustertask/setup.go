@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/controller/watch"
@@ -17,7 +18,13 @@ import (
 
 // SetupWithManager registers the reconciler.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
-	return watch.Run(mgr, watch.Settings{Name: "clustertask", Workers: 4, First: r.Waits.Conflict, Most: r.Waits.RetryMost, Watches: r.Watches()}, r)
+	r.pokes = make(chan event.TypedGenericEvent[string], pokesHeld)
+	poked := source.TypedChannel(r.pokes, handler.TypedEnqueueRequestsFromMapFunc(
+		func(_ context.Context, task string) []reconcile.Request {
+			return []reconcile.Request{{NamespacedName: types.NamespacedName{Name: task}}}
+		}))
+	return watch.Run(mgr, watch.Settings{Name: "clustertask", Workers: 4, First: r.Waits.Conflict, Most: r.Waits.RetryMost,
+		Watches: r.Watches(), Sources: []source.Source{poked}}, r)
 }
 
 // Watches makes the reconciler look at a task when the task changes, and, at
