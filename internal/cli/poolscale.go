@@ -103,6 +103,7 @@ func (c *call) scale(name string, f scaleFlags) error {
 		c.say("%s expects %d nodes already. Nothing was changed.", name, to)
 		return c.afterScale(p, from, f)
 	}
+	c.warnDrain(p)
 	if f.dryRun {
 		return c.tryScale(p, to)
 	}

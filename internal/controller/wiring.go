@@ -101,7 +101,7 @@ func Run(ctx context.Context, s Settings) error {
 	groups := &scalinggroup.Reconciler{Cache: c, Live: live, Market: market{s.Cloud}, Encoder: &encoder{wiring: w, credentials: credentials}, Events: events,
 		Waits: w.waits, Now: time.Now, Account: w.account, Guard: w.guard}
 	w.instances = &instance.Reconciler{Cache: c, Live: live, Cloud: s.Cloud, Tags: s.Cloud, Billing: s.Cloud, Nodes: node.Cluster{Cache: c, Clients: w.kube}, Sweeper: w.sweeper,
-		Events: events, ClusterID: w.clusterID, Region: s.Region, Waits: w.waits, Now: time.Now, Each: each, Allowed: s.Cloud.Allow, OnFreeze: groups.Poke}
+		Events: events, ClusterID: w.clusterID, Region: s.Region, Waits: w.waits, Now: time.Now, Each: each, Allowed: s.Cloud.Allow, OnFreeze: groups.Poke, Access: w.access}
 	setups := []interface{ SetupWithManager(ctrl.Manager) error }{
 		&nodepool.Reconciler{Client: c, Live: live, Now: time.Now, Waits: w.waits, Events: events,
 			Check: checker{s.Cloud}, Definitions: nodepool.CRDs{Cache: c, Live: live}, Credentials: credentials},
@@ -269,6 +269,15 @@ func (w *wiring) nodeEndpoint(ctx context.Context) (string, []byte, error) {
 		return "", nil, &fault.Fault{Code: fault.QueryEndpoints, Message: err.Error()}
 	}
 	return clusterInfo(m.Data["kubeconfig"])
+}
+
+// access tells whether machines in security groups may reach the API server.
+func (w *wiring) access(ctx context.Context, groups []string) (*fault.Fault, error) {
+	server, _, err := w.nodeEndpoint(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return cloud.NodesReach(ctx, w.Cloud, groups, server)
 }
 
 // ReadFile reads a file that may be left out.

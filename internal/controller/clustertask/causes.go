@@ -32,6 +32,9 @@ func (w *work) causes(ctx context.Context, v *view) error {
 		} else if why.Code == string(fault.OnlyKeptInstances) {
 			c.Solution = cut(c.Solution+": "+why.Solution, 2048) // each by name, with its way out
 		}
+		if why.Code == string(fault.DrainRoleMissing) { // missing, or not read: the group knows which
+			c.Cause, c.Solution, c.Message = cut(why.Sentence, 2048), cut(why.Solution, 2048), ""
+		}
 		found[why.Code] = c
 	}
 	for i := range w.t.Status.Causes {
