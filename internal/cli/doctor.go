@@ -13,6 +13,7 @@ import (
 
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/cli/doctor"
+	"github.com/poolkeeper/poolkeeper/internal/cli/reply"
 	"github.com/poolkeeper/poolkeeper/internal/view"
 )
 
@@ -66,7 +67,7 @@ func (c *call) checkServer() []finding {
 	}
 	var ns corev1.Namespace
 	if err := c.Get(c.ctx, client.ObjectKey{Name: "kube-system"}, &ns); err != nil {
-		return append(list, doctor.Warn("the namespace kube-system cannot be read: "+statusText(err), ""))
+		return append(list, doctor.Warn("the namespace kube-system cannot be read: "+reply.Text(err), ""))
 	}
 	return append(list, doctor.OK("cluster "+string(ns.UID)))
 }
@@ -84,7 +85,7 @@ func (c *call) checkRights() []finding {
 		n.Group = v1alpha1.GroupVersion.Group
 		review := &authv1.SelfSubjectAccessReview{Spec: authv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &n}}
 		if err := c.Create(c.ctx, review); err != nil {
-			return []finding{doctor.Warn("what you may do is not known: "+statusText(err), "")}
+			return []finding{doctor.Warn("what you may do is not known: "+reply.Text(err), "")}
 		}
 		if !review.Status.Allowed {
 			lacking = append(lacking, n.Verb+" "+n.Resource)
@@ -136,10 +137,10 @@ func (c *call) checkKinds() []finding {
 		_, err := c.names(c.ctx, k)
 		switch {
 		case err == nil:
-		case isNoSuchKind(err):
+		case reply.NoSuchKind(err):
 			list = append(list, doctor.Fail("the cluster does not know the kind of a "+k.said, "install the manifests of config/, or `poolkeeper local up`"))
 		default:
-			list = append(list, doctor.Fail(statusText(err), "ask an admin for the role poolkeeper-viewer"))
+			list = append(list, doctor.Fail(reply.Text(err), "ask an admin for the role poolkeeper-viewer"))
 		}
 	}
 	if len(list) == 0 {

@@ -46,6 +46,8 @@ const (
 	DetailInstances Detail = "instances"
 	// DetailCodes are the codes that stopped the rest.
 	DetailCodes Detail = "codes"
+	// DetailKey is the KMS key that encrypts the disk.
+	DetailKey Detail = "key"
 	// DetailRunning is what runs in the group, and since when.
 	DetailRunning Detail = "running"
 )
@@ -73,6 +75,14 @@ func (e Entry) Advice(d Details) string {
 		}
 	}
 	return strings.Join(parts, "; ")
+}
+
+// InPool writes a pool's name into a text that says POOL for it.
+func InPool(text, pool string) string {
+	if pool == "" {
+		return text
+	}
+	return strings.ReplaceAll(text, " POOL", " "+pool)
 }
 
 // fill replaces {name} by the detail of that name; ok is false where one is

@@ -145,7 +145,7 @@ func UnknownMany(s Snapshot) (Reason, bool) {
 	}
 	slices.Sort(names)
 	return Reason{Names: names, Text: fmt.Sprintf(
-		"%d instances carry our tags and nobody knows why: nothing is created or released until a person says poolkeeper pool adopt --all, or poolkeeper instance disown",
+		"%d instances carry our tags and nobody knows why: nothing is created or released until a person says poolkeeper pool adopt POOL --all, or poolkeeper instance disown",
 		len(names))}, true
 }
 

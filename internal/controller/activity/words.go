@@ -94,7 +94,7 @@ func summary(a *api.ScalingActivity) string {
 			s += fmt.Sprintf(", %d unsure (looked for by tag)", uncertain)
 		}
 		if code != "" {
-			s += ", then " + refusal(code)
+			s += ", then " + fault.Code(code).Brief()
 		}
 		parts = append(parts, s)
 	}
@@ -103,14 +103,6 @@ func summary(a *api.ScalingActivity) string {
 		parts = append(parts, fmt.Sprintf("%s left out: %s", l.Instance, l.Reason))
 	}
 	return clip(strings.Join(parts, "; "), 2000)
-}
-
-// refusal is a code as it stands in a summary.
-func refusal(code string) string {
-	if code == string(fault.NoStock) {
-		return "out of stock"
-	}
-	return code
 }
 
 // dealt tells how many of the instances that the activity names were dealt with,
