@@ -101,7 +101,7 @@ func (c *call) pools(m Market, s *v1alpha1.LaunchSettings, vSwitches []string, b
 	if err != nil {
 		return nil, cloudError(err, "the outlook was not refreshed")
 	}
-	misfits, err := m.Fits(c.ctx, s.ImageID, disksOf(s), s.InstanceTypes...)
+	fit, err := m.Fits(c.ctx, s.ImageID, disksOf(s), s.InstanceTypes...)
 	if err != nil {
 		return nil, cloudError(err, "the outlook was not refreshed")
 	}
@@ -116,8 +116,8 @@ func (c *call) pools(m Market, s *v1alpha1.LaunchSettings, vSwitches []string, b
 		}
 		if p.Constraint != nil {
 			st.Constraint = string(p.Constraint.Code)
-		} else if f := misfits[p.InstanceType]; f != nil {
-			st.Constraint = string(f.Code)
+		} else if miss := fit.Of(p.InstanceType, p.Zone); miss != nil {
+			st.Constraint = string(miss.Fault.Code)
 		}
 		out = append(out, st)
 	}

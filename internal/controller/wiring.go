@@ -43,7 +43,13 @@ type Provider interface {
 	cloud.Tags
 	cloud.Account
 	cloud.Billing
+	Checks
+}
+
+// Checks are all that tells what the cloud would make of settings.
+type Checks interface {
 	cloud.Checks
+	cloud.Trials
 }
 
 // Settings of a controller.
@@ -144,7 +150,7 @@ func prepare(ctx context.Context, s Settings, server *apiServer) (ctrl.Manager, 
 		return nil, p, fmt.Errorf("set up manager: %w", err)
 	}
 	server.log = mgr.GetLogger()
-	metrics.Register(runtimemetrics.Registry)
+	metrics.Register(runtimemetrics.Registry, func() []metrics.Pool { return poolFacts(mgr.GetClient()) })
 	p.Report = func(took time.Duration, err error) {
 		metrics.SweepSeconds.Observe(took.Seconds())
 		if err != nil {
