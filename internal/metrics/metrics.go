@@ -57,5 +57,5 @@ var (
 // is there already.
 func Register(r prometheus.Registerer) {
 	r.MustRegister(SweepSeconds, SweepErrors, CloudCalls, ForgedRequests, InstancesCreated, InstancesReleased, TokenMismatches,
-		JoinSeconds, JoinFailures, RecordsEnded)
+		JoinSeconds, JoinFailures, RecordsEnded, Bills)
 }

@@ -113,7 +113,7 @@ func (v Instance) Describe(clock Clock, color bool) string {
 		field("Billing", "%s", v.Billing),
 	}
 	if v.Price != nil {
-		fields = append(fields, field("Price", "%s %s/h", v.Price.Currency, v.Price.PerHour))
+		fields = append(fields, field("Price", "%s %s/h, %s since it was created", v.Price.Currency, v.Price.PerHour, v.Spent))
 	}
 	fields = append(fields,
 		field("Came", "%s", joinNonEmpty(", by ", v.CreationType, v.Activity)),

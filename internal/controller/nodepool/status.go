@@ -14,6 +14,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/metrics"
 	"github.com/poolkeeper/poolkeeper/internal/view"
 )
 
@@ -35,6 +36,7 @@ func (r *Reconciler) report(ctx context.Context, p *passed) (ctrl.Result, error)
 	r.warnHealthCheck(p)
 	pool := p.pool.DeepCopy()
 	fill(pool, p, list, now)
+	metrics.Bills.Tell(pool.Name, billed(pool.Status.Price, r.Now))
 	if !equality.Semantic.DeepEqual(pool.Status, p.pool.Status) {
 		r.memory.of(pool.Name, func(k *remembered) { k.written = now })
 		if err := r.Client.Status().Update(ctx, pool); err != nil {
@@ -83,13 +85,13 @@ func fill(pool *api.NodePool, p *passed, list []*api.Instance, now time.Time) {
 	st := &pool.Status
 	t := count(p, list)
 	st.ObservedGeneration = pool.Generation
-	st.Counts, st.Price, st.Nodes = t.counts, t.price, t.counts.InService
+	st.Counts, st.Price, st.Nodes = t.counts, settled(st.Price, t.price, now), t.counts.InService
 	st.Selector = api.LabelPool + "=" + pool.Name
 	if p.task != "" {
 		st.Task = p.task
 	}
 	if p.group != nil {
-		st.ScalingGroup, st.Strength = p.group.Name, p.group.Status.Strength
+		st.ScalingGroup, st.Strength, st.StrengthScore = p.group.Name, p.group.Status.Strength, p.group.Status.StrengthScore
 		st.HealthCheckPassed = pool.Spec.HealthCheck
 	}
 	st.Why = why(pool, p, &t, now)
