@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -170,15 +171,8 @@ func (c *call) request(p *v1alpha1.NodePool, spec v1alpha1.ClusterTaskSpec, w wa
 		c.hint("Follow it: poolkeeper task watch %s", t.Name)
 		return c.emitTask(t)
 	}
-	f := follow{call: c, pool: p.Name, poolUID: p.UID, task: t.Name, timeout: orHour(w.timeout)}
+	f := follow{call: c, pool: p.Name, poolUID: p.UID, task: t.Name, timeout: cmp.Or(max(w.timeout, 0), time.Hour)}
 	return f.run()
-}
-
-func orHour(d time.Duration) time.Duration {
-	if d <= 0 {
-		return time.Hour
-	}
-	return d
 }
 
 // taskWords are the parts of task names that tell their type.

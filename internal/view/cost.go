@@ -81,7 +81,7 @@ func spentSince(perHour string, created, at time.Time) string {
 	if hours == nil {
 		return "0.00"
 	}
-	return Money(r.Mul(r, hours).FloatString(6))
+	return r.Mul(r, hours).FloatString(2)
 }
 
 // spentUntil is what a pool cost until a time that its status can speak of.

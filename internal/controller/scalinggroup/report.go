@@ -89,6 +89,9 @@ func (g *group) explain(d scaling.Decision) (scaling.Why, bool) {
 	if w.Edit == "" && w.Code != "" {
 		w.Edit = fault.Lookup(w.Code).Solution
 	}
+	if w.Code == fault.InstanceTypeNoStock || w.Code == fault.NoStock {
+		w.Edit += "; what is in stock and what would help: poolkeeper strength get " + g.g.Spec.Pool + " --refresh"
+	}
 	return w, true
 }
 
