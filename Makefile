@@ -11,7 +11,7 @@ TESTS = go test -count=1 -timeout=40m -json
 export KUBEBUILDER_ASSETS := $(BIN)
 
 .DEFAULT_GOAL := help
-.PHONY: help up test bench kill verify lint vet build plane generate generated
+.PHONY: help up test fuzz race bench kill verify lint vet build plane generate generated
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,12 @@ test: build verify vet ## all that CI runs: verify, vet, every test; a skipped t
 
 kill: build ## kill controller, local cloud and control plane by seed, at least 50 times each
 	@$(TESTS) -timeout=3h -tags=kill ./test/kill/... | go -C hack run ./testsum -log /test/kill
+
+fuzz: ## fuzz everything that parses outside input, each target for FUZZ (default 30s)
+	@hack/fuzz $(or $(FUZZ),30s)
+
+race: build ## run every test with the race detector
+	@$(TESTS) -race -timeout=2h ./... | go -C hack run ./testsum -log /test/kill
 
 bench: build ## measure beside the floor; prints a table and writes JSON
 	@go run ./test/bench

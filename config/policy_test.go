@@ -16,6 +16,7 @@ import (
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/config"
 	"github.com/poolkeeper/poolkeeper/config/configtest"
+	"github.com/poolkeeper/poolkeeper/internal/controller/join"
 )
 
 var errorf = fmt.Errorf
@@ -358,4 +359,26 @@ func TestDeletingADefinitionWipesNoRecord(t *testing.T) {
 		t.Error("the definition is not in deletion")
 	}
 	accepted(t, "the controller still writes the record", engine.Status().Update(ctx, &i))
+}
+
+// The write of a machine's key takes off who set which field of its Instance,
+// and what is written later does not bring it back.
+func TestKeyTakesFieldRecordsOff(t *testing.T) {
+	s := configtest.Shared(t)
+	ctx, engine := context.Background(), s.As(t, config.ControllerUser)
+	i := instance("i-fields")
+	accepted(t, "create", engine.Create(ctx, i))
+	if len(i.ManagedFields) == 0 {
+		t.Fatal("the API server keeps no fields at all")
+	}
+	key := join.KeyPatch(i.ResourceVersion, strings.Repeat("a", 64))
+	accepted(t, "key", engine.Patch(ctx, i, client.RawPatch(types.MergePatchType, key)))
+	i.Status.LifecycleState = v1alpha1.InstanceInService
+	accepted(t, "status", engine.Status().Update(ctx, i))
+	if i.Spec.JoinKey == "" || len(i.ManagedFields) != 0 {
+		t.Errorf("key %q, fields %v", i.Spec.JoinKey, i.ManagedFields)
+	}
+	if err := engine.Patch(ctx, i, client.RawPatch(types.MergePatchType, key)); !apierrors.IsConflict(err) {
+		t.Errorf("key of an older version: %v", err)
+	}
 }

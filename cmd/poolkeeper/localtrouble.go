@@ -16,7 +16,7 @@ const longestTrouble = 24 * time.Hour
 func localAPIServer(dir func() string) *cobra.Command {
 	noun := cli.Noun("apiserver", "Make the API server of the local region go wrong for a while",
 		troubleCommand(dir, up.Away, "Stop it: whoever asks gets no answer"),
-		troubleCommand(dir, up.Throttling, "Let it refuse every new request of the controller (429)"),
+		troubleCommand(dir, up.Throttling, "Let it refuse most requests of the controller (429)"),
 		troubleCommand(dir, up.NoEndpoints, "Let kube-public/cluster-info name no address for nodes"),
 		troubleBack(dir))
 	noun.Long = "Make the API server of the local region go wrong for a while. There is one\n" +

@@ -20,6 +20,7 @@ import (
 
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/cli/bundle"
+	"github.com/poolkeeper/poolkeeper/internal/cli/reply"
 )
 
 const bundleHelp = `Put what helps others to find a fault into one archive: our objects, their Nodes
@@ -99,7 +100,7 @@ func (c *call) members(f bundleFlags) (all []bundle.Member, left []string, err e
 			return nil, nil, e
 		}
 		if err != nil {
-			left = append(left, fmt.Sprintf("%s: %s", k.file, statusText(err)))
+			left = append(left, fmt.Sprintf("%s: %s", k.file, reply.Text(err)))
 			continue
 		}
 		all = append(all, m)

@@ -134,8 +134,8 @@ func (a *app) atHome(err error) error {
 	}
 	dir, ok := a.localRegion()
 	if ok && strings.HasPrefix(e.What, "cannot reach") {
-		e.Cause = fmt.Sprintf("%s; the local region in %s is stopped", e.Cause, dir)
-		e.Next = []string{"`poolkeeper local up`"}
+		e.Cause = fmt.Sprintf("%s; the local region in %s is stopped, or its API server is away", e.Cause, dir)
+		e.Next = []string{"`poolkeeper local up`, or where it runs: `poolkeeper local apiserver back`"}
 	}
 	return e
 }

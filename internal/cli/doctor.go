@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/cli/reply"
 	"github.com/poolkeeper/poolkeeper/internal/view"
 )
 
@@ -69,7 +70,7 @@ func (c *call) checkServer() []finding {
 	}
 	var ns corev1.Namespace
 	if err := c.Get(c.ctx, client.ObjectKey{Name: "kube-system"}, &ns); err != nil {
-		return append(list, finding{"warn", "the namespace kube-system cannot be read: " + statusText(err), ""})
+		return append(list, finding{"warn", "the namespace kube-system cannot be read: " + reply.Text(err), ""})
 	}
 	return append(list, finding{"ok", "cluster " + string(ns.UID), ""})
 }
@@ -87,7 +88,7 @@ func (c *call) checkRights() []finding {
 		n.Group = v1alpha1.GroupVersion.Group
 		review := &authv1.SelfSubjectAccessReview{Spec: authv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &n}}
 		if err := c.Create(c.ctx, review); err != nil {
-			return []finding{{"warn", "what you may do is not known: " + statusText(err), ""}}
+			return []finding{{"warn", "what you may do is not known: " + reply.Text(err), ""}}
 		}
 		if !review.Status.Allowed {
 			lacking = append(lacking, n.Verb+" "+n.Resource)
@@ -141,10 +142,10 @@ func (c *call) checkKinds() []finding {
 		_, err := c.names(c.ctx, k)
 		switch {
 		case err == nil:
-		case isNoSuchKind(err):
+		case reply.NoSuchKind(err):
 			list = append(list, finding{"FAIL", "the cluster does not know the kind of a " + k.said, "install the manifests of config/, or `poolkeeper local up`"})
 		default:
-			list = append(list, finding{"FAIL", statusText(err), "ask an admin for the role poolkeeper-viewer"})
+			list = append(list, finding{"FAIL", reply.Text(err), "ask an admin for the role poolkeeper-viewer"})
 		}
 	}
 	if len(list) == 0 {

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/cli/reply"
 )
 
 // mostDrains bounds for how many nodes a preview lists pods.
@@ -45,7 +46,7 @@ func (c *call) drain(i *v1alpha1.Instance) string {
 		if apierrors.IsForbidden(err) {
 			return "its pods are not known: you may not list pods"
 		}
-		return "its pods are not known: " + statusText(err)
+		return "its pods are not known: " + reply.Text(err)
 	}
 	var pods []corev1.Pod
 	for _, p := range all.Items {

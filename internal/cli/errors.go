@@ -5,15 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/url"
-	"os"
 	"regexp"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/poolkeeper/poolkeeper/internal/cli/reply"
+	"github.com/poolkeeper/poolkeeper/internal/fault"
 	"github.com/poolkeeper/poolkeeper/internal/view"
 )
 
@@ -149,13 +148,13 @@ func apiError(err error, what string) *Error {
 	if u := unreachable(err); u != nil {
 		return u
 	}
-	e = &Error{What: what, Cause: statusText(err), Err: err}
+	e = &Error{What: what, Cause: reply.Text(err), Err: err}
 	switch {
 	case apierrors.IsUnauthorized(err):
 		e.Code, e.Next = ExitNotAllowed, []string{"use credentials that the cluster accepts: --kubeconfig, --context"}
 	case apierrors.IsForbidden(err):
 		return forbidden(e, err)
-	case isNoSuchKind(err):
+	case reply.NoSuchKind(err):
 		e.Code, e.Cause = ExitNotFound, "this cluster does not know the kinds of poolkeeper"
 		e.Next = []string{"`poolkeeper local up` for a local region, or install the manifests of config/", "another cluster: --kubeconfig, --context"}
 	case apierrors.IsNotFound(err):
@@ -170,50 +169,6 @@ func apiError(err error, what string) *Error {
 		e.Code, e.Next = ExitDefect, []string{"repeat it with -v and report what it says"}
 	}
 	return e
-}
-
-// isNoSuchKind is true when the server does not know the kind at all.
-func isNoSuchKind(err error) bool {
-	var s apierrors.APIStatus
-	if !errors.As(err, &s) || s.Status().Reason != metav1.StatusReasonNotFound {
-		return false
-	}
-	d := s.Status().Details
-	if d == nil {
-		return true
-	}
-	for _, c := range d.Causes {
-		if c.Type == metav1.CauseTypeUnexpectedServerResponse {
-			return true
-		}
-	}
-	return d.Name == ""
-}
-
-// statusText is what the server said, without the name of the object before it.
-func statusText(err error) string {
-	var s apierrors.APIStatus
-	if !errors.As(err, &s) {
-		return err.Error()
-	}
-	d := s.Status().Details
-	if d == nil || len(d.Causes) == 0 || !apierrors.IsInvalid(err) {
-		return s.Status().Message
-	}
-	var parts []string
-	for _, c := range d.Causes {
-		m := strings.TrimPrefix(c.Message, "Invalid value: ")
-		switch c.Field {
-		case "", "<nil>", "null": // speaks of the checking, not of a field
-			if len(d.Causes) > 1 {
-				continue
-			}
-		default:
-			m = c.Field + ": " + m
-		}
-		parts = append(parts, m)
-	}
-	return strings.Join(parts, "; ")
 }
 
 // admission cuts the text of an admission policy out of the server's message.
@@ -241,7 +196,11 @@ func forbidden(e *Error, err error) *Error {
 // error.
 func unreachable(err error) *Error {
 	if apierrors.IsServiceUnavailable(err) || apierrors.IsServerTimeout(err) || apierrors.IsTooManyRequests(err) {
-		return &Error{Code: ExitUnreachable, What: "the API server does not answer now", Cause: statusText(err), Next: []string{"try again in a moment"}, Err: err}
+		row := fault.Lookup(fault.APIServerInternalError)
+		if apierrors.IsTooManyRequests(err) {
+			row = fault.Lookup(fault.APIServerTooManyRequests)
+		}
+		return &Error{Code: ExitUnreachable, What: "the API server does not answer now", Cause: row.Cause + ": " + reply.Text(err), Fault: string(row.Code), Next: []string{row.Solution}, Err: err}
 	}
 	var u *url.Error
 	if !errors.As(err, &u) || errors.Is(err, context.Canceled) {
@@ -251,21 +210,8 @@ func unreachable(err error) *Error {
 	if parsed, perr := url.Parse(u.URL); perr == nil && parsed.Host != "" {
 		host = parsed.Host
 	}
-	e := &Error{Code: ExitUnreachable, What: "cannot reach the API server at " + host, Cause: rootCause(u.Err), Err: err}
-	e.Next = []string{"check --kubeconfig and --context: `kubectl cluster-info`"}
+	row := fault.Lookup(fault.APIServerInternalError)
+	e := &Error{Code: ExitUnreachable, What: "cannot reach the API server at " + host, Cause: row.Cause + ": " + reply.RootCause(u.Err), Fault: string(row.Code), Err: err}
+	e.Next = []string{row.Solution, "check --kubeconfig and --context: `kubectl cluster-info`"}
 	return e
-}
-
-// rootCause is the innermost text of a network error, without the addresses
-// around it.
-func rootCause(err error) string {
-	var op *net.OpError
-	if errors.As(err, &op) && op.Err != nil {
-		var sys *os.SyscallError
-		if errors.As(op.Err, &sys) {
-			return sys.Err.Error()
-		}
-		return op.Err.Error()
-	}
-	return err.Error()
 }

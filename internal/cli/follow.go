@@ -283,7 +283,7 @@ func (f *follow) otherNumber(p *v1alpha1.NodePool) error {
 		return nil
 	}
 	return &Error{
-		Code: ExitConflict, What: fmt.Sprintf("%s expects %d nodes now, not %d", p.Name, p.Spec.ExpectedNodes, f.wanted),
+		Code: ExitConflict, What: fmt.Sprintf("%s expects %s now, not %d", p.Name, plural(int(p.Spec.ExpectedNodes), "node"), f.wanted),
 		Cause: "a newer request replaced this one", Next: []string{fmt.Sprintf("`poolkeeper task list --pool %s`", p.Name)},
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/cli/near"
+	"github.com/poolkeeper/poolkeeper/internal/cli/reply"
 )
 
 // kind is what the command line needs to know to name objects of one kind.
@@ -34,7 +35,7 @@ var (
 // are there.
 func (c *call) get(k kind, name string, into client.Object) error {
 	err := c.Get(c.ctx, client.ObjectKey{Name: name}, into)
-	if apierrors.IsNotFound(err) && !isNoSuchKind(err) {
+	if apierrors.IsNotFound(err) && !reply.NoSuchKind(err) {
 		return c.noSuch(k, name, err)
 	}
 	if err != nil {

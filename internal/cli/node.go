@@ -156,7 +156,7 @@ func removeSpec(list []*v1alpha1.Instance, p *v1alpha1.NodePool, f removeFlags) 
 	case f.drain && (f.limit < time.Second || f.limit > 24*time.Hour):
 		return spec, badInput("nothing was removed", fmt.Sprintf("--drain-timeout %s is not within 1s to 24h", f.limit))
 	case !f.keep && p.Spec.ExpectedNodes-int32(len(list)) < p.Spec.MinNodes:
-		return spec, badInput("nothing was removed", fmt.Sprintf("%s would expect %d nodes, below its min %d", p.Name, p.Spec.ExpectedNodes-int32(len(list)), p.Spec.MinNodes),
+		return spec, badInput("nothing was removed", fmt.Sprintf("%s would expect %s, below its min %d", p.Name, plural(int(p.Spec.ExpectedNodes)-len(list), "node"), p.Spec.MinNodes),
 			"keep the number: --keep-expected", fmt.Sprintf("or `poolkeeper pool edit %s --min-nodes N`", p.Name))
 	}
 	return spec, nil
@@ -178,7 +178,7 @@ func (a *app) nodeAttach() *cobra.Command {
 				return err
 			}
 			if n := int64(p.Spec.ExpectedNodes) + int64(len(args)); n > int64(p.Spec.MaxNodes) {
-				return badInput("nothing was attached", fmt.Sprintf("%s would expect %d nodes, above its max %d", p.Name, n, p.Spec.MaxNodes), fmt.Sprintf("`poolkeeper pool edit %s --max-nodes %d`", p.Name, n))
+				return badInput("nothing was attached", fmt.Sprintf("%s would expect %s, above its max %d", p.Name, plural(int(n), "node"), p.Spec.MaxNodes), fmt.Sprintf("`poolkeeper pool edit %s --max-nodes %d`", p.Name, n))
 			}
 			title := fmt.Sprintf("Attach %s to %s", plural(len(args), "instance"), p.Name)
 			return c.request(p, v1alpha1.ClusterTaskSpec{Type: v1alpha1.TaskAttach, Title: title, Instances: args}, w)

@@ -92,7 +92,7 @@ func (c *call) mayDelete(p *v1alpha1.NodePool) error {
 	}
 	return &Error{
 		Code: ExitNotAllowed, What: p.Name + " was not deleted",
-		Cause: fmt.Sprintf("it is protected from deletion and has %d instances", n),
+		Cause: "it is protected from deletion and has " + plural(int(n), "instance"),
 		Next: []string{
 			fmt.Sprintf("`poolkeeper pool unprotect %s`, then delete it", p.Name),
 			fmt.Sprintf("or empty it first: `poolkeeper pool scale %s --expected-nodes 0 --wait`", p.Name),

@@ -167,7 +167,7 @@ func (c *call) createPool(u *unstructured.Unstructured, f createFlags) error {
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, p); err != nil {
 		return fmt.Errorf("read pool %s: %w", name, err)
 	}
-	c.say("Created: %s, %d nodes expected.", p.Name, p.Spec.ExpectedNodes)
+	c.say("Created: %s, %s expected.", p.Name, plural(int(p.Spec.ExpectedNodes), "node"))
 	if !f.wait {
 		c.hint("Follow it: poolkeeper pool watch %s", p.Name)
 		return c.emitIfMachine(p)

@@ -100,7 +100,7 @@ func (c *call) scale(name string, f scaleFlags) error {
 	}
 	from, to := p.Spec.ExpectedNodes, int32(f.nodes)
 	if from == to && f.plan == "" {
-		c.say("%s expects %d nodes already. Nothing was changed.", name, to)
+		c.say("%s expects %s already. Nothing was changed.", name, plural(int(to), "node"))
 		return c.afterScale(p, from, f)
 	}
 	if f.dryRun {
@@ -177,7 +177,7 @@ func joinLines(parts ...string) string {
 
 // checkBounds refuses a number before anything is sent.
 func checkBounds(p *v1alpha1.NodePool, n int64) error {
-	what := fmt.Sprintf("%s stays at %d nodes: %d was not accepted", p.Name, p.Spec.ExpectedNodes, n)
+	what := fmt.Sprintf("%s stays at %s: %d was not accepted", p.Name, plural(int(p.Spec.ExpectedNodes), "node"), n)
 	switch s := p.Spec; {
 	case !p.DeletionTimestamp.IsZero():
 		return &Error{Code: ExitNotAllowed, What: what, Cause: "the pool is being deleted", Next: []string{"create another: `poolkeeper pool create --help`"}}

@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/cli/reply"
 )
 
 // writeNumber writes the expected number on the pool that was read; where a
@@ -20,11 +21,11 @@ func (c *call) writeNumber(p *v1alpha1.NodePool, to int32, dry bool, still func(
 		opts = append(opts, client.DryRunAll)
 	}
 	changed, err := c.patchPool(p, func(p *v1alpha1.NodePool) { p.Spec.ExpectedNodes = to }, still, opts...)
-	if apierrors.IsForbidden(err) && forbidden(&Error{Cause: statusText(err)}, err).Next != nil {
+	if apierrors.IsForbidden(err) && forbidden(&Error{Cause: reply.Text(err)}, err).Next != nil {
 		return c.writeScale(p, to, dry, err)
 	}
 	if err != nil {
-		return nil, apiError(err, fmt.Sprintf("%s stays at %d nodes: %d was not accepted", p.Name, p.Spec.ExpectedNodes, to))
+		return nil, apiError(err, fmt.Sprintf("%s stays at %s: %d was not accepted", p.Name, plural(int(p.Spec.ExpectedNodes), "node"), to))
 	}
 	return changed, nil
 }
@@ -68,7 +69,7 @@ func (c *call) patchPool(p *v1alpha1.NodePool, change func(*v1alpha1.NodePool), 
 		if base.Generation != p.Generation || base.UID != p.UID {
 			return nil, &Error{
 				Code: ExitConflict, What: "nothing was sent: " + p.Name + " was changed meanwhile",
-				Cause: fmt.Sprintf("it expects %d nodes now", base.Spec.ExpectedNodes),
+				Cause: "it expects " + plural(int(base.Spec.ExpectedNodes), "node") + " now",
 				Next:  []string{fmt.Sprintf("look again: `poolkeeper pool get %s`", p.Name)},
 			}
 		}

@@ -64,6 +64,12 @@ func closed(t *testing.T) string {
 	return s.URL
 }
 
+// What the catalogue says of a server out of reach.
+const (
+	away = "the API server of the cluster cannot be reached, or fails: "
+	look = "check that the API server is up and can be reached from here (local region: poolkeeper local up, or poolkeeper local apiserver back)"
+)
+
 // saying is one command line, and what it must come to.
 type saying struct {
 	file     string
@@ -94,21 +100,21 @@ func TestServerOutOfReach(t *testing.T) {
 	check(t, map[string]saying{
 		"a stopped local region says how to start it": {
 			file: kubeconfig(t, down, "poolkeeper", "local"), args: []string{"pool", "list"}, wantCode: ExitUnreachable,
-			want: "error: cannot reach the API server at " + host + "\ncause: connection refused; the local region in DIR is stopped\nnext:  `poolkeeper local up`\n",
+			want: "error: cannot reach the API server at " + host + "\ncause: " + away + "connection refused; the local region in DIR is stopped, or its API server is away (ApiServer.InternalError)\nnext:  `poolkeeper local up`, or where it runs: `poolkeeper local apiserver back`\n",
 		},
 		"so does one that only its context names": {
 			file: kubeconfig(t, down, "plain", "poolkeeper-local"), args: []string{"why", "demo"}, wantCode: ExitUnreachable,
-			want: "error: cannot reach the API server at " + host + "\ncause: connection refused; the local region in DIR is stopped\nnext:  `poolkeeper local up`\n",
+			want: "error: cannot reach the API server at " + host + "\ncause: " + away + "connection refused; the local region in DIR is stopped, or its API server is away (ApiServer.InternalError)\nnext:  `poolkeeper local up`, or where it runs: `poolkeeper local apiserver back`\n",
 		},
 		"another cluster is checked by kubectl": {
 			file: kubeconfig(t, down, "plain", "prod"), args: []string{"pool", "scale", "demo", "--expected-nodes", "3"}, wantCode: ExitUnreachable,
-			want: "error: cannot reach the API server at " + host + "\ncause: connection refused\nnext:  check --kubeconfig and --context: `kubectl cluster-info`\n",
+			want: "error: cannot reach the API server at " + host + "\ncause: " + away + "connection refused (ApiServer.InternalError)\nnext:  " + look + "\nnext:  check --kubeconfig and --context: `kubectl cluster-info`\n",
 		},
 		"a server that is overloaded": {
 			file:     kubeconfig(t, answer(t, 503, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"ServiceUnavailable","code":503,"message":"etcd is away"}`), "plain", "prod"),
 			args:     []string{"node", "list"},
 			wantCode: ExitUnreachable,
-			want:     "error: the API server does not answer now\ncause: etcd is away\nnext:  try again in a moment\n",
+			want:     "error: the API server does not answer now\ncause: " + away + "etcd is away (ApiServer.InternalError)\nnext:  " + look + "\n",
 		},
 	})
 }

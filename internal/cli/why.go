@@ -9,6 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/cli/reply"
 	"github.com/poolkeeper/poolkeeper/internal/view"
 )
 
@@ -55,7 +56,7 @@ func (c *call) why(name string) (well bool, err error) {
 		if err == nil {
 			return r.tell(c, o)
 		}
-		if !apierrors.IsNotFound(err) || isNoSuchKind(err) {
+		if !apierrors.IsNotFound(err) || reply.NoSuchKind(err) {
 			return false, apiError(err, fmt.Sprintf("cannot read %s %s", r.said, name))
 		}
 	}

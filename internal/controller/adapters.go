@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"net/http"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -18,14 +17,11 @@ import (
 	"github.com/poolkeeper/poolkeeper/internal/bootstrap"
 	"github.com/poolkeeper/poolkeeper/internal/cloud"
 	"github.com/poolkeeper/poolkeeper/internal/controller/clustertask"
-	"github.com/poolkeeper/poolkeeper/internal/controller/join"
 	"github.com/poolkeeper/poolkeeper/internal/controller/nodepool"
 	"github.com/poolkeeper/poolkeeper/internal/controller/scalinggroup"
 	"github.com/poolkeeper/poolkeeper/internal/fault"
 	"github.com/poolkeeper/poolkeeper/internal/scaling"
 )
-
-type httpRequest = http.Request
 
 // clusterInfo reads address and CA of kube-public/cluster-info.
 func clusterInfo(text string) (string, []byte, error) {
@@ -90,8 +86,7 @@ func disks(s *api.LaunchSettings) []cloud.Disk {
 
 // encoder writes exact requests.
 type encoder struct {
-	*wiring
-	credentials join.Credentials
+	*Assembly
 }
 
 // Encode mints a join credential, renders the user data and writes each
@@ -104,17 +99,17 @@ func (e *encoder) Encode(ctx context.Context, g *api.ScalingGroup, candidates []
 	if err := mayReach(ctx, e.Cloud, g.Spec.SecurityGroups, server); err != nil {
 		return nil, nil, time.Time{}, err
 	}
-	issued := time.Now()
-	token, expiry, err := e.credentials.Mint(ctx, g.Spec.Pool, e.waits.TokenLife)
+	issued := e.Now()
+	token, expiry, err := e.credentials.Mint(ctx, g.Spec.Pool, e.Waits.TokenLife)
 	if err != nil {
 		return nil, nil, time.Time{}, err
 	}
 	spec := &g.Spec
 	settings := bootstrap.Settings{
-		ClusterID: e.clusterID, Pool: spec.Pool, Region: e.Region, APIServer: server, CA: ca, Token: token, IssuedTime: issued, ExpiryTime: expiry,
+		ClusterID: e.ClusterID, Pool: spec.Pool, Region: e.Region, APIServer: server, CA: ca, Token: token, IssuedTime: issued, ExpiryTime: expiry,
 		Labels: spec.Nodes.Labels, Unschedulable: spec.Nodes.Unschedulable, LeaseDuration: e.NodeLease,
 		BeforeJoin: spec.UserData.BeforeJoin, AfterJoin: spec.UserData.AfterJoin,
-		Waits: bootstrap.Waits{JoinDeadline: scalinggroup.JoinDeadline(spec, e.waits)},
+		Waits: bootstrap.Waits{JoinDeadline: scalinggroup.JoinDeadline(spec, e.Waits)},
 	}
 	for _, t := range spec.Nodes.Taints {
 		settings.Taints = append(settings.Taints, bootstrap.Taint{Key: t.Key, Value: t.Value, Effect: string(t.Effect)})
@@ -219,7 +214,7 @@ func (e *encoder) launch(g *api.ScalingGroup, c scaling.Candidate) cloud.Launch 
 	for k, v := range s.Tags {
 		l.Tags[k] = v
 	}
-	for k, v := range (cloud.Origin{ClusterID: e.clusterID, Pool: s.Pool, GroupUID: string(g.UID)}).LaunchTags() {
+	for k, v := range (cloud.Origin{ClusterID: e.ClusterID, Pool: s.Pool, GroupUID: string(g.UID)}).LaunchTags() {
 		l.Tags[k] = v
 	}
 	return l

@@ -83,10 +83,10 @@ func otherCluster(p *sweep.Picture, ours string, pools map[string]bool) map[stri
 // anotherLife says why a group may neither create nor release while no cluster
 // ID is written down: the cloud holds instances of another cluster ID and of
 // this pool's name. Where it holds none of any pool, the ID is written down.
-func (w *wiring) anotherLife(ctx context.Context, pool string, poolNames func(context.Context) ([]string, error)) (string, error) {
+func (w *Assembly) anotherLife(ctx context.Context, pool string, poolNames func(context.Context) ([]string, error)) (string, error) {
 	w.first.Lock()
 	defer w.first.Unlock()
-	if w.written {
+	if w.Written {
 		return "", nil
 	}
 	pools, err := poolNames(ctx)
@@ -97,10 +97,10 @@ func (w *wiring) anotherLife(ctx context.Context, pool string, poolNames func(co
 	for _, p := range pools {
 		names[p] = true
 	}
-	others := otherCluster(w.sweeper.Latest(), w.clusterID, names)
+	others := otherCluster(w.Sweeper.Latest(), w.ClusterID, names)
 	if len(others) == 0 {
-		err := writeClusterID(ctx, w.kube, w.clusterID)
-		w.written = err == nil
+		err := writeClusterID(ctx, w.Clients, w.ClusterID)
+		w.Written = err == nil
 		return "", err
 	}
 	if id, ok := others[pool]; ok {
@@ -110,9 +110,9 @@ func (w *wiring) anotherLife(ctx context.Context, pool string, poolNames func(co
 }
 
 // poolNames are the names of all pools, in order.
-func (w *wiring) poolNames(ctx context.Context) ([]string, error) {
+func (w *Assembly) poolNames(ctx context.Context) ([]string, error) {
 	var list api.NodePoolList
-	if err := w.mgr.GetClient().List(ctx, &list); err != nil {
+	if err := w.Cache.List(ctx, &list); err != nil {
 		return nil, fmt.Errorf("list node pools: %w", err)
 	}
 	names := make([]string, 0, len(list.Items))

@@ -18,12 +18,12 @@ import (
 
 // firstLife is a cluster that has just begun, over a cloud with an instance of
 // another cluster ID and this pool's name.
-func firstLife(t *testing.T, pool string) *wiring {
+func firstLife(t *testing.T, pool string) *Assembly {
 	c := cloudtest.NewFake(cloudtest.Options{})
 	c.Add(cloud.Instance{ID: "i-1", Tags: cloud.Origin{ClusterID: "old", Pool: pool, GroupUID: "g", Piece: -1}.Tags()})
-	w := &wiring{kube: fake.NewClientset(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "kube-system", UID: "new"}}), clusterID: "new"}
-	w.sweeper = sweep.New(sweep.Options{Cloud: c, ClusterID: "new", Waits: wait.Defaults(), Now: time.Now})
-	if err := w.sweeper.Sweep(context.Background()); err != nil {
+	w := &Assembly{Parts: Parts{Settings: Settings{ClusterID: "new"}, Clients: fake.NewClientset(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "kube-system", UID: "new"}})}}
+	w.Sweeper = sweep.New(sweep.Options{Cloud: c, ClusterID: "new", Waits: wait.Defaults(), Now: time.Now})
+	if err := w.Sweeper.Sweep(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	return w
@@ -34,10 +34,10 @@ func pools(names ...string) func(context.Context) ([]string, error) {
 	return func(context.Context) ([]string, error) { return names, nil }
 }
 
-func (w *wiring) start(t *testing.T, asked string, anew bool) (string, bool, error) {
+func (w *Assembly) start(t *testing.T, asked string, anew bool) (string, bool, error) {
 	t.Helper()
-	id, written, err := clusterID(context.Background(), w.kube, asked, anew)
-	w.clusterID, w.written = id, written
+	id, written, err := clusterID(context.Background(), w.Clients, asked, anew)
+	w.ClusterID, w.Written = id, written
 	return id, written, err
 }
 

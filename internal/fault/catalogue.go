@@ -14,7 +14,9 @@ var (
 )
 
 const (
-	seeStrength = "poolkeeper strength get shows what is in stock"
+	seeStrength = "poolkeeper strength get POOL shows what is in stock"
+	// seenLate ends solutions that poolkeeper cannot see being carried out.
+	seenLate    = "; then poolkeeper pool resume POOL, or wait for the next try"
 	hintFits    = "types that fit and are in stock: {fits}"
 	hintImage   = "the image is {image}"
 	hintOffered = "{zone} offers {offered}"

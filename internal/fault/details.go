@@ -38,10 +38,16 @@ const (
 	DetailCommand Detail = "command"
 	// DetailBlocked is the pod that a drain waits for, and its budget.
 	DetailBlocked Detail = "blocked"
+	// DetailInstance is one instance, which failed.
+	DetailInstance Detail = "instance"
+	// DetailMIG is an instance whose reset of MIG partitions took too long.
+	DetailMIG Detail = "mig"
 	// DetailInstances names instances, each with its way out.
 	DetailInstances Detail = "instances"
 	// DetailCodes are the codes that stopped the rest.
 	DetailCodes Detail = "codes"
+	// DetailKey is the KMS key that encrypts the disk.
+	DetailKey Detail = "key"
 	// DetailRunning is what runs in the group, and since when.
 	DetailRunning Detail = "running"
 )
@@ -69,6 +75,14 @@ func (e Entry) Advice(d Details) string {
 		}
 	}
 	return strings.Join(parts, "; ")
+}
+
+// InPool writes a pool's name into a text that says POOL for it.
+func InPool(text, pool string) string {
+	if pool == "" {
+		return text
+	}
+	return strings.ReplaceAll(text, " POOL", " "+pool)
 }
 
 // fill replaces {name} by the detail of that name; ok is false where one is

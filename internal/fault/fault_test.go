@@ -239,3 +239,28 @@ func TestBackoffStaysWithinBounds(t *testing.T) {
 		}
 	})
 }
+
+// Whatever the cloud may refuse to create has a few words for lists.
+func TestRefusalsOfTheCloudHaveBriefWords(t *testing.T) {
+	for _, e := range fault.All() {
+		for _, c := range append(e.Also, e.Code) {
+			if b := c.Brief(); strings.Contains(e.RaisedBy, "the cloud, creating") && (b == string(c) || len(b) > 32) {
+				t.Errorf("%s: %q", c, b)
+			}
+		}
+	}
+	if b := fault.Code("Strange.Code").Brief(); b != "Strange.Code" {
+		t.Errorf("%q", b)
+	}
+}
+
+func TestAdviceNamesThePool(t *testing.T) {
+	for _, e := range fault.All() {
+		if s := fault.InPool(e.Solution, "web"); strings.Contains(s, "POOL") {
+			t.Errorf("%s: %s", e.Code, s)
+		}
+		if i := strings.Index(e.Solution, "poolkeeper pool "); i >= 0 && !strings.Contains(e.Solution[i:], "POOL") {
+			t.Errorf("%s names a command without its pool: %s", e.Code, e.Solution)
+		}
+	}
+}

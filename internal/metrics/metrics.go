@@ -46,6 +46,14 @@ var (
 	RecordsEnded = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "poolkeeper_instance_records_ended_total", Help: "Records of instances that ended, by pool and why: released, vanished, no stock, expired, taken out.",
 	}, []string{"pool", "reason"})
+	// APIServerTrouble is 1 while the API server does not serve us as it should.
+	APIServerTrouble = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "poolkeeper_apiserver_trouble", Help: "1 while the API server cannot be reached or fails, or asks for fewer requests, by fault code.",
+	}, []string{"code"})
+	// APIServerTroubleSeconds is how long that lasted in all.
+	APIServerTroubleSeconds = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "poolkeeper_apiserver_trouble_seconds_total", Help: "How long the troubles of the API server that have ended lasted, by fault code.",
+	}, []string{"code"})
 	// TokenMismatches counts pieces whose token the cloud knew with other
 	// parameters.
 	TokenMismatches = prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -57,5 +65,5 @@ var (
 // is there already.
 func Register(r prometheus.Registerer) {
 	r.MustRegister(SweepSeconds, SweepErrors, CloudCalls, ForgedRequests, InstancesCreated, InstancesReleased, TokenMismatches,
-		JoinSeconds, JoinFailures, RecordsEnded, Bills)
+		JoinSeconds, JoinFailures, RecordsEnded, APIServerTrouble, APIServerTroubleSeconds, Bills)
 }

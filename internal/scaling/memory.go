@@ -87,18 +87,22 @@ func Current(list []Refusal, generation int64) []Refusal {
 	return slices.DeleteFunc(slices.Clone(list), func(r Refusal) bool { return r.edited(generation) })
 }
 
-// Restocked returns the memory without those refusals of stock whose resource
-// pool had none when it was read before and has some now. A grade that was good
-// all the time disproves nothing: the cloud refused under it.
+// Restocked returns the memory without those refusals of stock, or of
+// addresses, whose resource pool had none when it was read before and has some
+// now. A grade that was good all the time disproves nothing: the cloud refused
+// under it.
 func Restocked(list []Refusal, before, now []ResourcePool) []Refusal {
 	out := slices.Clone(list)
 	for _, b := range before {
 		n := slices.IndexFunc(now, func(p ResourcePool) bool { return p.place() == b.place() })
-		if n < 0 || !b.soldOut() || now[n].soldOut() {
+		if n < 0 {
 			continue
 		}
+		stock := b.soldOut() && !now[n].soldOut()
+		addresses := b.FreeAddresses == 0 && now[n].FreeAddresses > 0
 		out = slices.DeleteFunc(out, func(r Refusal) bool {
-			return !r.All && ofStock(r.Code) && r.covers(b.place())
+			mended := stock && ofStock(r.Code) || addresses && r.Code == fault.PrivateIPAddress
+			return mended && !r.All && r.covers(b.place())
 		})
 	}
 	return out

@@ -103,7 +103,7 @@ func (s Snapshot) obstacle(pool ResourcePool) (Refusal, bool) {
 	case pool.Constraint != "":
 		return Refusal{Code: pool.Constraint}, true
 	case pool.FreeAddresses == 0:
-		return Refusal{Code: fault.PrivateIPAddress, Until: s.NextLook}, true
+		return s.noAddress(pool), true
 	}
 	if r, refused := s.refusal(pool); refused {
 		return r, true
@@ -112,6 +112,19 @@ func (s Snapshot) obstacle(pool ResourcePool) (Refusal, bool) {
 		return Refusal{Code: fault.NoStock, Until: s.NextLook}, true
 	}
 	return Refusal{}, false
+}
+
+// noAddress is that a vSwitch has no address, with what is remembered of it:
+// the next look at the vSwitch ends it.
+func (s Snapshot) noAddress(pool ResourcePool) Refusal {
+	out := Refusal{Code: fault.PrivateIPAddress}
+	for _, r := range s.Refusals {
+		if r.Code == out.Code && r.covers(pool.place()) {
+			out = r
+		}
+	}
+	out.Until = s.NextLook
+	return out
 }
 
 // refusal is the remembered refusal that speaks of a pool and has not expired.

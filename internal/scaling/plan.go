@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/poolkeeper/poolkeeper/internal/fault"
 )
@@ -144,7 +145,7 @@ func UnknownMany(s Snapshot) (Reason, bool) {
 	}
 	slices.Sort(names)
 	return Reason{Names: names, Text: fmt.Sprintf(
-		"%d instances carry our tags and nobody knows why: nothing is created or released until a person says poolkeeper pool adopt --all, or poolkeeper instance disown",
+		"%d instances carry our tags and nobody knows why: nothing is created or released until a person says poolkeeper pool adopt POOL --all, or poolkeeper instance disown",
 		len(names))}, true
 }
 
@@ -224,8 +225,9 @@ func (p *plan) empty() {
 
 // failed decides that machines which did not join are released, when their
 // replacement is due; a few are kept for a while to be looked at. Where joins
-// fail again and again no replacement is near, and they go at once. A kept one,
-// such as a subscription, stays.
+// fail again and again no replacement is near, and they go at once, as does one
+// that never ran: there is nothing on it to look at. A kept one, such as a
+// subscription, stays.
 func (p *plan) failed() {
 	if p.s.NoRelease != "" {
 		return
@@ -235,6 +237,7 @@ func (p *plan) failed() {
 	for _, i := range p.s.Instances {
 		switch {
 		case !i.FailedToJoin || i.ReleaseSent || i.Removed:
+		case !i.Marked.IsZero() && i.NotStarted:
 		case !i.Marked.IsZero():
 			kept++
 		case p.counts(i) && !i.Unknown && i.Kept == "":
@@ -246,19 +249,39 @@ func (p *plan) failed() {
 		return
 	}
 	slices.SortFunc(list, Newest)
-	var names []string
 	for _, i := range list {
-		names = append(names, i.Name)
 		c := Chosen{Name: i.Name, Why: "it failed to join"}
-		if kept < p.s.KeepFailed {
+		switch {
+		case i.NotStarted:
+			c.Why = "it did not start"
+		case kept < p.s.KeepFailed:
 			kept++
 			c.NotBefore, c.Why = p.s.Now.Add(p.s.KeepFailedFor), "it failed to join and is kept to look at"
 		}
 		p.d.Release = append(p.d.Release, c)
 	}
 	if len(list) > 0 {
-		p.d.Cause = fault.List(names) + " failed to join"
+		p.d.Cause = whatFailed(list)
 	}
+}
+
+// whatFailed names those that did not start and those that did not join.
+func whatFailed(list []Instance) string {
+	var off, apart, parts []string
+	for _, i := range list {
+		if i.NotStarted {
+			off = append(off, i.Name)
+		} else {
+			apart = append(apart, i.Name)
+		}
+	}
+	if len(off) > 0 {
+		parts = append(parts, fault.List(off)+" did not start")
+	}
+	if len(apart) > 0 {
+		parts = append(parts, fault.List(apart)+" failed to join")
+	}
+	return strings.Join(parts, ", ")
 }
 
 // unhealthy replaces what the cloud's health check finds not running: a kept

@@ -76,7 +76,7 @@ func (p *plan) rebalance() {
 		n = min(n, p.s.Max-p.s.Desired)
 	}
 	if moves == 0 {
-		p.endRebalance(fmt.Sprintf("zones differ by %d instances, and nothing can be moved to an emptier one now", p.d.Imbalance))
+		p.endRebalance("zones differ by " + some(p.d.Imbalance, "instance") + ", and nothing can be moved to an emptier one now")
 		return
 	}
 	if n <= 0 {
@@ -86,7 +86,7 @@ func (p *plan) rebalance() {
 	emptiest := slices.DeleteFunc(usable, func(pool ResourcePool) bool { return share[pool.Zone] == 0 })
 	p.d.Create, p.d.Surge = n, n
 	p.d.Candidates = p.balanced(emptiest, zonesOf(emptiest), n)
-	p.d.Cause = p.cause(fmt.Sprintf("rebalance: zones differ by %d instances", p.d.Imbalance))
+	p.d.Cause = p.cause("rebalance: zones differ by " + some(p.d.Imbalance, "instance"))
 }
 
 // endRebalance says why zones cannot be made more even.

@@ -136,8 +136,9 @@ type Instance struct {
 	Seen bool
 	// Running is true while the cloud says so.
 	Running bool
-	// FailedToJoin is true once its join was given up.
-	FailedToJoin bool
+	// FailedToJoin is true once its join was given up, NotStarted where that is
+	// because it never ran: nothing on it could be looked at.
+	FailedToJoin, NotStarted bool
 	// Joined is true once its Node was Ready.
 	Joined bool
 	// Unhealthy is true where the health check is on and two sweeps in a row

@@ -78,6 +78,8 @@ func (w *Why) because(s Snapshot, d Decision) {
 	switch {
 	case r.Code == fault.OnlyKeptInstances:
 		w.NextStep = "they are released when they are no longer kept"
+	case !w.Next.IsZero() && fault.Lookup(r.Code).Scope == fault.ScopeCluster:
+		w.NextStep = "the API server is asked again"
 	case !w.Next.IsZero():
 		w.NextStep = "the resource pools are asked again"
 	default:
@@ -85,7 +87,10 @@ func (w *Why) because(s Snapshot, d Decision) {
 	}
 }
 
-// edit is the smallest thing that would help.
+// addEither is how a pool is given more to choose from.
+const addEither = "poolkeeper pool edit POOL --add-vswitch VSWITCH, or --add-type TYPE"
+
+// edit is the smallest thing that would help. It says POOL for the pool's name.
 func edit(s Snapshot, r Reason) string {
 	if r.Edit != "" {
 		return r.Edit
@@ -97,11 +102,9 @@ func edit(s Snapshot, r Reason) string {
 		return s.waysOut(r.Names)
 	case fault.InstanceTypeNoStock, fault.NoStock:
 		if len(zonesOf(s.Pools)) < 2 {
-			return "add a vSwitch in another zone, or another instance type"
+			return "add a vSwitch in another zone, or another instance type: " + addEither
 		}
-		return "add another instance type, or a vSwitch in another zone"
-	case fault.PrivateIPAddress:
-		return "add a vSwitch with free addresses"
+		return "add another instance type, or a vSwitch in another zone: " + addEither
 	}
 	return fault.Lookup(r.Code).Solution
 }

@@ -259,21 +259,11 @@ func (s *Sweeper) forget() {
 	}
 }
 
-// pause waits for the next sweep and reports whether there is one. The longer a
-// sweep takes, the further apart they are, up to a bound: a large cloud is read
-// for a small part of the time, also where somebody waits.
+// pause waits for the next sweep and reports whether there is one.
 func (s *Sweeper) pause(ctx context.Context, began time.Time) bool {
 	took := s.Now().Sub(began)
 	for {
-		s.mu.Lock()
-		due := began.Add(s.Waits.Sweep)
-		if s.Now().Before(s.busy) {
-			due = began.Add(max(s.Waits.SweepBusy, took, min(25*took, s.Waits.SweepBusyMost)))
-		}
-		if s.now {
-			due = began.Add(max(s.Waits.SweepSoon, 2*took, min(8*took, s.Waits.SweepSoonMost)))
-		}
-		s.mu.Unlock()
+		due := began.Add(s.apart(took))
 		left := due.Sub(s.Now())
 		if left <= 0 {
 			return ctx.Err() == nil
@@ -288,6 +278,22 @@ func (s *Sweeper) pause(ctx context.Context, began time.Time) bool {
 		case <-t.C:
 		}
 	}
+}
+
+// apart is how long after the beginning of a sweep that took so long the next
+// one begins. The longer a sweep takes, the further apart they are, up to a
+// bound: a large cloud is read for a small part of the time, also where
+// somebody waits.
+func (s *Sweeper) apart(took time.Duration) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.now:
+		return max(s.Waits.SweepSoon, 2*took, min(8*took, s.Waits.SweepSoonMost))
+	case s.Now().Before(s.busy):
+		return max(s.Waits.SweepBusy, took, min(25*took, s.Waits.SweepBusyMost))
+	}
+	return s.Waits.Sweep
 }
 
 func (s *Sweeper) poke() {

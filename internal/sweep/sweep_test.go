@@ -119,3 +119,43 @@ func TestWhatIsUntaggedOrIdleIsCountedInARow(t *testing.T) {
 		t.Errorf("it runs again, and is idle in %d", p.Idle["i-1"])
 	}
 }
+
+// What a sweep costs grows with the cloud; how long somebody waits for the next
+// one grows with it only up to SweepBusyMost and SweepSoonMost, and beyond them
+// no faster than the sweep itself.
+func TestSweepsOfALargeCloudAreFurtherApartWithinBounds(t *testing.T) {
+	w := wait.Defaults()
+	tests := map[string]struct {
+		took                 time.Duration
+		wantBusy, wantSooner time.Duration
+	}{
+		"a small cloud":                          {10 * time.Millisecond, w.SweepBusy, w.SweepSoon},
+		"one whose sweep is felt":                {100 * time.Millisecond, 2500 * time.Millisecond, 800 * time.Millisecond},
+		"one at the bound of busy":               {300 * time.Millisecond, w.SweepBusyMost, 2400 * time.Millisecond},
+		"one at both bounds":                     {500 * time.Millisecond, w.SweepBusyMost, w.SweepSoonMost},
+		"one that needs half the bound":          {1500 * time.Millisecond, w.SweepBusyMost, w.SweepSoonMost},
+		"one slower than the bound of who waits": {4 * time.Second, w.SweepBusyMost, 8 * time.Second},
+		"one slower than both":                   {7 * time.Second, 7 * time.Second, 14 * time.Second},
+	}
+	for what, c := range tests {
+		t.Run(what, func(t *testing.T) {
+			s, now := sweeper(&region{})
+			if got := s.apart(c.took); got != w.Sweep {
+				t.Errorf("at rest: %s, want %s", got, w.Sweep)
+			}
+			s.Busy(now.Add(w.BusyAfter))
+			if got := s.apart(c.took); got != c.wantBusy {
+				t.Errorf("busy: %s, want %s", got, c.wantBusy)
+			}
+			s.Soon()
+			if got := s.apart(c.took); got != c.wantSooner {
+				t.Errorf("somebody waits: %s, want %s", got, c.wantSooner)
+			}
+			*now = now.Add(w.BusyAfter)
+			sweepAfter(t, s, now, 0, false)
+			if got := s.apart(c.took); got != w.Sweep {
+				t.Errorf("at rest again: %s, want %s", got, w.Sweep)
+			}
+		})
+	}
+}

@@ -92,6 +92,9 @@ type Settings struct {
 	Backoff, BackoffMost time.Duration
 	// Throttled is the window to whose end throttling lasts.
 	Throttled time.Duration
+	// APIServer is how often the API server is asked whether it answers, and
+	// Quiet for how long nobody may have been refused before throttling is over.
+	APIServer, Quiet time.Duration
 	// HookTimeout is the default heartbeat timeout of a lifecycle hook.
 	HookTimeout time.Duration
 	// ExpiryWarning is how long before its end a subscription is warned of.
@@ -104,7 +107,7 @@ type Settings struct {
 func Defaults() Settings {
 	return Settings{
 		Sweep: 30 * time.Second, SweepBusy: time.Second, SweepSoon: 100 * time.Millisecond,
-		SweepBusyMost: 5 * time.Second, SweepSoonMost: time.Second,
+		SweepBusyMost: 5 * time.Second, SweepSoonMost: 3 * time.Second,
 		BusyAfter: time.Minute, SweepSpacing: 5 * time.Second, Visibility: 2 * time.Minute, UnknownGrace: time.Minute,
 		SendWindow: 30 * time.Minute, SignatureLife: 15 * time.Minute, TokenLife: 2 * time.Hour, SecretGrace: time.Hour,
 		StartDeadline: 10 * time.Minute, JoinDeadline: 15 * time.Minute, JoinDeadlineGPU: 40 * time.Minute,
@@ -115,6 +118,7 @@ func Defaults() Settings {
 		StatusInterval: time.Second, Gather: 20 * time.Millisecond,
 		Retry: 2 * time.Second, RetryMost: time.Minute, Conflict: 50 * time.Millisecond,
 		Expiry: shortest, Backoff: 2 * time.Second, BackoffMost: 5 * time.Minute, Throttled: time.Minute,
+		APIServer: 10 * time.Second, Quiet: time.Minute,
 		HookTimeout: 10 * time.Minute, ExpiryWarning: 7 * 24 * time.Hour, ClockMargin: time.Minute,
 	}
 }

@@ -127,8 +127,8 @@ func (r *region) checkMoved(t *testing.T, created, released, want int) {
 	}
 }
 
-func (r *region) victim(v victim) *process {
-	return map[victim]*process{theController: r.controller, theCloud: r.cloud, thePlane: r.plane}[v]
+func (r *region) victim(v victim) *program {
+	return map[victim]*program{theController: r.controller, theCloud: r.cloud, thePlane: r.plane}[v]
 }
 
 // rest waits until the pool is at rest at n nodes and what else is asked for
@@ -190,7 +190,7 @@ func (r *region) story(w *world) string {
 // controller that finds no API server when it starts ends and is started again.
 func (r *region) checkProcesses(t *testing.T) {
 	t.Helper()
-	for _, p := range []*process{r.plane, r.cloud} {
+	for _, p := range []*program{r.plane, r.cloud} {
 		if ended := p.ended(); len(ended) > 0 {
 			t.Errorf("%s ended by itself: %v\n%s", p.name, ended, p.tail(20))
 		}

@@ -6,21 +6,21 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
+
+	"github.com/poolkeeper/poolkeeper/internal/local/process"
 )
 
 // restartPause is the pause before a process that ended by itself is started
 // again; one that was killed is started again at once.
 const restartPause = 200 * time.Millisecond
 
-// process is one program of a region: started, killed, started again on the
+// program is one of a region: started, killed, started again on the
 // same state until it is stopped.
-type process struct {
+type program struct {
 	name      string
 	args, env []string
 	log       string
@@ -35,9 +35,9 @@ type process struct {
 	done     chan struct{}
 }
 
-func newProcess(t *testing.T, dir, name string, env []string, args ...string) *process {
+func newProgram(t *testing.T, dir, name string, env []string, args ...string) *program {
 	t.Helper()
-	p := &process{name: name, args: args, env: env, log: filepath.Join(dir, name+".log"), done: make(chan struct{})}
+	p := &program{name: name, args: args, env: env, log: filepath.Join(dir, name+".log"), done: make(chan struct{})}
 	if err := p.start(); err != nil {
 		t.Fatalf("start %s: %v", name, err)
 	}
@@ -46,20 +46,10 @@ func newProcess(t *testing.T, dir, name string, env []string, args ...string) *p
 	return p
 }
 
-// starter starts all processes from one thread: the kernel kills them when that
-// thread is gone, and so when this test is.
-var starter = sync.OnceValue(func() chan func() {
-	starts := make(chan func())
-	go func() {
-		runtime.LockOSThread()
-		for start := range starts {
-			start()
-		}
-	}()
-	return starts
-})
+// starter starts the programs, which end when this test does.
+var starter = sync.OnceValue(process.NewStarter)
 
-func (p *process) start() error {
+func (p *program) start() error {
 	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
@@ -68,10 +58,7 @@ func (p *process) start() error {
 	cmd := exec.Command(p.args[0], p.args[1:]...)
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "TMPDIR=" + os.TempDir()}, p.env...)
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
-	started := make(chan error, 1)
-	starter() <- func() { started <- cmd.Start() }
-	if err := <-started; err != nil {
+	if err := starter().Start(cmd); err != nil {
 		return err
 	}
 	p.cmd, p.dead = cmd, make(chan struct{})
@@ -79,7 +66,7 @@ func (p *process) start() error {
 }
 
 // watch starts the process again until it is stopped.
-func (p *process) watch() {
+func (p *program) watch() {
 	defer close(p.done)
 	for {
 		err := p.cmd.Wait()
@@ -111,7 +98,7 @@ func (p *process) watch() {
 }
 
 // kill ends the process as kill -9 does, and returns when it is gone.
-func (p *process) kill() {
+func (p *program) kill() {
 	p.mu.Lock()
 	dead := p.dead
 	if !p.stopping && !closed(dead) {
@@ -132,7 +119,7 @@ func closed(c chan struct{}) bool {
 	}
 }
 
-func (p *process) stop() {
+func (p *program) stop() {
 	p.mu.Lock()
 	p.stopping = true
 	_ = p.cmd.Process.Kill()
@@ -141,14 +128,14 @@ func (p *process) stop() {
 }
 
 // ended tells how often the process ended though nobody killed it, and how.
-func (p *process) ended() []string {
+func (p *program) ended() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return append([]string(nil), p.byItself...)
 }
 
 // tail is the end of the process's log.
-func (p *process) tail(lines int) string {
+func (p *program) tail(lines int) string {
 	text, err := os.ReadFile(p.log)
 	if err != nil {
 		return err.Error()

@@ -86,7 +86,7 @@ type trap struct {
 	match   func(*call) bool
 	nth     int
 	after   bool
-	process *process
+	process *program
 
 	seen   int
 	at     string // the call, once it is sprung

@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -25,6 +24,7 @@ import (
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/config"
 	"github.com/poolkeeper/poolkeeper/config/configtest"
+	"github.com/poolkeeper/poolkeeper/internal/local/process"
 )
 
 const (
@@ -34,8 +34,10 @@ const (
 	joinDeadline = 300 // seconds
 	// patience is how long the pool may take to be as wished, kills included.
 	patience = 90 * time.Second
-	regionID = "cn-local"
-	poolName = "kill"
+	// probeTime bounds one look whether a server is ready.
+	probeTime = 5 * time.Second
+	regionID  = "cn-local"
+	poolName  = "kill"
 	// low and high are the numbers between which the pool scales. Three pieces
 	// of two instances lie between them, for the pool is balanced over three
 	// zones.
@@ -46,7 +48,7 @@ const (
 // the test keeps.
 type region struct {
 	dir                      string
-	plane, cloud, controller *process
+	plane, cloud, controller *program
 	gate                     *gate
 	books                    *books
 	admin                    client.WithWatch
@@ -64,12 +66,15 @@ func startRegion(t *testing.T) *region {
 	}
 	r := &region{dir: dir, gate: &gate{}, books: newBooks()}
 	t.Cleanup(func() { r.end(t) })
-	ports := freePorts(t, 2)
-	r.planeURL, r.cloudURL = "https://"+ports[0], "http://"+ports[1]
-	_, port, _ := net.SplitHostPort(ports[0])
-	r.plane = newProcess(t, dir, "plane", nil, filepath.Join(bin, "poolkeeper-plane"), "--dir", dir, "--port", port, "--node-monitor-grace-period", "65s")
-	r.cloud = newProcess(t, dir, "cloud", nil, filepath.Join(bin, "poolkeeper"), "local", "cloud", "--dir", r.path("cloud"),
-		"--listen", ports[1], "--region", regionID, "--max-nodes", "500", "--api-server", ports[0], "--time-factor", factor)
+	port, err := process.FreePorts(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plane, cloud := fmt.Sprintf("127.0.0.1:%d", port), fmt.Sprintf("127.0.0.1:%d", port+1)
+	r.planeURL, r.cloudURL = "https://"+plane, "http://"+cloud
+	r.plane = newProgram(t, dir, "plane", nil, filepath.Join(bin, "poolkeeper-plane"), "--dir", dir, "--port", strconv.Itoa(port), "--node-monitor-grace-period", "65s")
+	r.cloud = newProgram(t, dir, "cloud", nil, filepath.Join(bin, "poolkeeper"), "local", "cloud", "--dir", r.path("cloud"),
+		"--listen", cloud, "--region", regionID, "--max-nodes", "500", "--api-server", plane, "--time-factor", factor)
 	ctx := t.Context()
 	r.await(ctx, t, "control plane", r.planeReady)
 	r.await(ctx, t, "local cloud", r.cloudReady)
@@ -91,24 +96,6 @@ func programs(t *testing.T) string {
 		t.Fatalf("%v\nThis test needs the three programs of a local region: type `make test`, or `make build` and then go test ./test/kill/", err)
 	}
 	return bin
-}
-
-// freePorts finds ports on loopback that nobody has and that no connection is
-// given as its own end: a server that was killed needs its port again.
-func freePorts(t *testing.T, n int) []string {
-	t.Helper()
-	var out []string
-	for port := 17500 + 10*(os.Getpid()%9); port < 30000 && len(out) < n; port++ {
-		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-		if l, err := net.Listen("tcp", address); err == nil {
-			_ = l.Close()
-			out = append(out, address)
-		}
-	}
-	if len(out) < n {
-		t.Fatal("no ports are free")
-	}
-	return out
 }
 
 func (r *region) path(elem ...string) string {
@@ -136,30 +123,15 @@ func (r *region) planeReady(ctx context.Context) error {
 	r.ca = ca
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(ca)
-	return ask(ctx, &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, DisableKeepAlives: true}, r.planeURL+"/readyz")
+	ctx, cancel := context.WithTimeout(ctx, probeTime)
+	defer cancel()
+	return process.Ask(ctx, &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, DisableKeepAlives: true}, r.planeURL+"/readyz")
 }
 
 func (r *region) cloudReady(ctx context.Context) error {
-	return ask(ctx, &http.Transport{DisableKeepAlives: true}, r.cloudURL+"/_local/healthz")
-}
-
-// ask is nil where a server answers 200.
-func ask(ctx context.Context, transport *http.Transport, url string) error {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return err
-	}
-	resp, err := (&http.Client{Transport: transport}).Do(req)
-	if err != nil {
-		return err
-	}
-	_ = resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answers %s", url, resp.Status)
-	}
-	return nil
+	return process.Ask(ctx, &http.Transport{DisableKeepAlives: true}, r.cloudURL+"/_local/healthz")
 }
 
 // prepare puts the manifests into the cluster and opens the administrator's
@@ -209,7 +181,7 @@ func (r *region) startController(t *testing.T, program string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.controller = newProcess(t, r.dir, "controller",
+	r.controller = newProgram(t, r.dir, "controller",
 		[]string{"ALIBABA_CLOUD_ACCESS_KEY_ID=" + key.AccessKeyID, "ALIBABA_CLOUD_ACCESS_KEY_SECRET=" + key.AccessKeySecret},
 		program, "controller", "--kubeconfig", r.kubeconfig(t, server, ca), "--cloud-endpoint", endpoint, "--region", regionID,
 		"--identity-certificate", r.path("cloud", "identity.crt"), "--node-api-server", r.planeURL, "--node-api-server-ca", r.path("ca.crt"),

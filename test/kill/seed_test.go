@@ -55,7 +55,7 @@ func chooseSeed(t *testing.T) uint64 {
 // fewestKills is how often the process that was killed least was killed.
 func (r *region) fewestKills() int {
 	n := killsEach
-	for _, p := range []*process{r.controller, r.cloud, r.plane} {
+	for _, p := range []*program{r.controller, r.cloud, r.plane} {
 		p.mu.Lock()
 		n = min(n, p.kills)
 		p.mu.Unlock()

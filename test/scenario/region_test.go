@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -23,6 +22,8 @@ import (
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/local/ecs/region"
 	"github.com/poolkeeper/poolkeeper/internal/local/ecs/server"
+	"github.com/poolkeeper/poolkeeper/internal/local/process"
+	"github.com/poolkeeper/poolkeeper/internal/local/up"
 )
 
 // factor divides every wait of the region: 5 minutes of the specification are
@@ -58,9 +59,13 @@ func newWorld(t *testing.T) *world {
 		}
 		w.keepLogs(t)
 	})
-	up := fmt.Sprintf("poolkeeper local up --detach --time-factor %s --port-base %d", factor, freePorts(t))
-	if out, err := w.shell(t.Context(), up); err != nil {
-		t.Fatalf("%s: %v\n%s", up, err, out)
+	ports, err := process.FreePorts(up.Ports)
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := fmt.Sprintf("poolkeeper local up --detach --time-factor %s --port-base %d", factor, ports)
+	if out, err := w.shell(t.Context(), start); err != nil {
+		t.Fatalf("%s: %v\n%s", start, err, out)
 	}
 	w.readEnv(t)
 	w.connect(t)
@@ -77,25 +82,6 @@ func (w *world) keepLogs(t *testing.T) {
 			t.Log(err)
 		}
 	}
-}
-
-// freePorts finds four ports in a row that nobody listens on.
-func freePorts(t *testing.T) int {
-	t.Helper()
-	for base := 17800; base < 17880; base += 4 {
-		free := true
-		for port := base; port < base+4 && free; port++ {
-			l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-			if free = err == nil; free {
-				_ = l.Close()
-			}
-		}
-		if free {
-			return base
-		}
-	}
-	t.Fatal("no four free ports in a row from 17800 to 17880")
-	return 0
 }
 
 var export = regexp.MustCompile(`(?m)^export (\w+)=(.*)$`)

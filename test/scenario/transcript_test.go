@@ -48,6 +48,7 @@ type story struct {
 // block carries out one block of a transcript.
 //
 //	run [sort]     type each line; what it writes follows, and its exit code where that is not 0
+//	run blind      the same without a look at the API server, which is away
 //	wait [limit=D] until all lines hold at once
 //	tick           until the next second begins: the API server's times are whole seconds
 //	check          the invariants hold now
@@ -80,14 +81,19 @@ func (s *story) run(t *testing.T, d *datadriven.TestData) string {
 		if len(all) > 1 {
 			text += "$ " + line
 		}
-		s.look(t)
+		blind := d.HasArg("blind")
+		if !blind {
+			s.look(t)
+		}
 		real, err := s.typed(line)
 		if err != nil {
 			t.Fatalf("%s: %v, after:\n%s", d.Pos, err, text)
 		}
 		out, err := s.shell(t.Context(), real)
 		s.let(line)
-		s.look(t)
+		if !blind {
+			s.look(t)
+		}
 		out = s.seen(out, s.dir)
 		if d.HasArg("sort") {
 			lines := strings.SplitAfter(out, "\n")

@@ -42,5 +42,5 @@ func Months(s string) (int32, bool) {
 		unit, digits = 12, strings.TrimSuffix(s, "y")
 	}
 	n, err := strconv.ParseInt(digits, 10, 16)
-	return int32(n * unit), err == nil
+	return int32(n * unit), err == nil && n > 0
 }

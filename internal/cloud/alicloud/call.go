@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptrace"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -41,7 +42,20 @@ type exchange struct {
 	connected atomic.Bool
 	answered  bool
 	status    int
-	body      []byte
+	body      []byte // within buffer
+	buffer    *bytes.Buffer
+}
+
+// answers are the buffers that answers are read into: a page of instances is
+// large, and one follows the other.
+var answers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// end gives the buffer back; nothing of the answer is looked at after it.
+func (x *exchange) end() {
+	if x.buffer != nil {
+		answers.Put(x.buffer)
+		x.buffer, x.body = nil, nil
+	}
 }
 
 type exchangeKey struct{}
@@ -62,15 +76,18 @@ func (w *wireClient) Call(r *http.Request, _ *http.Transport) (*http.Response, e
 		return nil, err
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
-	if err != nil {
+	if x.buffer == nil {
+		x.buffer = answers.Get().(*bytes.Buffer)
+	}
+	x.buffer.Reset()
+	if _, err := x.buffer.ReadFrom(io.LimitReader(resp.Body, maxAnswer+1)); err != nil {
 		return nil, err
 	}
-	if len(body) > maxAnswer {
+	if x.buffer.Len() > maxAnswer {
 		return nil, fmt.Errorf("read answer: it is over %d bytes", maxAnswer)
 	}
-	x.answered, x.status, x.body = true, resp.StatusCode, body
-	resp.Body = io.NopCloser(bytes.NewReader(body))
+	x.answered, x.status, x.body = true, resp.StatusCode, x.buffer.Bytes()
+	resp.Body = io.NopCloser(bytes.NewReader(x.body))
 	return resp, nil
 }
 
@@ -124,6 +141,7 @@ func (p *Provider) send(ctx context.Context, c sending, key *credentials.Credent
 	defer cancel()
 	start := p.opts.Now()
 	x := &exchange{}
+	defer x.end()
 	client := *p.clients[c.product]
 	client.Credential = &fixed{key}
 	_, err := client.CallApiWithCtx(context.WithValue(ctx, exchangeKey{}, x), c.params(), p.body(in), &dara.RuntimeOptions{})

@@ -6,31 +6,34 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/controller/watch"
 )
 
-// SetupWithManager watches activities, and groups whose wish changes: an open
-// activity may have to stop, or to go on. One look at what no activity looks
+// SetupWithManager registers the reconciler. One look at what no activity looks
 // after is asked for at the start.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
-	return ctrl.NewControllerManagedBy(mgr).Named("activity").
-		For(&api.ScalingActivity{}).
-		Watches(&api.ScalingGroup{}, handler.EnqueueRequestsFromMapFunc(r.openOf), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		WatchesRawSource(source.Func(func(_ context.Context, q workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
-			q.Add(tidyRequest)
-			return nil
-		})).
-		WithOptions(controller.Options{MaxConcurrentReconciles: 4,
-			RateLimiter: workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](r.Waits.Conflict, r.Waits.RetryMost)}).
-		Complete(r)
+	tidy := source.Func(func(_ context.Context, q workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
+		q.Add(tidyRequest)
+		return nil
+	})
+	return watch.Run(mgr, watch.Settings{Name: "activity", Workers: 4, First: r.Waits.Conflict, Most: r.Waits.RetryMost,
+		Watches: r.Watches(), Sources: []source.Source{tidy}}, r)
+}
+
+// Watches makes the reconciler look at activities, and at groups whose wish
+// changes: an open activity may have to stop, or to go on.
+func (r *Reconciler) Watches() []watch.Watch {
+	return []watch.Watch{
+		{Object: &api.ScalingActivity{}, Handler: watch.Itself()},
+		{Object: &api.ScalingGroup{}, Handler: handler.EnqueueRequestsFromMapFunc(r.openOf), Predicates: []predicate.Predicate{predicate.GenerationChangedPredicate{}}},
+	}
 }
 
 // openOf names the activities of a group that may still send.

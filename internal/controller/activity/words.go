@@ -94,7 +94,7 @@ func summary(a *api.ScalingActivity) string {
 			s += fmt.Sprintf(", %d unsure (looked for by tag)", uncertain)
 		}
 		if code != "" {
-			s += ", then " + refusal(code)
+			s += ", then " + fault.Code(code).Brief()
 		}
 		parts = append(parts, s)
 	}
@@ -111,14 +111,6 @@ func placeWord(c *api.Candidate) string {
 		return c.VSwitch + "/" + c.InstanceType + " as spot"
 	}
 	return c.VSwitch + "/" + c.InstanceType
-}
-
-// refusal is a code as it stands in a summary.
-func refusal(code string) string {
-	if code == string(fault.NoStock) {
-		return "out of stock"
-	}
-	return code
 }
 
 // dealt tells how many of the instances that the activity names were dealt with,

@@ -168,9 +168,9 @@ func (w *work) waitsFor(group *api.ScalingGroup) string {
 	case group == nil:
 		return "asked; the pool has no scaling group yet"
 	case w.t.Spec.Type == api.TaskRebalance && group.Status.Why != nil:
-		return cut(fmt.Sprintf("zones differ by %d instances; %s", group.Status.Imbalance, group.Status.Why.Sentence), 512)
+		return cut("zones differ by "+some(int(group.Status.Imbalance), "instance")+"; "+group.Status.Why.Sentence, 512)
 	case w.t.Spec.Type == api.TaskRebalance:
-		return fmt.Sprintf("zones differ by %d instances", group.Status.Imbalance)
+		return "zones differ by " + some(int(group.Status.Imbalance), "instance")
 	}
 	return "asked"
 }
@@ -182,4 +182,11 @@ func (w *work) unanswered(group *api.ScalingGroup) {
 		code, text = group.Status.Why.Code, text+": "+group.Status.Why.Sentence
 	}
 	w.end(api.TaskFailed, code, text)
+}
+
+func some(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }

@@ -16,7 +16,11 @@ import (
 // was told once stays told, also when its traces are gone.
 func (w *work) causes(ctx context.Context, v *view) error {
 	found := map[string]*api.TaskCause{}
-	if err := w.refusals(ctx, found); err != nil {
+	key := ""
+	if v.group != nil {
+		key = v.group.Spec.SystemDisk.KMSKeyID
+	}
+	if err := w.refusals(ctx, found, key); err != nil {
 		return err
 	}
 	if v.pool.Status.Counts.Failed > 0 {
@@ -27,12 +31,15 @@ func (w *work) causes(ctx context.Context, v *view) error {
 	w.remembered(v.group, found)
 	if why := v.group.Status.Why; why != nil && why.Code != "" && found[why.Code] == nil {
 		c := cause(why.Code, why.Sentence, "")
-		if strings.HasPrefix(why.Solution, c.Solution) {
+		if strings.HasPrefix(why.Solution, fault.InPool(c.Solution, w.t.Spec.Pool)) {
 			c.Solution = cut(why.Solution, 2048) // it knows more of the case
 		} else if why.Code == string(fault.OnlyKeptInstances) {
 			c.Solution = cut(c.Solution+": "+why.Solution, 2048) // each by name, with its way out
 		}
 		found[why.Code] = c
+	}
+	for _, c := range found {
+		c.Solution = fault.InPool(c.Solution, w.t.Spec.Pool)
 	}
 	for i := range w.t.Status.Causes {
 		old := &w.t.Status.Causes[i]
@@ -85,7 +92,7 @@ func (w *work) ownCause(code, message string) {
 		return
 	}
 	c := cause(code, message, "")
-	c.Solution = cut(fault.Lookup(fault.Code(code)).Advice(fault.Details{fault.DetailCodes: fault.List(met)}), 2048)
+	c.Solution = cut(fault.InPool(fault.Lookup(fault.Code(code)).Advice(fault.Details{fault.DetailCodes: fault.List(met)}), w.t.Spec.Pool), 2048)
 	st.Causes = append(st.Causes, *c)
 }
 
@@ -109,8 +116,9 @@ func cause(code, message, requestID string) *api.TaskCause {
 	}
 }
 
-// refusals collects what the cloud refused to the activities of this task.
-func (w *work) refusals(ctx context.Context, found map[string]*api.TaskCause) error {
+// refusals collects what the cloud refused to the activities of this task,
+// which encrypt their disks with a key, or none.
+func (w *work) refusals(ctx context.Context, found map[string]*api.TaskCause, key string) error {
 	list, err := w.activities(ctx)
 	if err != nil {
 		return err
@@ -137,7 +145,7 @@ func (w *work) refusals(ctx context.Context, found map[string]*api.TaskCause) er
 		for i := range a.Status.Pieces {
 			p := &a.Status.Pieces[i]
 			if p.State == api.PieceResolved {
-				add(p.Code, p.Message, p.RequestID, asked(a, p))
+				add(p.Code, p.Message, p.RequestID, asked(a, p, key))
 			}
 			if p.Code == stopped {
 				stopped = ""
@@ -166,13 +174,13 @@ func (w *work) told(a *api.ScalingActivity) {
 }
 
 // asked is what a piece asked for, as advice can name it.
-func asked(a *api.ScalingActivity, p *api.Piece) fault.Details {
+func asked(a *api.ScalingActivity, p *api.Piece, key string) fault.Details {
 	if int(p.Candidate) >= len(a.Spec.Candidates) {
 		return nil
 	}
 	c := a.Spec.Candidates[p.Candidate]
 	return fault.Details{
-		fault.DetailVSwitch: c.VSwitch, fault.DetailZone: c.Zone, fault.DetailInstanceType: c.InstanceType, fault.DetailDisk: c.Disk,
+		fault.DetailKey: key, fault.DetailVSwitch: c.VSwitch, fault.DetailZone: c.Zone, fault.DetailInstanceType: c.InstanceType, fault.DetailDisk: c.Disk,
 	}
 }
 
@@ -202,11 +210,24 @@ func (w *work) failures(ctx context.Context, found map[string]*api.TaskCause) er
 		if c == nil || c.Instance == "" {
 			c = cause(code, text, "")
 			c.Instance, c.Log, c.Count = i.Name, s.Log, 0
+			c.Solution = cut(fault.Lookup(fault.Code(code)).Advice(ofMachine(i)), 2048)
 			found[code] = c
 		}
 		c.Count++
 	}
 	return nil
+}
+
+// stepMIG is the step of a join that resets the MIG partitions of a GPU machine.
+const stepMIG = "mig-reset"
+
+// ofMachine is what advice can name about a machine that failed.
+func ofMachine(i *api.Instance) fault.Details {
+	d := fault.Details{fault.DetailInstance: i.Name}
+	if i.Status.Step == stepMIG {
+		d[fault.DetailMIG] = i.Name
+	}
+	return d
 }
 
 // machine notes one machine that failed.

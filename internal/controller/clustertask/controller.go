@@ -19,6 +19,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
@@ -53,8 +54,11 @@ type Reconciler struct {
 	Events record.EventRecorder
 	// Look looks at instances in the cloud.
 	Look Look
+	// Troubles are those that the API server had lately; it may be left out.
+	Troubles func() []Trouble
 
 	memory memory
+	pokes  chan event.TypedGenericEvent[string]
 }
 
 // Reconcile carries one task on, by one step.
@@ -72,6 +76,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if t.Status.State == "" {
 		return w.begin(ctx)
 	}
+	w.troubled()
 	again, err := w.step(ctx)
 	if apierrors.IsConflict(err) { // somebody else wrote: look again with what they wrote
 		return ctrl.Result{RequeueAfter: r.Waits.Conflict}, nil

@@ -72,7 +72,7 @@ func (w *work) noRoom(pool *api.NodePool, id string) {
 		w.set(id, stateLeftOut, fmt.Sprintf("the pool expects %d of at most %d nodes: raise maxNodes first", pool.Spec.ExpectedNodes, pool.Spec.MaxNodes))
 		return
 	}
-	w.set(id, stateLeftOut, fmt.Sprintf("the pool expects %d nodes and at least %d: lower minNodes first, or keep the expected number, so that it is replaced", pool.Spec.ExpectedNodes, pool.Spec.MinNodes))
+	w.set(id, stateLeftOut, fmt.Sprintf("the pool expects %d and at least %d nodes: lower minNodes first, or keep the expected number, so that it is replaced", pool.Spec.ExpectedNodes, pool.Spec.MinNodes))
 }
 
 // fit says whether one instance can be in the next wave; later is true where

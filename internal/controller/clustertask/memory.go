@@ -48,6 +48,18 @@ func (m *memory) of(pool string) []string {
 	return out
 }
 
+// all are the open tasks, by name.
+func (m *memory) all() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out := make([]string, 0, len(m.pool))
+	for t := range m.pool {
+		out = append(out, t)
+	}
+	sort.Strings(out)
+	return out
+}
+
 func (m *memory) wrote(task string, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

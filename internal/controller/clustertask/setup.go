@@ -7,33 +7,42 @@ import (
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/controller/watch"
 )
 
-// SetupWithManager registers the reconciler: it looks at a task when the task
-// changes, and, at the pace of its status, when the pool, the group or an
-// Instance of an open task does. A new task of a pool wakes the open ones.
+// SetupWithManager registers the reconciler.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
-	return ctrl.NewControllerManagedBy(mgr).
-		Named("clustertask").
-		For(&api.ClusterTask{}).
-		Watches(&api.ClusterTask{}, r.wakes(true, func(o client.Object) string {
+	r.pokes = make(chan event.TypedGenericEvent[string], pokesHeld)
+	poked := source.TypedChannel(r.pokes, handler.TypedEnqueueRequestsFromMapFunc(
+		func(_ context.Context, task string) []reconcile.Request {
+			return []reconcile.Request{{NamespacedName: types.NamespacedName{Name: task}}}
+		}))
+	return watch.Run(mgr, watch.Settings{Name: "clustertask", Workers: 4, First: r.Waits.Conflict, Most: r.Waits.RetryMost,
+		Watches: r.Watches(), Sources: []source.Source{poked}}, r)
+}
+
+// Watches makes the reconciler look at a task when the task changes, and, at
+// the pace of its status, when the pool, the group or an Instance of an open
+// task does. A new task of a pool wakes the open ones.
+func (r *Reconciler) Watches() []watch.Watch {
+	return []watch.Watch{
+		{Object: &api.ClusterTask{}, Handler: watch.Itself()},
+		{Object: &api.ClusterTask{}, Handler: r.wakes(true, func(o client.Object) string {
 			if t := o.(*api.ClusterTask); !ended(t) {
 				return t.Spec.Pool
 			}
 			return ""
-		})).
-		Watches(&api.NodePool{}, r.wakes(true, client.Object.GetName)).
-		Watches(&api.ScalingGroup{}, r.wakes(false, func(o client.Object) string { return o.(*api.ScalingGroup).Spec.Pool })).
-		Watches(&api.Instance{}, r.wakes(false, func(o client.Object) string { return o.(*api.Instance).Spec.Pool })).
-		WithOptions(controller.Options{MaxConcurrentReconciles: 4,
-			RateLimiter: workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](r.Waits.Conflict, r.Waits.RetryMost)}).
-		Complete(r)
+		})},
+		{Object: &api.NodePool{}, Handler: r.wakes(true, client.Object.GetName)},
+		{Object: &api.ScalingGroup{}, Handler: r.wakes(false, func(o client.Object) string { return o.(*api.ScalingGroup).Spec.Pool })},
+		{Object: &api.Instance{}, Handler: r.wakes(false, func(o client.Object) string { return o.(*api.Instance).Spec.Pool })},
+	}
 }
 
 // wakes asks for a look at the open tasks of a pool, at once or when their

@@ -80,7 +80,7 @@ func (w *work) tell(id string, o outcome) {
 		}
 	}
 	c := cause(string(o.code), o.message, "")
-	c.Instance, c.Solution = id, cut(fault.Lookup(o.code).Advice(fault.Details{fault.DetailBlocked: o.blocked}), 2048)
+	c.Instance, c.Solution = id, cut(fault.InPool(fault.Lookup(o.code).Advice(fault.Details{fault.DetailBlocked: o.blocked}), w.t.Spec.Pool), 2048)
 	st.Causes = append(st.Causes, *c)
 }
 
@@ -201,7 +201,7 @@ func (w *work) wentOut(i *api.Instance, tagged bool) outcome {
 	if s := i.Spec.Release.DrainLimitSeconds; s > 0 {
 		limit = time.Duration(s) * time.Second
 	}
-	text := fmt.Sprintf("draining, %d pods left", i.Status.PodsLeft)
+	text := "draining, " + some(int(i.Status.PodsLeft), "pod") + " left"
 	if i.Status.DrainBlocked != "" {
 		text += "; " + i.Status.DrainBlocked
 	}

@@ -109,7 +109,7 @@ func (w *work) followWish(id string, r *api.WishResult) {
 	case r == nil || r.ID != string(w.t.UID) || !r.Done:
 		w.set(id, stateRunning, "the cloud is asked")
 	case r.Code == "" && w.t.Spec.Type == api.TaskRenew:
-		w.set(id, stateSuccess, fmt.Sprintf("renewed by %d months", max(w.t.Spec.PeriodMonths, 1)))
+		w.set(id, stateSuccess, "renewed by "+some(int(max(w.t.Spec.PeriodMonths, 1)), "month"))
 	case r.Code == "":
 		w.set(id, stateSuccess, fmt.Sprintf("it is billed %s from now on", w.t.Spec.ConvertTo))
 	default:

@@ -8,9 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
@@ -18,32 +16,37 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/controller/watch"
 	"github.com/poolkeeper/poolkeeper/internal/node"
 )
 
-// SetupWithManager watches Instances, Nodes, groups and sweeps. Events of one
-// group within the gathering time become one pass.
+// SetupWithManager registers the reconciler and its Adopter, which sweeps wake.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	swept := make(chan event.TypedGenericEvent[struct{}], 1)
 	adopt := make(chan event.TypedGenericEvent[struct{}], 1)
 	r.Sweeper.OnSweep(func() { poke(swept); poke(adopt) })
-	err := ctrl.NewControllerManagedBy(mgr).Named("instance").
-		Watches(&api.Instance{}, r.gather(func(o client.Object) string { return o.(*api.Instance).Spec.Group })).
-		Watches(&corev1.Node{}, r.gather(r.groupOfNode), builder.WithPredicates(matters())).
-		Watches(&api.ScalingGroup{}, r.changed(), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		WatchesRawSource(source.TypedChannel(swept, r.allGroups())).
-		WithOptions(controller.Options{MaxConcurrentReconciles: 4,
-			RateLimiter: workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](r.Waits.Conflict, r.Waits.RetryMost)}).
-		Complete(r)
+	err := watch.Run(mgr, watch.Settings{Name: "instance", Workers: 4, First: r.Waits.Conflict, Most: r.Waits.RetryMost, Watches: r.Watches(),
+		Sources: []source.Source{source.TypedChannel(swept, handler.TypedEnqueueRequestsFromMapFunc(
+			func(ctx context.Context, _ struct{}) []reconcile.Request { return r.Swept(ctx) }))}}, r)
 	if err != nil {
 		return err
 	}
-	return ctrl.NewControllerManagedBy(mgr).Named("adopt").
-		WatchesRawSource(source.TypedChannel(adopt, handler.TypedEnqueueRequestsFromMapFunc(
-			func(context.Context, struct{}) []reconcile.Request {
-				return []reconcile.Request{{NamespacedName: types.NamespacedName{Name: "region"}}}
-			}))).
-		Complete(&Adopter{Reconciler: r})
+	return watch.Run(mgr, watch.Settings{Name: "adopt", Workers: 1, First: r.Waits.Conflict, Most: r.Waits.RetryMost,
+		Sources: []source.Source{source.TypedChannel(adopt, handler.TypedEnqueueRequestsFromMapFunc(
+			func(context.Context, struct{}) []reconcile.Request { return []reconcile.Request{Region} }))}}, &Adopter{Reconciler: r})
+}
+
+// Region is the one key of the Adopter.
+var Region = reconcile.Request{NamespacedName: types.NamespacedName{Name: "region"}}
+
+// Watches makes the reconciler look at Instances, Nodes and groups. Events of
+// one group within the gathering time become one pass.
+func (r *Reconciler) Watches() []watch.Watch {
+	return []watch.Watch{
+		{Object: &api.Instance{}, Handler: r.gather(func(o client.Object) string { return o.(*api.Instance).Spec.Group })},
+		{Object: &corev1.Node{}, Handler: r.gather(r.groupOfNode), Predicates: []predicate.Predicate{matters()}},
+		{Object: &api.ScalingGroup{}, Handler: r.changed(), Predicates: []predicate.Predicate{predicate.GenerationChangedPredicate{}}},
+	}
 }
 
 // matters lets through what changes what is known of a Node: that it is there,
@@ -106,23 +109,22 @@ func (r *Reconciler) groupOfNode(o client.Object) string {
 	return i.Spec.Group
 }
 
-// allGroups enqueues every group, also one that is gone and has instances yet.
-func (r *Reconciler) allGroups() handler.TypedEventHandler[struct{}, reconcile.Request] {
-	return handler.TypedEnqueueRequestsFromMapFunc(func(ctx context.Context, _ struct{}) []reconcile.Request {
-		var list api.ScalingGroupList
-		if err := r.Cache.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
-			return nil
-		}
-		names := r.groups.names()
-		for i := range list.Items {
-			names = append(names, list.Items[i].Name)
-		}
-		slices.Sort(names)
-		names = slices.Compact(names)
-		out := make([]reconcile.Request, 0, len(names))
-		for _, name := range names {
-			out = append(out, reconcile.Request{NamespacedName: types.NamespacedName{Name: name}})
-		}
-		return out
-	})
+// Swept asks for a look at every group after a sweep, also at one that is gone
+// and has instances yet.
+func (r *Reconciler) Swept(ctx context.Context) []reconcile.Request {
+	var list api.ScalingGroupList
+	if err := r.Cache.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
+		return nil
+	}
+	names := r.groups.names()
+	for i := range list.Items {
+		names = append(names, list.Items[i].Name)
+	}
+	slices.Sort(names)
+	names = slices.Compact(names)
+	out := make([]reconcile.Request, 0, len(names))
+	for _, name := range names {
+		out = append(out, reconcile.Request{NamespacedName: types.NamespacedName{Name: name}})
+	}
+	return out
 }

@@ -13,6 +13,7 @@ import (
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/cloud"
+	"github.com/poolkeeper/poolkeeper/internal/fault"
 	"github.com/poolkeeper/poolkeeper/internal/lifecycle"
 )
 
@@ -126,6 +127,8 @@ func sentence(i *api.Instance, s *api.InstanceStatus) string {
 		return clip("draining: "+s.DrainBlocked, 500)
 	case i.Spec.Release != nil:
 		return clip("to be released: "+i.Spec.Release.Reason, 500)
+	case s.NodeState == api.NodeFailed && s.Code == string(fault.StartInstanceFailed):
+		return clip(s.Message, 500)
 	case s.NodeState == api.NodeFailed:
 		return clip("failed to join: "+s.Message, 500)
 	case s.NodeState == api.NodeUnknown:

@@ -174,10 +174,21 @@ func (p *pass) fail(c *aCase, s lifecycle.Step) {
 		st.Message = clip(c.i.Name+" vanished before it ran", 1000)
 		return // no machine failed to join
 	}
-	if !c.facts.Log.Failed || st.Message == "" || s.Code != fault.FailedJoinCluster {
+	switch {
+	case s.Code == fault.StartInstanceFailed:
+		st.Message = clip(fmt.Sprintf("%s never ran: the cloud shows it %s", c.i.Name, shownAs(c.facts.Sweep.Status)), 1000)
+	case !c.facts.Log.Failed || st.Message == "":
 		st.Message = clip(s.Reason, 1000)
 	}
 	metrics.JoinFailures.WithLabelValues(c.i.Spec.Pool, string(s.Code)).Inc()
+}
+
+// shownAs is a status of the cloud; nothing where no sweep shows it.
+func shownAs(s lifecycle.Status) string {
+	if s == "" {
+		return "not at all"
+	}
+	return string(s)
 }
 
 // do carries out one step that is not of the status alone.

@@ -152,11 +152,11 @@ func (r *Reconciler) instance(ctx context.Context, id string) (*api.Instance, er
 // the one that was let in.
 func (r *Reconciler) approve(ctx context.Context, csr *certificatesv1.CertificateSigningRequest, i *api.Instance, v join.Verdict) (ctrl.Result, error) {
 	if i.Spec.JoinKey != v.KeyHash {
-		patch := fmt.Sprintf(`{"metadata":{"resourceVersion":%q},"spec":{"joinKey":%q}}`, i.ResourceVersion, v.KeyHash)
+		patch := KeyPatch(i.ResourceVersion, v.KeyHash)
 		// Of the answer nothing is needed: without spec and status it is small.
 		target := &metav1.PartialObjectMetadata{TypeMeta: metav1.TypeMeta{APIVersion: api.GroupVersion.String(), Kind: "Instance"}}
 		target.Name = i.Name
-		err := r.Client.Patch(ctx, target, client.RawPatch(types.MergePatchType, []byte(patch)))
+		err := r.Client.Patch(ctx, target, client.RawPatch(types.MergePatchType, patch))
 		if apierrors.IsConflict(err) || apierrors.IsInvalid(err) {
 			return ctrl.Result{RequeueAfter: r.Waits.Conflict}, nil // judge the newer record
 		}
@@ -169,6 +169,14 @@ func (r *Reconciler) approve(ctx context.Context, csr *certificatesv1.Certificat
 	}
 	logf.FromContext(ctx).V(1).Info("approved a join request", "pool", i.Spec.Pool, "instance", i.Name)
 	return ctrl.Result{}, nil
+}
+
+// KeyPatch is the merge patch that writes down the hash of a machine's key, if
+// its record is still of that version. It also takes off who set which field of
+// it: that is as large as all the rest, and the API server would compute it
+// anew at each later write (docs/decisions/0007).
+func KeyPatch(version, hash string) []byte {
+	return fmt.Appendf(nil, `{"metadata":{"resourceVersion":%q,"managedFields":[{}]},"spec":{"joinKey":%q}}`, version, hash)
 }
 
 // say writes the one condition that ends a request.

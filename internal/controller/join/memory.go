@@ -24,6 +24,10 @@ type known struct {
 type memory struct {
 	mu       sync.Mutex
 	requests map[string]known
+	// undecided are the requests of each pool that are not decided, and pools
+	// the pool of each of them.
+	undecided map[string]int
+	pools     map[string]string
 	// waiting is the one undecided request of each instance.
 	waiting map[string]*certificatesv1.CertificateSigningRequest
 	// told is when a denial was last told, by instance, and swept when those
@@ -65,10 +69,31 @@ func (m *memory) keep(csr *certificatesv1.CertificateSigningRequest, k known) {
 	m.requests[csr.Name] = k
 }
 
+// enter notes a request that is not decided, once, and returns how many the pool
+// has before it.
+func (m *memory) enter(pool, name string) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.pools == nil {
+		m.pools, m.undecided = map[string]string{}, map[string]int{}
+	}
+	if _, known := m.pools[name]; !known {
+		m.pools[name] = pool
+		m.undecided[pool]++
+	}
+	return m.undecided[pool] - 1
+}
+
 // forget drops a request that is decided or gone.
 func (m *memory) forget(name string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if pool, known := m.pools[name]; known {
+		delete(m.pools, name)
+		if m.undecided[pool]--; m.undecided[pool] == 0 {
+			delete(m.undecided, pool)
+		}
+	}
 	k, ok := m.requests[name]
 	if !ok {
 		return

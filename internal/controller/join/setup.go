@@ -7,20 +7,29 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/controller/watch"
 )
 
-// SetupWithManager registers the reconciler: it looks at a request of a join
-// credential when it is filed, and again when the Instance that it waits for
-// appears.
+// share is how many undecided requests of one pool are looked at before those
+// of the others.
+const share = 8
+
+// SetupWithManager registers the reconciler.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
+	return watch.Run(mgr, watch.Settings{Name: "join", Workers: 8, First: r.Waits.Conflict, Most: r.Waits.RetryMost, Watches: r.Watches()}, r)
+}
+
+// Watches makes the reconciler look at a request of a join credential when it is
+// filed, and again when the Instance that it waits for appears.
+func (r *Reconciler) Watches() []watch.Watch {
 	ours := predicate.NewPredicateFuncs(func(o client.Object) bool {
 		csr, ok := o.(*certificatesv1.CertificateSigningRequest)
 		if !ok {
@@ -29,13 +38,45 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		_, filed := poolOf(csr)
 		return filed
 	})
-	return ctrl.NewControllerManagedBy(mgr).
-		Named("join").
-		For(&certificatesv1.CertificateSigningRequest{}, builder.WithPredicates(ours)).
-		Watches(&api.Instance{}, handler.EnqueueRequestsFromMapFunc(r.waitsFor)).
-		WithOptions(controller.Options{MaxConcurrentReconciles: 8,
-			RateLimiter: workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](r.Waits.Conflict, r.Waits.RetryMost)}).
-		Complete(r)
+	return []watch.Watch{
+		{Object: &certificatesv1.CertificateSigningRequest{}, Handler: r.inTurn(), Predicates: []predicate.Predicate{ours}},
+		{Object: &api.Instance{}, Handler: handler.EnqueueRequestsFromMapFunc(r.waitsFor)},
+	}
+}
+
+// inTurn queues requests so that pools take turns: the more of a pool's requests
+// are undecided, the further back goes its next one. Whoever floods with the
+// join credential of one pool delays a join of another by at most share
+// requests, and those that are in progress.
+func (r *Reconciler) inTurn() handler.EventHandler {
+	type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
+	add := func(o client.Object, q queue, first int) {
+		item := reconcile.Request{NamespacedName: types.NamespacedName{Name: o.GetName()}}
+		csr, ok := o.(*certificatesv1.CertificateSigningRequest)
+		fair, can := q.(priorityqueue.PriorityQueue[reconcile.Request])
+		if !ok || !can {
+			q.Add(item)
+			return
+		}
+		priority := first
+		if pool, ours := poolOf(csr); ours && !decided(csr) {
+			priority -= r.memory.enter(pool, csr.Name) / share
+		}
+		fair.AddWithOpts(priorityqueue.AddOpts{Priority: &priority}, item)
+	}
+	return handler.Funcs{
+		CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) {
+			if e.IsInInitialList {
+				add(e.Object, q, handler.LowPriority)
+			} else {
+				add(e.Object, q, 0)
+			}
+		},
+		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) { add(e.ObjectNew, q, 0) },
+		DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) {
+			r.memory.forget(e.Object.GetName())
+		},
+	}
 }
 
 // waitsFor names the request that waits for an Instance, if one does.

@@ -6,37 +6,38 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/controller/watch"
 )
 
-// SetupWithManager registers the reconciler: it looks at a pool when the pool,
-// its group or its Delete task changes, when a definition of ours does, and,
-// at the pace of the status, when one of its Instances does.
+// SetupWithManager registers the reconciler.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
-	return ctrl.NewControllerManagedBy(mgr).
-		Named("nodepool").
-		For(&api.NodePool{}).
-		Watches(&api.ScalingGroup{}, handler.EnqueueRequestsFromMapFunc(func(_ context.Context, o client.Object) []reconcile.Request {
+	return watch.Run(mgr, watch.Settings{Name: "nodepool", Workers: 4, First: r.Waits.Conflict, Most: r.Waits.RetryMost, Watches: r.Watches()}, r)
+}
+
+// Watches makes the reconciler look at a pool when the pool, its group or its
+// Delete task changes, when a definition of ours does, and, at the pace of the
+// status, when one of its Instances does.
+func (r *Reconciler) Watches() []watch.Watch {
+	return []watch.Watch{
+		{Object: &api.NodePool{}, Handler: watch.Itself()},
+		{Object: &api.ScalingGroup{}, Handler: handler.EnqueueRequestsFromMapFunc(func(_ context.Context, o client.Object) []reconcile.Request {
 			return named(o.(*api.ScalingGroup).Spec.Pool)
-		})).
-		Watches(&api.ClusterTask{}, handler.EnqueueRequestsFromMapFunc(func(_ context.Context, o client.Object) []reconcile.Request {
+		})},
+		{Object: &api.ClusterTask{}, Handler: handler.EnqueueRequestsFromMapFunc(func(_ context.Context, o client.Object) []reconcile.Request {
 			if t := o.(*api.ClusterTask); t.Spec.Type == api.TaskDelete {
 				return named(t.Spec.Pool)
 			}
 			return nil
-		})).
-		Watches(&api.Instance{}, r.paced()).
-		Watches(definition(), handler.EnqueueRequestsFromMapFunc(r.everyPool), builder.OnlyMetadata).
-		WithOptions(controller.Options{MaxConcurrentReconciles: 4,
-			RateLimiter: workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](r.Waits.Conflict, r.Waits.RetryMost)}).
-		Complete(r)
+		})},
+		{Object: &api.Instance{}, Handler: r.paced()},
+		{Object: definition(), Handler: handler.EnqueueRequestsFromMapFunc(r.everyPool), OnlyMetadata: true},
+	}
 }
 
 func named(pool string) []reconcile.Request {

@@ -62,9 +62,9 @@ func (g *group) atDesired(d scaling.Decision) {
 // stays so.
 func (g *group) held(d scaling.Decision, w scaling.Why) {
 	if w.Held {
-		text := fmt.Sprintf("%s (%s)", g.heldWords(w), w.Sentence)
+		text := g.heldWords(w) + "; tried once every " + span(g.Waits.Held)
 		if !w.Next.IsZero() {
-			text += "; tried again " + w.Next.UTC().Format(time.RFC3339)
+			text += ", next at " + w.Next.UTC().Format(time.RFC3339)
 		}
 		g.set(api.ConditionHeld, true, api.ReasonHeld, text+", or at once by poolkeeper pool resume "+g.g.Spec.Pool)
 		return
@@ -85,7 +85,7 @@ func (g *group) conditionFrozen() {
 	case g.freeze.Text != "":
 		g.set(api.ConditionFrozen, true, g.freeze.Reason, g.freeze.Text)
 	case tooMany:
-		g.set(api.ConditionFrozen, true, api.ReasonUnknownInstances, many.Text)
+		g.set(api.ConditionFrozen, true, api.ReasonUnknownInstances, fault.InPool(many.Text, g.g.Spec.Pool))
 	case g.thawed:
 		g.set(api.ConditionFrozen, false, api.ReasonThawed, "a person ended the freeze: "+g.guarded.NoRelease)
 	case g.s.NoRelease != "":
@@ -110,14 +110,14 @@ func (g *group) balanced(d scaling.Decision) {
 	case n <= 1:
 		g.set(api.ConditionBalanced, true, api.ReasonAsExpected, "zones are even within one instance")
 	case pending:
-		text := fmt.Sprintf("zones differ by %d instances, and a rebalance is under way", n)
+		text := "zones differ by " + some(n, "instance") + ", and a rebalance is under way"
 		if len(d.Blocked) > 0 {
 			text += ": " + d.Blocked[0].Text
 		}
 		g.set(api.ConditionBalanced, false, api.ReasonRebalancing, text)
 	default:
 		g.set(api.ConditionBalanced, false, api.ReasonUnbalanced,
-			fmt.Sprintf("zones differ by %d instances; to even them out: poolkeeper pool rebalance %s", n, g.g.Spec.Pool))
+			"zones differ by "+some(n, "instance")+"; to even them out: poolkeeper pool rebalance "+g.g.Spec.Pool)
 	}
 }
 

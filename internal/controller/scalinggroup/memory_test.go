@@ -74,6 +74,26 @@ func TestARefusalIsRememberedOnceAndHeldAfterThree(t *testing.T) {
 	}
 }
 
+// A cloud that gives a part, and refuses the rest within the same second, is
+// remembered to have refused: what came before the refusal disproves nothing.
+func TestWhatCameBeforeARefusalInTheSameSecondDoesNotEndIt(t *testing.T) {
+	b := newBench(t, nil)
+	b.clock.T = b.clock.T.Add(400 * time.Millisecond)
+	b.look()
+	first := true
+	b.carryOut(func(_ api.Candidate, n int) (int, fault.Code) {
+		if first {
+			first = false
+			return 1, ""
+		}
+		return 0, fault.PrivateIPAddress
+	})
+	b.later(2 * time.Second)
+	if len(b.group().Status.Refusals) == 0 || b.open() != nil {
+		t.Errorf("the refusal is forgotten: %+v", b.group().Status)
+	}
+}
+
 // A person's word ends every wait, and what was refused before is not taken in
 // again.
 func TestResumeTriesAtOnce(t *testing.T) {
@@ -195,7 +215,7 @@ func TestFailedJoinsAreHeldAndOneMachineIsTried(t *testing.T) {
 		t.Fatalf("memory %+v", g.Status.Refusals)
 	}
 	c := b.condition(api.ConditionHeld)
-	b.says(c.Message, "3 times in a row", "18 CNY burnt", "poolkeeper pool resume web", r.UntilTime.UTC().Format(time.RFC3339))
+	b.says(c.Message, "3 times in a row", "CNY 18 burnt", "poolkeeper pool resume web", r.UntilTime.UTC().Format(time.RFC3339))
 	if c.Status != "True" || g.Status.Counted != 0 || b.open() != nil {
 		t.Fatalf("%+v: %+v", c, g.Status)
 	}

@@ -85,7 +85,8 @@ func (g *group) ofSettled(list []scaling.Refusal, a *api.ScalingActivity) []scal
 	for _, p := range a.Status.Pieces {
 		late := p.ResolvedTime != nil && !p.ResolvedTime.Before(a.Status.EndTime)
 		if late && len(p.Instances) > 0 && p.FirstSendTime != nil && int(p.Candidate) < len(a.Spec.Candidates) {
-			list = scaling.Outdated(list, placeOf(&a.Spec.Candidates[p.Candidate]), p.FirstSendTime.Time)
+			// A refusal is remembered by the second: one of the same second is no earlier.
+			list = scaling.Outdated(list, placeOf(&a.Spec.Candidates[p.Candidate]), p.FirstSendTime.Truncate(time.Second))
 		}
 	}
 	return list
@@ -169,6 +170,18 @@ func (g *group) ofMachine(list []scaling.Refusal, words map[string]words, i *api
 	list = scaling.Remember(list, m, g.Waits.Faults(), scaling.HoldAfter, jitter(i.Name))
 	keepWords(words, m.Code, m.Place, i.Status.Message, "")
 	return list
+}
+
+// details are what is remembered of a code, as advice can name it.
+func (g *group) details(c fault.Code) fault.Details {
+	d := fault.Details{fault.DetailKey: g.g.Spec.SystemDisk.KMSKeyID}
+	for i := range g.g.Status.Refusals {
+		if r := &g.g.Status.Refusals[i]; r.Code == string(c) {
+			d[fault.DetailVSwitch], d[fault.DetailZone], d[fault.DetailInstanceType], d[fault.DetailDisk] = r.VSwitch, r.Zone, r.InstanceType, r.Disk
+			break
+		}
+	}
+	return d
 }
 
 // jitter is a number from 0 up to, not including, 1, the same for the same name.

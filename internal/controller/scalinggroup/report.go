@@ -86,12 +86,13 @@ func (g *group) explain(d scaling.Decision) (scaling.Why, bool) {
 		}
 		w.Next, w.NextStep = g.nextLook(), "the resource pools are read again"
 	}
-	if w.Edit == "" && w.Code != "" {
-		w.Edit = fault.Lookup(w.Code).Solution
+	if row := fault.Lookup(w.Code); w.Code != "" && (w.Edit == "" || w.Edit == row.Solution) {
+		w.Edit = row.Advice(g.details(w.Code))
 	}
 	if w.Code == fault.InstanceTypeNoStock || w.Code == fault.NoStock {
 		w.Edit += "; what is in stock and what would help: poolkeeper strength get " + g.g.Spec.Pool + " --refresh"
 	}
+	w.Sentence, w.Edit = fault.InPool(w.Sentence, g.g.Spec.Pool), fault.InPool(w.Edit, g.g.Spec.Pool)
 	return w, true
 }
 
@@ -126,11 +127,26 @@ func (g *group) why(w scaling.Why, ok bool) *api.Why {
 
 // heldWords say how often a cause came, and what that cost.
 func (g *group) heldWords(w scaling.Why) string {
-	text := fmt.Sprintf("%d times in a row", w.Count)
+	text := some(w.Count, "time") + " in a row"
 	if w.Burnt > 0 {
-		text += ", " + strings.TrimSpace(scaling.Decimal(w.Burnt)+" "+currency(g.g)) + " burnt"
+		text += ", " + strings.TrimSpace(currency(g.g)+" "+scaling.Decimal(w.Burnt)) + " burnt"
 	}
 	return text
+}
+
+// span is a wait in words.
+func span(d time.Duration) string {
+	if d%time.Minute == 0 {
+		return some(int(d/time.Minute), "minute")
+	}
+	return some(int(d.Round(time.Second)/time.Second), "second")
+}
+
+func some(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // urgent is true of changes that others wait for or that people must see at

@@ -7,9 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
@@ -17,37 +15,42 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/controller/watch"
 )
 
-// SetupWithManager watches groups, their activities and their instances. What
-// this controller writes itself does not wake it; events of one group are
-// gathered into one pass, those of its instances for longer, since a large
-// group has many.
+// SetupWithManager registers the reconciler.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	r.pokes = make(chan event.TypedGenericEvent[string], pokesHeld)
-	return ctrl.NewControllerManagedBy(mgr).Named("scalinggroup").
-		For(&api.ScalingGroup{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		Watches(&api.ScalingActivity{}, gathered(r.Waits.Gather, func(o client.Object) string {
+	poked := source.TypedChannel(r.pokes, handler.TypedEnqueueRequestsFromMapFunc(
+		func(_ context.Context, group string) []reconcile.Request {
+			return []reconcile.Request{{NamespacedName: types.NamespacedName{Name: group}}}
+		}))
+	return watch.Run(mgr, watch.Settings{Name: "scalinggroup", Workers: 4, First: r.Waits.Conflict, Most: r.Waits.RetryMost,
+		Watches: r.Watches(), Sources: []source.Source{poked}}, r)
+}
+
+// Watches makes the reconciler look at groups, their activities and their
+// instances. What this controller writes itself does not wake it; events of one
+// group are gathered into one pass, those of its instances for longer, since a
+// large group has many.
+func (r *Reconciler) Watches() []watch.Watch {
+	return []watch.Watch{
+		{Object: &api.ScalingGroup{}, Handler: watch.Itself(), Predicates: []predicate.Predicate{predicate.GenerationChangedPredicate{}}},
+		{Object: &api.ScalingActivity{}, Handler: gathered(r.Waits.Gather, func(o client.Object) string {
 			a, ok := o.(*api.ScalingActivity)
 			if !ok {
 				return ""
 			}
 			return a.Spec.Group
-		})).
-		Watches(&api.Instance{}, gathered(r.Waits.StatusInterval, func(o client.Object) string {
+		})},
+		{Object: &api.Instance{}, Handler: gathered(r.Waits.StatusInterval, func(o client.Object) string {
 			i, ok := o.(*api.Instance)
 			if !ok {
 				return ""
 			}
 			return i.Spec.Group
-		})).
-		WatchesRawSource(source.TypedChannel(r.pokes, handler.TypedEnqueueRequestsFromMapFunc(
-			func(_ context.Context, group string) []reconcile.Request {
-				return []reconcile.Request{{NamespacedName: types.NamespacedName{Name: group}}}
-			}))).
-		WithOptions(controller.Options{MaxConcurrentReconciles: 4,
-			RateLimiter: workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](r.Waits.Conflict, r.Waits.RetryMost)}).
-		Complete(r)
+		})},
+	}
 }
 
 // pokesHeld is how many pokes may wait: one for each group of a large region.

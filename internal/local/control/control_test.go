@@ -101,7 +101,7 @@ func TestCommands(t *testing.T) {
 		"instance exec " + id + " grep -c cloud-init /x":                    "grep|-c|cloud-init|/x\n",
 		"instance exec " + id + " -- uname -a":                              "uname|-a\n",
 		"instance log " + id:                                                "console of " + id + "\n",
-		"instance take-out " + id:                                           "instance " + id + ": 1 tags poolkeeper.io/* are taken off\n",
+		"instance take-out " + id:                                           "instance " + id + ": 1 tag poolkeeper.io/* taken off\n",
 		"fault add RunInstances --code Throttling --times 2":                "RunInstances answers Throttling (400) before the effect, 2 times\n",
 		"fault add --machine stop-at-step --step kubelet --probability 0.5": "new machines stop-at-step kubelet, always with probability 0.5\n",
 		"fault add DescribeInstances --delay 1s --lost-connection --after":  "DescribeInstances waits 1s loses its connection after the effect, always\n",

@@ -34,12 +34,6 @@ func (c *console) bytes() []byte {
 	return bytes.Clone(c.buf)
 }
 
-func (c *console) clear() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.buf = nil
-}
-
 // opened is the console as a file that is open for writing.
 type opened struct{ *console }
 

@@ -94,7 +94,6 @@ type fifo struct {
 	mu           sync.Mutex
 	cond         *sync.Cond
 	buf          []byte
-	opened       bool // by a writer, once
 	writerClosed bool
 	readerClosed chan struct{}
 	closeOnce    sync.Once

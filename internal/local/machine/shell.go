@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"mvdan.cc/sh/v3/expand"
 	"mvdan.cc/sh/v3/interp"
@@ -228,14 +229,19 @@ func (s *shell) kill() {
 // script tells its story with them.
 var telling = []string{"logger", "date", "tail", "tr", "cat", "sleep", "kill", "rm", "mkfifo", "mkdir", "grep", "sync", "test"}
 
+// silence is how long a connection is tried that a fault of a step blocks.
+const silence = 2 * time.Second
+
 // start finds a command and runs it.
 func (p *process) start(ctx context.Context) int {
 	name := p.args[0]
 	if step := p.m.spec.Faults.StopAtStep; step != "" && p.env.Get("step").String() == step && !slices.Contains(telling, name) {
-		fmt.Fprintf(p.err, "%s: Input/output error\n", name)
-		if name == "curl" {
+		if name == "curl" { // what it would reach stays silent
+			p.m.pause(ctx, silence)
+			fmt.Fprintln(p.err, "curl: (28) Connection timed out")
 			return 28
 		}
+		fmt.Fprintf(p.err, "%s: Input/output error\n", name)
 		return 5
 	}
 	if c := commands[name]; c != nil {

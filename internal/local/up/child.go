@@ -10,6 +10,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/poolkeeper/poolkeeper/internal/local/process"
 )
 
 // How children are watched.
@@ -35,7 +37,7 @@ type child struct {
 	command func() (args, env []string)
 	probe   func(context.Context) error
 	log     *logFile
-	spawn   spawner
+	spawn   process.Starter
 	say     func(format string, args ...any)
 	changed func()
 
@@ -134,7 +136,7 @@ func (c *child) begin(cmd *exec.Cmd) error {
 	if c.isStopping() {
 		return errors.New("the region stops")
 	}
-	if err := c.spawn.start(cmd); err != nil {
+	if err := c.spawn.Start(cmd); err != nil {
 		return err
 	}
 	c.cmd, c.pid, c.since = cmd, cmd.Process.Pid, time.Now()

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"time"
+
+	"github.com/poolkeeper/poolkeeper/internal/local/process"
 )
 
 // The names of the children, as people read them.
@@ -95,13 +97,17 @@ func probePlane(dir string, r Region) func(context.Context) error {
 		pool := x509.NewCertPool()
 		pool.AppendCertsFromPEM(ca)
 		t := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, DisableKeepAlives: true}
-		return ask(ctx, t, "https://"+r.apiServer()+"/readyz")
+		ctx, cancel := context.WithTimeout(ctx, probeTime)
+		defer cancel()
+		return process.Ask(ctx, t, "https://"+r.apiServer()+"/readyz")
 	}
 }
 
 func probeHTTP(url string) func(context.Context) error {
 	return func(ctx context.Context) error {
-		return ask(ctx, &http.Transport{DisableKeepAlives: true}, url)
+		ctx, cancel := context.WithTimeout(ctx, probeTime)
+		defer cancel()
+		return process.Ask(ctx, &http.Transport{DisableKeepAlives: true}, url)
 	}
 }
 
@@ -111,23 +117,4 @@ func probeCloud(r Region) func(context.Context) error {
 
 func probeController(r Region) func(context.Context) error {
 	return probeHTTP("http://" + r.health() + "/readyz")
-}
-
-// ask is nil where a server answers 200.
-func ask(ctx context.Context, t *http.Transport, url string) error {
-	ctx, cancel := context.WithTimeout(ctx, probeTime)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return err
-	}
-	resp, err := (&http.Client{Transport: t}).Do(req)
-	if err != nil {
-		return err
-	}
-	_ = resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answers %s", url, resp.Status)
-	}
-	return nil
 }

@@ -57,7 +57,9 @@ func dirError(dir string, err error) error {
 	next := "choose another directory: `poolkeeper local up --dir DIR`"
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return badInput("the local region was not started", "the disk of "+dir+" is full", "free some space there, or "+next)
+		return badInput("the local region was not started", fmt.Sprintf("the disk of %s is full: a region needs %d MiB there to start", dir, probeSize>>20), "free some space there, or "+next)
+	case errors.Is(err, syscall.EFBIG):
+		return badInput("the local region was not started", fmt.Sprintf("files in %s may not grow to the %d MiB that a region needs to start (%s)", dir, probeSize>>20, root(err)), "raise the limit (`ulimit -f unlimited`), or "+next)
 	case errors.Is(err, os.ErrPermission), errors.Is(err, syscall.EROFS):
 		return badInput("the local region was not started", dir+" cannot be written ("+root(err)+")", next)
 	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, os.ErrExist):
@@ -66,10 +68,14 @@ func dirError(dir string, err error) error {
 	return badInput("the local region was not started", cause, next)
 }
 
-// root is the innermost text of an error.
+// root is the innermost text of an error, of the first where several are
+// joined.
 func root(err error) string {
 	for {
 		next := errors.Unwrap(err)
+		if joined, ok := err.(interface{ Unwrap() []error }); ok {
+			next = joined.Unwrap()[0]
+		}
 		if next == nil {
 			return err.Error()
 		}

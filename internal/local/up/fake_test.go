@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -16,6 +17,10 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/poolkeeper/poolkeeper/internal/local/process"
+
+	"go.uber.org/goleak"
 )
 
 // The test binary is also the three children of a region: a server that says it
@@ -31,18 +36,24 @@ func TestMain(m *testing.M) {
 		fakeChild(what, os.Args[1:])
 		return
 	}
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }
 
 // fakeChild serves until it is told to end: "plane DIR ADDRESS", "cloud DIR
-// ADDRESS", "controller DIR ADDRESS", "up DIR PORT".
+// ADDRESS", "controller DIR ADDRESS", "up DIR PORT", "up on a
+// full disk DIR PORT".
 func fakeChild(what string, args []string) {
 	if os.Getenv(badEnv) == what {
 		fmt.Fprintln(os.Stderr, "nothing works today")
 		os.Exit(3)
 	}
 	dir, address := args[0], args[1]
-	if what == "up" {
+	switch what {
+	case "up":
+		runFakeRegion(dir, address)
+		return
+	case "up on a full disk":
+		fillDisk(filepath.Dir(filepath.Dir(dir)))
 		runFakeRegion(dir, address)
 		return
 	}
@@ -97,7 +108,12 @@ func runFakeRegion(dir, port string) {
 	o := fakeOptions(dir, n)
 	o.Out = os.Stdout
 	if err := Run(ctx, o); err != nil {
-		fmt.Println("error:", err)
+		fmt.Println(err)
+		var e *Error
+		if errors.As(err, &e) {
+			fmt.Println("next:", strings.Join(e.Next, "; "))
+		}
+		listDir(filepath.Dir(filepath.Dir(dir)))
 		os.Exit(1)
 	}
 }
@@ -174,24 +190,14 @@ func until(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-// freePorts finds a base whose ports are free, and that no connection is given
-// as its own end.
+// freePorts finds a base whose ports are free.
 func freePorts(t *testing.T) int {
 	t.Helper()
-	for base := 20000 + Ports*(os.Getpid()%2000); base < 32000; base += Ports {
-		free := true
-		for p := base; p < base+Ports && free; p++ {
-			l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", p))
-			if free = err == nil; free {
-				_ = l.Close()
-			}
-		}
-		if free {
-			return base
-		}
+	base, err := process.FreePorts(Ports)
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("no four ports are free")
-	return 0
+	return base
 }
 
 func childOf(t *testing.T, dir, name string) ChildStatus {

@@ -129,16 +129,42 @@ func join(errs []error) string {
 }
 
 // prepareDir makes the state directory and finds out whether it can be written.
+// Where it cannot, nothing that was made is left.
 func prepareDir(dir string) error {
+	missing := missingDirs(dir)
+	var err error
 	for _, d := range []string{dir, filepath.Join(dir, "logs"), filepath.Join(dir, "controller"), filepath.Join(dir, "cloud")} {
-		if err := os.MkdirAll(d, 0o700); err != nil {
-			return dirError(dir, err)
+		if err == nil {
+			err = os.MkdirAll(d, 0o700)
 		}
 	}
-	if err := probeDisk(dir); err != nil {
-		return dirError(dir, err)
+	if err == nil {
+		err = probeDisk(dir)
 	}
-	return nil
+	if err == nil {
+		return nil
+	}
+	for _, d := range missing {
+		_ = os.Remove(d) // fails where somebody has put something there
+	}
+	return dirError(dir, err)
+}
+
+// missingDirs are the directories that prepareDir will make, innermost first.
+func missingDirs(dir string) []string {
+	var out []string
+	for _, d := range []string{filepath.Join(dir, "cloud"), filepath.Join(dir, "controller"), filepath.Join(dir, "logs"), dir} {
+		if _, err := os.Lstat(d); errors.Is(err, os.ErrNotExist) {
+			out = append(out, d)
+		}
+	}
+	for d := filepath.Dir(dir); d != filepath.Dir(d); d = filepath.Dir(d) {
+		if _, err := os.Lstat(d); !errors.Is(err, os.ErrNotExist) {
+			break
+		}
+		out = append(out, d)
+	}
+	return out
 }
 
 // probeSize is what has to fit on the disk before a region is started: the

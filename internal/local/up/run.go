@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/poolkeeper/poolkeeper/internal/local/process"
 )
 
 // region is one running region.
@@ -19,7 +21,7 @@ type region struct {
 	o        Options
 	term     *terminal
 	began    time.Time
-	spawn    spawner
+	spawn    process.Starter
 	children []*child
 	isReady  bool
 	trouble  Trouble
@@ -66,7 +68,7 @@ func open(o Options) (*region, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &region{o: o, term: &terminal{out: o.Out}, began: time.Now(), lock: lock, spawn: newSpawner()}
+	r := &region{o: o, term: &terminal{out: o.Out}, began: time.Now(), lock: lock, spawn: process.NewStarter()}
 	var before Region
 	if r.Region, before, err = merge(o); err == nil {
 		err = checkPorts(r.Region, before.PortBase != 0, o.Dir)

@@ -240,8 +240,9 @@ func TestFullAndForbiddenDisksAreNamed(t *testing.T) {
 		err  error
 		want string
 	}{
-		"full":      {&os.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}, "the disk of /d is full"},
-		"quota":     {&os.PathError{Op: "write", Path: "x", Err: syscall.EDQUOT}, "the disk of /d is full"},
+		"full":      {&os.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}, "the disk of /d is full: a region needs 128 MiB there to start"},
+		"quota":     {&os.PathError{Op: "write", Path: "x", Err: syscall.EDQUOT}, "the disk of /d is full: a region needs 128 MiB there to start"},
+		"limited":   {&os.PathError{Op: "reserve space", Path: "x", Err: syscall.EFBIG}, "files in /d may not grow to the 128 MiB that a region needs to start (file too large)"},
 		"forbidden": {&os.PathError{Op: "open", Path: "x", Err: syscall.EACCES}, "/d cannot be written (permission denied)"},
 		"read-only": {&os.PathError{Op: "open", Path: "x", Err: syscall.EROFS}, "/d cannot be written (read-only file system)"},
 	}

@@ -16,7 +16,7 @@ import (
 const (
 	// Away: its process is stopped; connections are made and never answered.
 	Away = "away"
-	// Throttling: it refuses every new request of the controller with 429.
+	// Throttling: it refuses most requests of the controller with 429.
 	Throttling = "throttling"
 	// NoEndpoints: kube-public/cluster-info names no address for nodes.
 	NoEndpoints = "no-endpoints"
@@ -38,7 +38,7 @@ type Trouble struct {
 func (t Trouble) words() string {
 	return map[string]string{
 		Away:        "the API server answers nobody",
-		Throttling:  "the API server refuses the controller's requests (429)",
+		Throttling:  "the API server refuses most requests of the controller (429)",
 		NoEndpoints: "the API server names no address for nodes (kube-public/cluster-info)",
 	}[t.Kind]
 }

@@ -63,8 +63,9 @@ func throttling(m Manifests) []client.Object {
 	}
 }
 
-// holdSeat takes the controller's one seat until the context ends: by requests
-// whose body never comes, as the controller and one after the other.
+// holdSeat takes the controller's one seat most of the time until the context
+// ends: by requests whose body never comes, as the controller and one after the
+// other.
 func (r *region) holdSeat(ctx context.Context) error {
 	cfg, err := clientcmd.BuildConfigFromFlags("", r.path("admin.kubeconfig"))
 	if err != nil {
@@ -89,11 +90,12 @@ func (r *region) holdSeat(ctx context.Context) error {
 	return nil
 }
 
-// A request is given up by the API server after a minute: seatTime is less.
-// seatPause is the pause before the next.
+// seatTime is how long the seat is taken at once, and seatPause the pause before
+// the next: so most requests of the controller are refused and some come
+// through, as where an API server is overloaded.
 const (
-	seatTime  = 50 * time.Second
-	seatPause = 5 * time.Millisecond
+	seatTime  = time.Second
+	seatPause = 150 * time.Millisecond
 )
 
 // sit sends one request that everybody may send, without its body.

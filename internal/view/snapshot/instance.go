@@ -57,7 +57,7 @@ func (r *read) instance(i *v1alpha1.Instance) scaling.Instance {
 		Name: i.Name, Zone: p.Zone, VSwitch: p.VSwitch, InstanceType: p.InstanceType, ChargeType: scaling.ChargeType(view.ChargeToday(i)),
 		Price: r.price(i), VCPU: r.vcpu[p.InstanceType], Created: r.created(i), Activity: activityNumber(i), Piece: int(i.Spec.Piece),
 		Seen: st.SeenTime != nil, Running: st.CloudStatus == "Running", State: strings.ToLower(st.CloudStatus),
-		FailedToJoin: Failed(i), Joined: st.JoinedTime != nil, Unhealthy: r.unhealthy(i), ReleaseFirst: i.Spec.ReleaseFirst,
+		FailedToJoin: Failed(i), NotStarted: Failed(i) && st.Code == string(fault.StartInstanceFailed), Joined: st.JoinedTime != nil, Unhealthy: r.unhealthy(i), ReleaseFirst: i.Spec.ReleaseFirst,
 		Kept: Kept(i, r.g.Spec.ManageAttached), ReleaseSent: st.ReleaseSentTime != nil,
 		Unknown: i.Spec.CreationType == v1alpha1.CreatedUnknown || !Ours(r.g, i.Spec.GroupUID),
 		Removed: st.LifecycleState == v1alpha1.InstanceRemoved,

@@ -90,7 +90,7 @@ func (s *Server) store(sh *shelf, old *stored, raw map[string]any, part string) 
 		if next["status"] = raw["status"]; raw["status"] == nil {
 			delete(next, "status")
 		}
-		raw, meta = next, metaOf(next)
+		raw = next
 	} else if raw["status"] = clone(old.raw["status"]); raw["status"] == nil {
 		delete(raw, "status")
 	}

@@ -33,10 +33,14 @@ func (r *Region) step(i *Instance) {
 	switch i.Status {
 	case statusPending:
 		i.Status = statusStarting
-		if !i.NeverStart {
+		if i.Vanishes.IsZero() {
 			i.Due = was.Add(r.wait(r.world.Times.Starting))
 		}
 	case statusStarting:
+		if i.NeverStart { // its start failed
+			i.Status = statusStopped
+			break
+		}
 		i.Status, i.Started = statusRunning, r.now
 		r.start(i)
 	case statusStopping:

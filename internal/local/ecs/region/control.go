@@ -326,5 +326,5 @@ func (r *Region) SetFree(c VSwitchChange) (string, error) {
 		s.VSwitches = slices.Clone(s.VSwitches)
 		s.VSwitch(c.ID).Taken = most - c.Free
 	})
-	return fmt.Sprintf("vSwitch %s: %d addresses free, was %d", c.ID, c.Free, was), err
+	return fmt.Sprintf("vSwitch %s: %s free, was %d", c.ID, some(c.Free, "address", "addresses"), was), err
 }

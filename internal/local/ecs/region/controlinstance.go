@@ -168,7 +168,7 @@ func (r *Region) controlTakeOut(i *Instance) (string, error) {
 	maps.DeleteFunc(left, func(k, _ string) bool { return strings.HasPrefix(k, ownerTags) })
 	n := len(i.Tags) - len(left)
 	i.Tags = left
-	return fmt.Sprintf("%d tags %s* are taken off", n, ownerTags), nil
+	return some(n, "tag", "tags") + " " + ownerTags + "* taken off", nil
 }
 
 func (r *Region) controlExpire(i *Instance) (string, error) {
@@ -192,9 +192,6 @@ func (r *Region) controlNeverStart(i *Instance) (string, error) {
 		return "", fmt.Errorf("it has started already")
 	}
 	i.NeverStart = true
-	if i.Status == statusStarting {
-		i.Due = time.Time{}
-	}
 	return "will not start", nil
 }
 
@@ -204,4 +201,11 @@ func (r *Region) controlMIG(i *Instance) (string, error) {
 	}
 	i.MIG = true
 	return "MIG partitions are left on it", nil
+}
+
+func some(n int, one, more string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, more)
 }

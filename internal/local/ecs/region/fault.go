@@ -110,7 +110,7 @@ func (r *Region) afflict(i *Instance) {
 	i.MIG, i.MIGReset = l.Type.MIGPartitions, time.Duration(l.Type.MIGReset)
 	for k := range r.world.Faults {
 		f := &r.world.Faults[k]
-		if f.Machine == "" || (f.Times > 0 && f.Happened >= f.Times) ||
+		if f.Machine == "" || (f.Machine == "stop-at-step" && i.StopAtStep != "") || (f.Times > 0 && f.Happened >= f.Times) ||
 			(f.InstanceType != "" && f.InstanceType != l.Type.Name) || (f.Zone != "" && f.Zone != l.Zone) || !r.happens(f) {
 			continue
 		}
@@ -175,7 +175,7 @@ func (f Fault) Words() string {
 		where = "after the effect"
 	}
 	if f.Times > 0 {
-		often = fmt.Sprintf("%d times", f.Times)
+		often = some(f.Times, "time", "times")
 	}
 	if f.Probability > 0 && f.Probability < 1 {
 		often += fmt.Sprintf(" with probability %g", f.Probability)
@@ -208,5 +208,5 @@ func (r *Region) RemoveFault(id string) (string, error) {
 		return "", fmt.Errorf("remove fault %s: there is none of this id", id)
 	}
 	r.touch(bucketWorld, keyWorld)
-	return fmt.Sprintf("%d faults removed", n-len(r.world.Faults)), nil
+	return some(n-len(r.world.Faults), "fault", "faults") + " removed", nil
 }

@@ -19,7 +19,7 @@ func withToken(token string) change {
 // and the same token gets it again.
 func TestFaultBefore(t *testing.T) {
 	b := newBench(t, "")
-	if said := b.control("POST", "faults", `{"action":"RunInstances","code":"OperationDenied.NoStock","message":"gone","times":1}`); !strings.Contains(said, "OperationDenied.NoStock (403) before the effect, 1 times") {
+	if said := b.control("POST", "faults", `{"action":"RunInstances","code":"OperationDenied.NoStock","message":"gone","times":1}`); !strings.Contains(said, "OperationDenied.NoStock (403) before the effect, 1 time") {
 		t.Errorf("said %s", said)
 	}
 	for range 2 {
@@ -207,7 +207,7 @@ func TestControls(t *testing.T) {
 		{"permission", `{"name":"DescribePrice","on":false}`, "permission for DescribePrice: revoked"},
 		{"vswitch", `{"id":"vsw-b","free":3}`, "vSwitch vsw-b: 3 addresses free, was 4092"},
 		{"instances", `{"vSwitch":"vsw-b","type":"ecs.c7.large","count":2,"tags":{"a":"b"}}`, "made i-"},
-		{"instances/" + id + "/take-out", "", "0 tags poolkeeper.io/* are taken off"},
+		{"instances/" + id + "/take-out", "", "0 tags poolkeeper.io/* taken off"},
 	} {
 		if said := b.control("POST", c[0], c[1]); !strings.Contains(said, c[2]) {
 			t.Errorf("%s %s says %s", c[0], c[1], said)

@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/aliyun/alibaba-cloud-sdk-go/services/ecs"
+
+	"go.uber.org/goleak"
 )
 
 // childDir makes this test program a local cloud that somebody may kill.
@@ -26,7 +28,7 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }
 
 func beCloud(dir string) error {

@@ -154,8 +154,9 @@ func TestReleaseRefusals(t *testing.T) {
 		r.InstanceChargeType, r.Period, r.PeriodUnit = "PrePaid", "1", "Month"
 	})[0]
 	b.control("POST", "faults", `{"machine":"never-start","times":1}`)
-	stuck := b.run(launch(1))[0]
-	for bad, want := range map[string]string{protected: "InvalidOperation.DeletionProtection", paid: "ChargeTypeViolation", stuck: "IncorrectInstanceStatus.Initializing"} {
+	off := b.run(launch(1))[0]
+	b.until("its start failed", func() bool { return b.show(off).Status == "Stopped" })
+	for bad, want := range map[string]string{protected: "InvalidOperation.DeletionProtection", paid: "ChargeTypeViolation"} {
 		r := ecs.CreateDeleteInstancesRequest()
 		r.InstanceId, r.Force = &[]string{good, bad}, requests.NewBoolean(true)
 		_, err := b.client.DeleteInstances(r)

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/poolkeeper/poolkeeper/internal/local/ecs/region"
 )
@@ -53,7 +54,7 @@ func (t *Ticket) Wait() error {
 // Open opens the file, or makes it. One process can hold it at a time.
 func Open(path string) (*Store, error) {
 	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: time.Second, FreelistType: bolt.FreelistMapType, NoFreelistSync: true})
-	if errors.Is(err, bolt.ErrTimeout) {
+	if errors.Is(err, bolterrors.ErrTimeout) {
 		return nil, fmt.Errorf("open state of local cloud in %s: another process holds it", path)
 	}
 	if err != nil {

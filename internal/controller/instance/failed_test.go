@@ -1,0 +1,62 @@
+package instance_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/bootstrap"
+	"github.com/poolkeeper/poolkeeper/internal/cloud"
+	"github.com/poolkeeper/poolkeeper/internal/fault"
+)
+
+// late has one machine that runs and has not joined, past the time when its
+// console is first read.
+func (b *bench) late(id, console string) *api.Instance {
+	b.ok(b.kube.Create(b.Context(), recorded(id)))
+	b.cloud.Add(tagged(id, cloud.Running))
+	b.settle(2)
+	b.cloud.WriteConsole(id, console)
+	for range 4 {
+		b.ok(b.sweep(time.Minute))
+	}
+	return b.instance(id)
+}
+
+// Whatever step a join fails at is named, with exit code and what the machine
+// says, and its secrets are not.
+func TestTheStepThatFailedIsNamed(t *testing.T) {
+	for _, step := range bootstrap.Steps() {
+		t.Run(string(step), func(t *testing.T) {
+			b := newBench(t)
+			i := b.late("i-1", "[    0.1] Linux version\n"+
+				"<13>Mar  1 09:00:01 cloud-init: poolkeeper step=network outcome=ok exit=0 duration=12ms instance=i-1\n"+
+				"<13>Mar  1 09:00:02 cloud-init: poolkeeper step="+string(step)+" outcome=failed exit=42 duration=7ms it broke, password=hunter2value\n")
+			s := i.Status
+			if s.NodeState != api.NodeFailed || s.Code != string(fault.FailedJoinCluster) || s.Step != string(step) {
+				t.Fatalf("state %s, code %s, step %s", s.NodeState, s.Code, s.Step)
+			}
+			if want := "stopped at step " + string(step) + ", exit code 42: it broke"; !strings.HasPrefix(s.Message, want) {
+				t.Errorf("message is %q, want %q", s.Message, want)
+			}
+			if !strings.Contains(s.Log, "step="+string(step)+" outcome=failed") || strings.Contains(s.Log+s.Message+s.Summary, "hunter2value") {
+				t.Errorf("log is %q", s.Log)
+			}
+		})
+	}
+}
+
+// A machine that never ran is told so, with what the cloud says of it.
+func TestOneThatNeverRanIsNamed(t *testing.T) {
+	b := newBench(t)
+	b.ok(b.kube.Create(b.Context(), recorded("i-1")))
+	b.cloud.Add(tagged("i-1", cloud.Stopped))
+	for range 12 {
+		b.ok(b.sweep(time.Minute))
+	}
+	s := b.instance("i-1").Status
+	if s.Code != string(fault.StartInstanceFailed) || s.Message != "i-1 never ran: the cloud shows it Stopped" || s.Summary != s.Message {
+		t.Fatalf("status: %+v", s)
+	}
+}
