@@ -11,7 +11,7 @@ TESTS = go test -count=1 -timeout=40m -json
 export KUBEBUILDER_ASSETS := $(BIN)
 
 .DEFAULT_GOAL := help
-.PHONY: help up test fuzz race bench kill verify lint vet build plane generate generated
+.PHONY: help up test sim fuzz race bench kill verify lint vet build plane generate generated
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ test: build verify vet ## all that CI runs: verify, vet, every test; a skipped t
 
 kill: build ## kill controller, local cloud and control plane by seed, at least 50 times each
 	@$(TESTS) -timeout=3h -tags=kill ./test/kill/... | go -C hack run ./testsum -log /test/kill
+
+sim: ## simulate seeds that are not on record, FOR=10m on all cores; SEED=n plays one and tells its story
+	@go run ./test/sim/run -for $(or $(FOR),10m) $(if $(SEED),-seed $(SEED))
 
 fuzz: ## fuzz everything that parses outside input, each target for FUZZ (default 30s)
 	@hack/fuzz $(or $(FUZZ),30s)

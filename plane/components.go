@@ -92,7 +92,8 @@ func (s *state) apiServerArgs() ([]string, error) {
 // status the request, which says the same). Of all others, those of our
 // controller among them, it keeps who did what to which object: what it decided
 // stands in the objects. What beats all the time (leases, events, the heartbeat
-// of a node, health checks) and reads of the control plane itself are left out.
+// of a node, the status of its pods, health checks) and reads of the control
+// plane itself are left out.
 const auditPolicy = `apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived]
@@ -103,7 +104,7 @@ rules:
 - level: None
   userGroups: [system:nodes]
   verbs: [get, list, watch, patch, update]
-  resources: [{group: "", resources: [nodes/status]}]
+  resources: [{group: "", resources: [nodes/status, pods, pods/status]}]
 - level: None
   users: [system:apiserver, system:kube-scheduler, system:kube-controller-manager]
   verbs: [get, list, watch]

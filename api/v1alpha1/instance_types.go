@@ -312,6 +312,11 @@ type InstanceStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=8192
 	Log string `json:"log,omitempty"`
+	// drainFor is the activity whose mark its drain is for: what an earlier one
+	// left of its own does not count.
+	// +optional
+	// +kubebuilder:validation:MaxLength=128
+	DrainFor string `json:"drainFor,omitempty"`
 	// drainStartTime is when its drain began.
 	// +optional
 	DrainStartTime *metav1.Time `json:"drainStartTime,omitempty"`

@@ -61,8 +61,12 @@ func releases(f Facts) (Step, bool) {
 // drain, or no more.
 func drains(f Facts) (Step, bool) {
 	r, m := f.Record, f.Record.Mark
-	if m.Drain == DrainOff || m.Drain == "" || !f.node().Exists || !r.DrainEnd.IsZero() {
+	ours := r.DrainFor == m.Activity // else it is what an earlier mark left
+	if m.Drain == DrainOff || m.Drain == "" || !f.node().Exists || (ours && !r.DrainEnd.IsZero()) {
 		return pass()
+	}
+	if !ours || r.DrainStart.IsZero() || !f.Node.Cordoned {
+		return do(Cordon, "it is drained before it goes")
 	}
 	limit := m.Limit
 	if limit <= 0 {
@@ -70,23 +74,41 @@ func drains(f Facts) (Step, bool) {
 	}
 	end, next := r.DrainStart.Add(limit), f.Drain.Passed.Add(f.Waits.DrainPass)
 	switch {
-	case r.DrainStart.IsZero() || !f.Node.Cordoned:
-		return do(Cordon, "it is drained before it goes")
 	case f.Drain.Drained && !f.Drain.Passed.Before(r.DrainStart):
 		return do(WriteDrainEnd, "no pod is left")
-	case !f.Now.Before(end) && m.Drain == DrainBestEffort:
-		return do(WriteDrainEnd, "the limit of the drain passed")
-	case !f.Now.Before(end) && m.Task != "" && !r.DrainStopped:
-		return do(WriteDrainStopped, f.blocked())
 	case !f.Now.Before(end):
-		return f.orStates(Step{Kind: Wait, Reason: f.blocked()})
+		return f.drainLimit(end)
 	case f.Now.Before(next):
 		if next.After(end) {
 			next = end
 		}
 		return f.orStates(Step{Kind: Wait, Until: next})
 	}
-	return do(DrainPass, "")
+	return Step{Kind: DrainPass, Until: end}, true
+}
+
+// drainLimit is what comes of a drain at its limit, after a last look at what
+// is left. A required one stops there: that of a chosen node for good, its task
+// takes it back; that of any other is tried again after the time of what is
+// held, since nothing tells when there is room for its pods.
+func (f Facts) drainLimit(end time.Time) (Step, bool) {
+	r, m := f.Record, f.Record.Mark
+	again := f.Drain.Passed.Add(f.Waits.Held)
+	switch {
+	case m.Drain == DrainBestEffort && f.Drain.Passed.Before(end):
+		return Step{Kind: DrainPass, Until: end}, true
+	case m.Drain == DrainBestEffort:
+		return do(WriteDrainEnd, "the limit of the drain passed")
+	case r.DrainStopped && m.Task != "":
+		return f.orStates(Step{Kind: Wait, Reason: f.blocked()})
+	case f.Drain.Passed.Before(end):
+		return Step{Kind: DrainPass, Until: end}, true
+	case !r.DrainStopped:
+		return do(WriteDrainStopped, f.blocked())
+	case f.Now.Before(again):
+		return f.orStates(Step{Kind: Wait, Until: again, Reason: f.blocked()})
+	}
+	return do(Cordon, "its drain is tried again")
 }
 
 // blocked says what a required drain ended for, at its limit.

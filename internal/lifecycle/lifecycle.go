@@ -79,8 +79,10 @@ type Record struct {
 	// DrainStart and DrainEnd bracket its drain, ReleaseSent is written before
 	// the release call. Zero where not.
 	DrainStart, DrainEnd, ReleaseSent time.Time
-	// DrainStopped is true where the required drain of a chosen node stopped at
-	// its limit: that node stays cordoned, also when the mark is taken off.
+	// DrainFor is the activity of the mark that the drain is, or was, for.
+	DrainFor string
+	// DrainStopped is true where a required drain stopped at its limit. The node
+	// stays cordoned; a chosen one also when the mark is taken off.
 	DrainStopped bool
 	// Disown is a person's wish that our tags be taken off one of unknown
 	// origin.
@@ -104,7 +106,9 @@ const (
 
 // Mark is the decision that an instance goes.
 type Mark struct {
-	Time time.Time
+	// Activity that decided; it marks an instance once.
+	Activity string
+	Time     time.Time
 	// TakeOut leaves it running.
 	TakeOut bool
 	// Task that named it; empty where the policy chose.
@@ -233,7 +237,8 @@ const (
 	MarkFailed Kind = "MarkFailed"
 	// Cordon cordons its Node; the start of the drain is written with it, once.
 	Cordon Kind = "Cordon"
-	// DrainPass makes one pass of the drain.
+	// DrainPass makes one pass of the drain, whose limit is Until; at its limit
+	// it only looks.
 	DrainPass Kind = "DrainPass"
 	// WriteDrainEnd writes that the drain is over.
 	WriteDrainEnd Kind = "WriteDrainEnd"
@@ -287,7 +292,8 @@ const (
 // Step is what is to be done next, and only that.
 type Step struct {
 	Kind Kind
-	// Until is when to look again, of Wait; zero where an event tells.
+	// Until is when to look again, of Wait; zero where an event tells. Of
+	// DrainPass it is the limit.
 	Until time.Time
 	// Code of MarkFailed.
 	Code fault.Code

@@ -46,6 +46,8 @@ func removed(f Facts) (Step, bool) {
 		return do(Untag, "it was taken out")
 	case !f.Look.Made && f.Sweep.Present && f.Sweep.Ours:
 		return f.lookFirst()
+	case f.Record.NodeState == NodeReady || f.Record.NodeState == NodeNotReady:
+		return do(WriteState, "")
 	}
 	return until(time.Time{})
 }

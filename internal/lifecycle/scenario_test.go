@@ -102,7 +102,7 @@ func read(t *testing.T, input string) Facts {
 			stated = w.is("state")
 			readRecord(&f.Record, w)
 		case "mark":
-			f.Record.Mark = &Mark{Time: now.Add(-time.Minute), TakeOut: w.is("takeOut"), Task: w.by["task"], Drain: DrainMode(w.by["drain"]),
+			f.Record.Mark = &Mark{Activity: "web-a1", Time: now.Add(-time.Minute), TakeOut: w.is("takeOut"), Task: w.by["task"], Drain: DrainMode(w.by["drain"]),
 				Limit: w.span("limit"), Emptying: w.is("emptying"), ManageAttached: w.is("manageAttached")}
 			if w.is("notBefore") {
 				f.Record.Mark.NotBefore = now.Add(w.span("notBefore"))
@@ -156,6 +156,9 @@ func readRecord(r *Record, w words) {
 	r.JoinDeadline, r.Address, r.TagsSure, r.HeldBy = w.span("joinDeadline"), w.by["address"], w.is("tagsSure"), w.by["held"]
 	r.DrainStopped, r.Disown = w.is("drainStopped"), w.is("disown")
 	r.Protected, r.Standby, r.Expiry = w.is("protected"), w.is("standby"), w.ago("expired")
+	if r.DrainFor = w.by["drainFor"]; w.is("drainStart") && !w.is("drainFor") {
+		r.DrainFor = "web-a1"
+	}
 	r.DrainStart, r.DrainEnd, r.ReleaseSent = w.ago("drainStart"), w.ago("drainEnd"), w.ago("releaseSent")
 	r.State, r.NodeState = State(w.by["state"]), NodeState(w.by["nodeState"])
 }

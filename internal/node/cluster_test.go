@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
@@ -139,11 +140,12 @@ func TestDrainPassChoosesPodsAndNamesWhatBlocks(t *testing.T) {
 		err.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: policyv1.DisruptionBudgetCause, Message: "The disruption budget db needs 2 healthy pods and has 2 currently"}}
 		return true, nil, err
 	})
-	got, err := c.Drain(t.Context(), "i-1")
+	got, err := c.Drain(t.Context(), "i-1", 30*time.Minute, 5*time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := node.Pass{Left: 3, Evicted: 1, Blocked: "pod default/db: The disruption budget db needs 2 healthy pods and has 2 currently"}
+	want := node.Pass{Left: 3, Evicted: 1, Blocked: "pod default/db: The disruption budget db needs 2 healthy pods and has 2 currently; " +
+		"pod default/leaving: told to end and not ended yet"}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Fatalf("pass (-want +got):\n%s", d)
 	}
@@ -161,9 +163,70 @@ func TestDrainNamesAPodThatDoesNotEnd(t *testing.T) {
 		now := metav1.Now()
 		p.DeletionTimestamp, p.Finalizers = &now, []string{"test/hold"}
 	}))
-	got, err := c.Drain(t.Context(), "i-1")
+	got, err := c.Drain(t.Context(), "i-1", 30*time.Minute, 5*time.Second)
 	if err != nil || got.Left != 1 || !strings.Contains(got.Blocked, "pod default/slow") {
 		t.Fatalf("got %+v, %v", got, err)
+	}
+}
+
+// No pod gets a longer grace than the drain has left: one that is asked for is
+// given less, one that is ending already is cut when the limit is near, and at
+// the limit none is asked for.
+func TestDrainCutsLongGraces(t *testing.T) {
+	seconds := func(n int64) *int64 { return &n }
+	ending := func(grace int64) func(*corev1.Pod) {
+		return func(p *corev1.Pod) {
+			now := metav1.Now()
+			p.DeletionTimestamp, p.DeletionGracePeriodSeconds, p.Finalizers = &now, &grace, []string{"test/hold"}
+		}
+	}
+	objs := []runtime.Object{
+		aPod("long", func(p *corev1.Pod) { p.Spec.TerminationGracePeriodSeconds = seconds(3600) }),
+		aPod("short", func(p *corev1.Pod) { p.Spec.TerminationGracePeriodSeconds = seconds(3) }),
+		aPod("ending-long", ending(3600)), aPod("ending-soon", ending(1)),
+	}
+	for what, want := range map[string]map[string]int64{
+		"100s": {"long": 90, "short": -1}, "11s": {"long": 1, "short": 1}, "9s": {"long": 1, "short": 1, "ending-long": 1}, "0s": {}, "-1m": {},
+	} {
+		left, err := time.ParseDuration(what)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, k := cluster(append([]runtime.Object{aNode("i-1", nil)}, objs...)...)
+		got := map[string]int64{}
+		k.PrependReactor("create", "pods", func(a clientgo.Action) (bool, runtime.Object, error) {
+			e := a.(clientgo.CreateAction).GetObject().(*policyv1.Eviction)
+			got[e.Name] = -1
+			if e.DeleteOptions != nil && e.DeleteOptions.GracePeriodSeconds != nil {
+				got[e.Name] = *e.DeleteOptions.GracePeriodSeconds
+			}
+			return true, nil, nil
+		})
+		pass, err := c.Drain(t.Context(), "i-1", left, 5*time.Second)
+		if d := cmp.Diff(want, got); err != nil || d != "" || pass.Left != 4 {
+			t.Errorf("%s before the limit, %+v, %v: graces (-want +got):\n%s", what, pass, err, d)
+		}
+	}
+}
+
+// What blocks names every budget, and some of its pods.
+func TestDrainNamesPodsByTheirBudget(t *testing.T) {
+	var objs []runtime.Object
+	for _, name := range []string{"cart-1", "cart-2", "cart-3", "cart-4", "cart-5", "db-0"} {
+		objs = append(objs, aPod(name, nil))
+	}
+	c, k := cluster(append(objs, aNode("i-1", nil))...)
+	k.PrependReactor("create", "pods", func(a clientgo.Action) (bool, runtime.Object, error) {
+		budget, _, _ := strings.Cut(a.(clientgo.CreateAction).GetObject().(*policyv1.Eviction).Name, "-")
+		err := apierrors.NewTooManyRequests("it would violate the budget", 0)
+		err.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: policyv1.DisruptionBudgetCause, Message: "The disruption budget " + budget + " needs 1 healthy pods and has 1 currently"}}
+		return true, nil, err
+	})
+	got, err := c.Drain(t.Context(), "i-1", time.Minute, time.Second)
+	want := "pods default/cart-1, default/cart-2, default/cart-3 and 2 more: The disruption budget cart needs 1 healthy pods and has 1 currently; " +
+		"pod default/db-0: The disruption budget db needs 1 healthy pods and has 1 currently"
+	if err != nil || got.Blocked != want {
+		t.Fatalf("%v, says:\n%s\nwant:\n%s", err, got.Blocked, want)
 	}
 }
 
@@ -177,7 +240,7 @@ func TestDrainOfAnEmptyNodeIsOver(t *testing.T) {
 		}
 		return true, &corev1.PodList{}, nil
 	})
-	p, err := c.Drain(t.Context(), "i-1")
+	p, err := c.Drain(t.Context(), "i-1", 30*time.Minute, 5*time.Second)
 	if err != nil || !p.Drained() {
 		t.Fatalf("got %+v, %v", p, err)
 	}

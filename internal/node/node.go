@@ -26,8 +26,10 @@ type Nodes interface {
 	// Uncordon takes a cordon of ours back; one that a person set stays.
 	Uncordon(ctx context.Context, name string) error
 	// Drain makes one pass: it asks once for the eviction of each pod that has
-	// to go, and says what is left. It does not wait.
-	Drain(ctx context.Context, name string) (Pass, error)
+	// to go, and says what is left. It does not wait. left is how long the drain
+	// may take yet, next how soon its next pass comes: no pod gets a longer grace
+	// than that leaves it, and with nothing left none is asked for.
+	Drain(ctx context.Context, name string, left, next time.Duration) (Pass, error)
 	// Delete deletes a Node, and only the very one that was found.
 	Delete(ctx context.Context, n Node) error
 }
@@ -59,9 +61,9 @@ type Pass struct {
 	Left int
 	// Evicted is how many evictions this pass was granted. Unit: pods.
 	Evicted int
-	// Blocked names the first pod, by namespace and name, that may not go now,
-	// and the disruption budget that keeps it. Empty where nothing blocks. At
-	// most 512 bytes.
+	// Blocked names the pods, by namespace and name, that may not go now, with
+	// the disruption budget that keeps them; where there are none, those that were
+	// told to end and have not. Empty where nothing blocks. At most 512 bytes.
 	Blocked string
 }
 

@@ -263,7 +263,7 @@ func (s *Sweeper) forget() {
 func (s *Sweeper) pause(ctx context.Context, began time.Time) bool {
 	took := s.Now().Sub(began)
 	for {
-		due := began.Add(s.apart(took))
+		due := began.Add(s.Apart(took))
 		left := due.Sub(s.Now())
 		if left <= 0 {
 			return ctx.Err() == nil
@@ -280,11 +280,11 @@ func (s *Sweeper) pause(ctx context.Context, began time.Time) bool {
 	}
 }
 
-// apart is how long after the beginning of a sweep that took so long the next
+// Apart is how long after the beginning of a sweep that took so long the next
 // one begins. The longer a sweep takes, the further apart they are, up to a
 // bound: a large cloud is read for a small part of the time, also where
 // somebody waits.
-func (s *Sweeper) apart(took time.Duration) time.Duration {
+func (s *Sweeper) Apart(took time.Duration) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {

@@ -140,20 +140,20 @@ func TestSweepsOfALargeCloudAreFurtherApartWithinBounds(t *testing.T) {
 	for what, c := range tests {
 		t.Run(what, func(t *testing.T) {
 			s, now := sweeper(&region{})
-			if got := s.apart(c.took); got != w.Sweep {
+			if got := s.Apart(c.took); got != w.Sweep {
 				t.Errorf("at rest: %s, want %s", got, w.Sweep)
 			}
 			s.Busy(now.Add(w.BusyAfter))
-			if got := s.apart(c.took); got != c.wantBusy {
+			if got := s.Apart(c.took); got != c.wantBusy {
 				t.Errorf("busy: %s, want %s", got, c.wantBusy)
 			}
 			s.Soon()
-			if got := s.apart(c.took); got != c.wantSooner {
+			if got := s.Apart(c.took); got != c.wantSooner {
 				t.Errorf("somebody waits: %s, want %s", got, c.wantSooner)
 			}
 			*now = now.Add(w.BusyAfter)
 			sweepAfter(t, s, now, 0, false)
-			if got := s.apart(c.took); got != w.Sweep {
+			if got := s.Apart(c.took); got != w.Sweep {
 				t.Errorf("at rest again: %s, want %s", got, w.Sweep)
 			}
 		})

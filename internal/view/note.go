@@ -12,6 +12,8 @@ import (
 func InstanceNote(i *v1alpha1.Instance, clock Clock) string {
 	st := &i.Status
 	switch {
+	case st.LifecycleState == v1alpha1.InstanceRemoved:
+		return "taken out, not released; it goes on costing until it is released by hand. Its record ends with: poolkeeper node forget " + i.Name
 	case i.Spec.Release != nil:
 		return leavingNote(i, clock)
 	case st.NodeState == v1alpha1.NodeFailed:
@@ -25,6 +27,9 @@ func InstanceNote(i *v1alpha1.Instance, clock Clock) string {
 		return "its Node object is gone; the instance still counts"
 	}
 	notes := keptNotes(i)
+	if DrainStopped(i) {
+		notes = append(notes, fmt.Sprintf("its drain stopped: %s. To use it again: kubectl uncordon %s; to remove it again: poolkeeper node remove %s", i.Status.DrainBlocked, i.Name, i.Name))
+	}
 	if i.Spec.ReleaseFirst {
 		notes = append(notes, "released first")
 	}

@@ -132,10 +132,22 @@ func InstanceWord(i *v1alpha1.Instance) string {
 	return string(s)
 }
 
+// DrainStopped is true of a node whose required drain came to its limit: it
+// stays, cordoned.
+func DrainStopped(i *v1alpha1.Instance) bool {
+	return meta.IsStatusConditionTrue(i.Status.Conditions, v1alpha1.ConditionDrainStopped)
+}
+
 // NodeWord is the state of an instance's Node as people read it. A drain under
-// way is said before anything else.
+// way, or what it left, is said before anything else.
 func NodeWord(i *v1alpha1.Instance) string {
 	st := &i.Status
+	switch {
+	case DrainStopped(i) && i.Spec.Release != nil:
+		return fmt.Sprintf("Drain stopped, %s left", count(st.PodsLeft, "pod"))
+	case DrainStopped(i) && st.NodeState == v1alpha1.NodeReady:
+		return "Scheduling disabled"
+	}
 	if st.DrainStartTime != nil && st.DrainEndTime == nil && st.ReleaseSentTime == nil {
 		return fmt.Sprintf("Draining, %s left", count(st.PodsLeft, "pod"))
 	}
@@ -156,11 +168,13 @@ func NodeWord(i *v1alpha1.Instance) string {
 // instanceTone is the tone of an instance's words.
 func instanceTone(i *v1alpha1.Instance) Tone {
 	switch {
+	case i.Status.LifecycleState == v1alpha1.InstanceRemoved:
+		return ToneHold
 	case i.Status.NodeState == v1alpha1.NodeFailed, i.Status.NodeState == v1alpha1.NodeUnknown:
 		return ToneBad
 	case i.Spec.Release != nil:
 		return ToneHold
-	case i.Status.NodeState == v1alpha1.NodeNotReady, i.Status.LifecycleState == v1alpha1.InstanceStopped:
+	case i.Status.NodeState == v1alpha1.NodeNotReady, i.Status.LifecycleState == v1alpha1.InstanceStopped, DrainStopped(i):
 		return ToneWarn
 	case i.Status.NodeState == v1alpha1.NodeReady:
 		return ToneOK

@@ -28,7 +28,7 @@ func (s *story) end(t *testing.T) {
 	for _, line := range []string{
 		"poolkeeper local fault remove all",
 		"echo '{}' >scenario.yaml && poolkeeper local scenario apply scenario.yaml",
-		"kubectl delete pods,poddisruptionbudgets --all --force --grace-period=0 --wait=false -n default",
+		"kubectl delete deployments,statefulsets,daemonsets,jobs,poddisruptionbudgets,pods --all --force --grace-period=0 --wait=false -n default",
 		`for p in $(kubectl get nodepools -o name); do kubectl patch $p --type=merge -p '{"spec":{"deletionProtection":false}}'; done`,
 		"kubectl delete nodepools --all --wait=false",
 	} {

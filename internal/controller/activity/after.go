@@ -56,9 +56,9 @@ func (w *run) note(ctx context.Context, change func()) error {
 	return wrap("note the end of", w.a.Name, client.IgnoreNotFound(err))
 }
 
-// tidyRequest asks for a look at what no single activity looks after. No
+// Tidy is the key that asks for a look at what no single activity looks after. No
 // activity has a namespace, so none has this name.
-var tidyRequest = ctrl.Request{NamespacedName: types.NamespacedName{Namespace: "poolkeeper", Name: "tidy"}}
+var Tidy = ctrl.Request{NamespacedName: types.NamespacedName{Namespace: "poolkeeper", Name: "tidy"}}
 
 // memory may be forgotten at a restart: since when a Secret was seen that no
 // activity names, on our own clock.

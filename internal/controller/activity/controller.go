@@ -65,7 +65,7 @@ type run struct {
 
 // Reconcile takes one activity as far as it goes now.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
-	if req == tidyRequest {
+	if req == Tidy {
 		return r.tidy(ctx)
 	}
 	a := &api.ScalingActivity{}

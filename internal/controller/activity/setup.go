@@ -20,7 +20,7 @@ import (
 // after is asked for at the start.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	tidy := source.Func(func(_ context.Context, q workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
-		q.Add(tidyRequest)
+		q.Add(Tidy)
 		return nil
 	})
 	return watch.Run(mgr, watch.Settings{Name: "activity", Workers: 4, First: r.Waits.Conflict, Most: r.Waits.RetryMost,

@@ -29,7 +29,14 @@ func (w *work) causes(ctx context.Context, v *view) error {
 		}
 	}
 	w.remembered(v.group, found)
-	if why := v.group.Status.Why; why != nil && why.Code != "" && found[why.Code] == nil {
+	reasons := []*api.Why{v.group.Status.Why}
+	if why := v.pool.Status.Why; why != nil && why.Code == string(fault.DrainLimit) {
+		reasons = append(reasons, why)
+	}
+	for _, why := range reasons {
+		if why == nil || why.Code == "" || found[why.Code] != nil {
+			continue
+		}
 		c := cause(why.Code, why.Sentence, "")
 		if strings.HasPrefix(why.Solution, fault.InPool(c.Solution, w.t.Spec.Pool)) {
 			c.Solution = cut(why.Solution, 2048) // it knows more of the case

@@ -129,6 +129,9 @@ func (w *work) hold(ctx context.Context, id string, i *api.Instance, s Seen, the
 		w.set(id, stateLeftOut, "it is taken out already: poolkeeper node forget "+id+" ends its record")
 	case i.Spec.CreationType == api.CreatedUnknown:
 		w.set(id, stateLeftOut, "nobody knows whose it is: poolkeeper instance adopt or disown "+id)
+	case calledBack(i):
+		w.set(id, stateWaiting, "an earlier removal of it is being taken back")
+		return false, true, nil
 	case i.Spec.Release != nil:
 		w.set(id, stateLeftOut, "it is already decided to go: "+i.Spec.Release.Reason)
 	case i.Spec.HeldBy != "" && i.Spec.HeldBy != uid:
@@ -147,9 +150,18 @@ func (w *work) hold(ctx context.Context, id string, i *api.Instance, s Seen, the
 			return false, false, fmt.Errorf("hold instance %s for task %s: %w", id, w.t.Name, err)
 		}
 		w.set(id, stateHeld, "")
+		if w.drain() != api.DrainOff && i.Status.NodeState == api.NodeUnknown {
+			w.event("", id+": nothing to drain, its Node object is gone")
+		}
 		return true, false, nil
 	}
 	return false, false, nil
+}
+
+// calledBack is true of an instance that a task named and that no entry names
+// any more: its mark is about to be taken off. Entries are looked at before.
+func calledBack(i *api.Instance) bool {
+	return i.Spec.Release != nil && i.Spec.Release.Task != "" && i.Status.ReleaseSentTime == nil
 }
 
 // unhold lets everything go that the task holds, once no entry names it.

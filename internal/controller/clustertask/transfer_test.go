@@ -207,7 +207,7 @@ func (b *bench) draining(id string, blocked string) {
 	i.Spec.Release = &api.ReleaseMark{Activity: "web-a1", Task: "t", Drain: api.DrainRequired, DrainLimitSeconds: 60}
 	b.ok(b.Update(b.Context(), i))
 	began := metav1.NewTime(b.clock.T)
-	i.Status.DrainStartTime, i.Status.PodsLeft, i.Status.DrainBlocked = &began, 3, blocked
+	i.Status.DrainFor, i.Status.DrainStartTime, i.Status.PodsLeft, i.Status.DrainBlocked = "web-a1", &began, 3, blocked
 	b.ok(b.Status().Update(b.Context(), i))
 }
 
@@ -217,6 +217,49 @@ func (b *bench) stopped(id string) {
 	i := b.instance(id)
 	meta.SetStatusCondition(&i.Status.Conditions, metav1.Condition{Type: api.ConditionDrainStopped, Status: metav1.ConditionTrue, Reason: api.ReasonDrainLimit})
 	b.ok(b.Status().Update(b.Context(), i))
+}
+
+// A node whose earlier removal is being taken back is waited for, and what that
+// left of its drain is not the new one's.
+func TestRemovedAgainWhileTheMarkIsTakenOff(t *testing.T) {
+	b := three(t)
+	b.draining("i-1", "pod default/db: budget db")
+	b.stopped("i-1")
+	b.asks("rm", api.TaskRemove, func(s *api.ClusterTaskSpec) { s.Instances, s.Release = []string{"i-1"}, true })
+	b.looks("rm", 3)
+	if task := b.state("rm", api.TaskRunning); results(task) != "i-1=waiting" || entries(b.pool()) != "" {
+		t.Fatalf("marked yet: %s, entries %s", results(task), entries(b.pool()))
+	}
+	i := b.instance("i-1")
+	i.Spec.Release = nil
+	b.ok(b.Update(b.Context(), i))
+	b.looks("rm", 3)
+	i = b.instance("i-1")
+	i.Spec.Release = &api.ReleaseMark{Activity: "web-a2", Task: string(b.task("rm").UID), Drain: api.DrainRequired}
+	b.ok(b.Update(b.Context(), i))
+	b.looks("rm", 2)
+	if task := b.state("rm", api.TaskRunning); entries(b.pool()) != "Out i-1" {
+		t.Fatalf("the drain before stopped, and this one ends: %s, entries %s", results(task), entries(b.pool()))
+	}
+}
+
+// With nothing to drain the task says so.
+func TestRemoveOfANodeThatIsGoneSaysSo(t *testing.T) {
+	b := three(t)
+	i := b.instance("i-1")
+	i.Status.NodeState = api.NodeUnknown
+	b.ok(b.Status().Update(b.Context(), i))
+	b.asks("rm", api.TaskRemove, func(s *api.ClusterTaskSpec) { s.Instances, s.Release = []string{"i-1"}, true })
+	b.looks("rm", 3)
+	said := 0
+	for _, e := range b.task("rm").Status.Events {
+		if e.Message == "i-1: nothing to drain, its Node object is gone" {
+			said++
+		}
+	}
+	if said != 1 {
+		t.Fatalf("said %d times: %+v", said, b.task("rm").Status.Events)
+	}
 }
 
 func TestDrainAtItsLimitGivesNumberAndEntryBack(t *testing.T) {

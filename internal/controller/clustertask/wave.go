@@ -80,7 +80,12 @@ func (w *work) tell(id string, o outcome) {
 		}
 	}
 	c := cause(string(o.code), o.message, "")
-	c.Instance, c.Solution = id, cut(fault.InPool(fault.Lookup(o.code).Advice(fault.Details{fault.DetailBlocked: o.blocked}), w.t.Spec.Pool), 2048)
+	again := "poolkeeper node remove " + id
+	if w.t.Spec.Release {
+		again += " --release"
+	}
+	advice := fault.Lookup(o.code).Advice(fault.Details{fault.DetailBlocked: o.blocked, fault.DetailCommand: again, fault.DetailInstances: id})
+	c.Instance, c.Solution = id, cut(fault.InPool(advice, w.t.Spec.Pool), 2048)
 	st.Causes = append(st.Causes, *c)
 }
 
@@ -194,7 +199,7 @@ func (w *work) wentOut(i *api.Instance, tagged bool) outcome {
 	case i.Status.ReleaseSentTime != nil:
 		return outcome{state: stateRunning, message: "being released", final: true}
 	}
-	if i.Spec.Release == nil || i.Status.DrainStartTime == nil || i.Status.DrainEndTime != nil {
+	if i.Spec.Release == nil || i.Status.DrainFor != i.Spec.Release.Activity || i.Status.DrainStartTime == nil || i.Status.DrainEndTime != nil {
 		return outcome{state: stateRunning}
 	}
 	limit := w.Waits.DrainLimit
@@ -211,7 +216,7 @@ func (w *work) wentOut(i *api.Instance, tagged bool) outcome {
 		return outcome{state: stateFailed, code: fault.DrainLimit, blocked: i.Status.DrainBlocked,
 			message: fmt.Sprintf("not drained within %s: %s. Nothing was released, and the node stays cordoned", limit, text)}
 	}
-	return outcome{state: stateRunning, message: text}
+	return outcome{state: stateRunning, message: text + "; its limit is at " + i.Status.DrainStartTime.Add(limit).UTC().Format("15:04:05 UTC")}
 }
 
 // stays says why an instance that was taken out was not released, and how to

@@ -69,8 +69,8 @@ func (n *nodes) Uncordon(ctx context.Context, name string) error {
 	return n.b.call("node uncordon "+name, func() error { return n.Fake.Uncordon(ctx, name) })
 }
 
-func (n *nodes) Drain(ctx context.Context, name string) (p node.Pass, err error) {
-	err = n.b.call("node pods "+name, func() error { p, err = n.Fake.Drain(ctx, name); return err })
+func (n *nodes) Drain(ctx context.Context, name string, left, next time.Duration) (p node.Pass, err error) {
+	err = n.b.call("node pods "+name, func() error { p, err = n.Fake.Drain(ctx, name, left, next); return err })
 	return p, err
 }
 

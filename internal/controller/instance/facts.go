@@ -166,13 +166,13 @@ func recordOf(f *lifecycle.Facts, i *api.Instance, s *api.InstanceStatus, create
 		Seen: micro(s.SeenTime), Running: at(s.RunningTime), Joined: at(s.JoinedTime), Failed: at(s.FailedTime), Rejoin: at(i.Spec.RejoinTime),
 		JoinDeadline: seconds(i.Spec.JoinDeadlineSeconds), Address: s.PrivateIP, TagsSure: s.TagsSure,
 		Protected: i.Spec.Protected, Standby: i.Spec.Standby, HeldBy: i.Spec.HeldBy,
-		DrainStart: at(s.DrainStartTime), DrainEnd: at(s.DrainEndTime), ReleaseSent: micro(s.ReleaseSentTime),
+		DrainFor: s.DrainFor, DrainStart: at(s.DrainStartTime), DrainEnd: at(s.DrainEndTime), ReleaseSent: micro(s.ReleaseSentTime),
 		DrainStopped: meta.IsStatusConditionTrue(s.Conditions, api.ConditionDrainStopped), Disown: i.Spec.Disown,
 		NeverRan: s.FailedTime != nil && s.Code == string(fault.NoStock),
 		Expiry:   at(s.ExpiryTime), State: lifecycle.State(s.LifecycleState), NodeState: lifecycle.NodeState(s.NodeState),
 	}
 	if m := i.Spec.Release; m != nil {
-		f.Record.Mark = &lifecycle.Mark{Time: m.Time.Time, TakeOut: m.TakeOut, Task: m.Task, Drain: lifecycle.DrainMode(m.Drain),
+		f.Record.Mark = &lifecycle.Mark{Activity: m.Activity, Time: m.Time.Time, TakeOut: m.TakeOut, Task: m.Task, Drain: lifecycle.DrainMode(m.Drain),
 			Limit: seconds(m.DrainLimitSeconds), NotBefore: at(m.NotBeforeTime), Emptying: m.Emptying, ManageAttached: m.ManageAttached}
 	}
 }

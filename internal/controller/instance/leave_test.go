@@ -17,6 +17,17 @@ import (
 	"github.com/poolkeeper/poolkeeper/internal/node"
 )
 
+// told is how many events of a reason came since it was last asked.
+func (b *bench) told(reason string) int {
+	n := 0
+	for len(b.events.Events) > 0 {
+		if strings.Contains(<-b.events.Events, reason) {
+			n++
+		}
+	}
+	return n
+}
+
 func (b *bench) node(id string) node.Node {
 	b.Helper()
 	n, _, err := b.nodes.Find(b.Context(), id, "")
@@ -62,6 +73,46 @@ func TestARequiredDrainStopsAtItsLimit(t *testing.T) {
 	b.settle(2)
 	if i = b.instance("i-1"); len(i.Status.Conditions) > 0 || i.Status.Summary != "" {
 		t.Fatalf("a person uncordoned it, and yet: %+v", i.Status)
+	}
+}
+
+// A new decision drains anew, whatever an earlier one left: its end must not
+// count for the new one's.
+func TestMarkedAgainBeforeTheDrainBeforeWasTakenBack(t *testing.T) {
+	b := newBench(t)
+	b.blocked("i-1", api.ReleaseMark{Activity: "web-a1", Drain: api.DrainBestEffort, DrainLimitSeconds: 60})
+	began := metav1.NewTime(b.now.Add(-time.Hour))
+	i := b.instance("i-1")
+	i.Status.DrainFor, i.Status.DrainStartTime, i.Status.DrainEndTime = "web-a1", &began, &began
+	i.Spec.Release = nil
+	b.change("i-1", func(o *api.Instance) {
+		o.Spec.Release = &api.ReleaseMark{Activity: "web-a2", Task: "t2", Drain: api.DrainRequired, DrainLimitSeconds: 60}
+	})
+	b.change("i-1", func(o *api.Instance) { o.Status = i.Status })
+	b.settle(3)
+	if i = b.instance("i-1"); i.Status.ReleaseSentTime != nil || i.Status.DrainFor != "web-a2" || i.Status.DrainEndTime != nil || i.Status.DrainBlocked == "" {
+		t.Fatalf("%+v", i.Status)
+	}
+}
+
+// The required drain of a node that the policy picked is tried again by itself.
+func TestAStoppedDrainIsTriedAgain(t *testing.T) {
+	b := newBench(t)
+	b.blocked("i-1", api.ReleaseMark{Activity: "web-a1", Drain: api.DrainRequired, DrainLimitSeconds: 60})
+	b.settle(20)
+	if c := meta.FindStatusCondition(b.instance("i-1").Status.Conditions, api.ConditionDrainStopped); c == nil {
+		t.Fatalf("not stopped: %+v", b.instance("i-1").Status)
+	}
+	b.nodes.Block("default/db-0", "")
+	b.now = b.now.Add(b.r.Waits.Held / 2)
+	b.settle(3)
+	if b.instance("i-1") == nil {
+		t.Fatal("tried again too soon")
+	}
+	b.now = b.now.Add(b.r.Waits.Held / 2)
+	b.settle(8)
+	if len(b.machines()) != 0 || b.instance("i-1") != nil {
+		t.Fatalf("there is room, and it stays: %+v", b.instance("i-1").Status)
 	}
 }
 
@@ -172,6 +223,9 @@ func TestANodeOfARemovedOneThatComesBackIsDeletedAgain(t *testing.T) {
 		b.calls = nil
 		b.settle(2)
 		b.want("node cordon i-1", "node delete i-1")
+	}
+	if n := b.told("NodeCameBack"); n != 2 || b.instance("i-1").Status.NodeState != api.NodeUnknown {
+		t.Fatalf("told %d times that it came back: %+v", n, b.instance("i-1").Status)
 	}
 	b.cloud.Change("i-1", func(i *cloud.Instance) { i.Tags = tagged("i-1", cloud.Running).Tags })
 	b.calls = nil

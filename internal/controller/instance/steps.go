@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -150,7 +151,7 @@ func (p *pass) apply(c *aCase, s lifecycle.Step) {
 		meta.SetStatusCondition(&st.Conditions, metav1.Condition{Type: api.ConditionDrainStopped, Status: metav1.ConditionTrue,
 			Reason: api.ReasonDrainLimit, Message: clip(s.Reason, 1000), ObservedGeneration: c.i.Generation, LastTransitionTime: now})
 	case lifecycle.LeaveCordoned:
-		st.DrainStartTime, st.DrainEndTime, st.PodsLeft, c.lock = nil, nil, 0, true
+		st.DrainFor, st.DrainStartTime, st.DrainEndTime, st.PodsLeft, c.lock = "", nil, nil, 0, true
 	case lifecycle.ForgetDrain:
 		forgetDrain(st)
 		c.lock = true
@@ -161,7 +162,7 @@ func (p *pass) apply(c *aCase, s lifecycle.Step) {
 }
 
 func forgetDrain(st *api.InstanceStatus) {
-	st.DrainStartTime, st.DrainEndTime, st.PodsLeft, st.DrainBlocked = nil, nil, 0, ""
+	st.DrainFor, st.DrainStartTime, st.DrainEndTime, st.PodsLeft, st.DrainBlocked = "", nil, nil, 0, ""
 	meta.RemoveStatusCondition(&st.Conditions, api.ConditionDrainStopped)
 }
 
@@ -199,7 +200,7 @@ func (p *pass) do(ctx context.Context, c *aCase, s lifecycle.Step) error {
 	case lifecycle.Uncordon:
 		return p.uncordon(ctx, c)
 	case lifecycle.DrainPass:
-		return p.drain(ctx, c)
+		return p.drain(ctx, c, s.Until.Sub(p.now))
 	case lifecycle.TakeMarkBack:
 		return p.takeBack(ctx, c, s.Reason)
 	case lifecycle.WriteReleaseSent:
@@ -209,11 +210,7 @@ func (p *pass) do(ctx context.Context, c *aCase, s lifecycle.Step) error {
 	case lifecycle.PutTagsBack:
 		return p.tagAgain(ctx, c)
 	case lifecycle.DeleteNode:
-		if err := p.Nodes.Delete(ctx, c.node); err != nil {
-			return err
-		}
-		c.m.gone, c.m.cordoned, c.facts.Node = c.node.UID, "", lifecycle.Node{}
-		return nil
+		return p.deleteNode(ctx, c)
 	case lifecycle.DeleteRecord:
 		return p.end(ctx, c, s)
 	}
@@ -234,7 +231,7 @@ func (p *pass) cordon(ctx context.Context, c *aCase) error {
 		return nil
 	}
 	forgetDrain(c.status())
-	c.next.DrainStartTime, c.lock = &metav1.Time{Time: p.now}, true
+	c.next.DrainStartTime, c.next.DrainFor, c.lock = &metav1.Time{Time: p.now}, c.i.Spec.Release.Activity, true
 	c.relearn()
 	return nil
 }
@@ -256,11 +253,14 @@ func (p *pass) uncordon(ctx context.Context, c *aCase) error {
 	return nil
 }
 
-// drain makes one pass over the pods of a Node.
-func (p *pass) drain(ctx context.Context, c *aCase) error {
-	got, err := p.Nodes.Drain(ctx, c.i.Name)
+// drain makes one pass over the pods of a Node, which have so long left.
+func (p *pass) drain(ctx context.Context, c *aCase, left time.Duration) error {
+	got, err := p.Nodes.Drain(ctx, c.i.Name, left, p.Waits.DrainPass)
 	if err != nil {
 		return err
+	}
+	if before := c.facts.Drain.Blocked; left <= 0 && got.Left > 0 && before != "" {
+		got.Blocked = before // none was asked for, so nothing else was learnt
 	}
 	c.m.drain = lifecycle.Drain{Passed: p.now, Drained: got.Drained(), Left: got.Left, Blocked: clip(got.Blocked, 500)}
 	c.facts.Drain = c.m.drain
@@ -271,6 +271,20 @@ func (p *pass) drain(ctx context.Context, c *aCase) error {
 	if int(st.PodsLeft) != got.Left || st.DrainBlocked != c.m.drain.Blocked {
 		c.status().PodsLeft, c.status().DrainBlocked, c.lock = int32(got.Left), c.m.drain.Blocked, true
 	}
+	return nil
+}
+
+// deleteNode deletes the Node of an instance. One that came back under an
+// instance that was taken out is told of.
+func (p *pass) deleteNode(ctx context.Context, c *aCase) error {
+	if err := p.Nodes.Delete(ctx, c.node); err != nil {
+		return err
+	}
+	if r := c.facts.Record; r.State == lifecycle.Removed && r.NodeState == lifecycle.NodeUnknown {
+		p.Events.Eventf(c.i, corev1.EventTypeWarning, "NodeCameBack",
+			"Node %s came back under an instance that was taken out, and was deleted again; stop its kubelet: systemctl disable --now kubelet", c.i.Name)
+	}
+	c.m.gone, c.m.cordoned, c.facts.Node = c.node.UID, "", lifecycle.Node{}
 	return nil
 }
 

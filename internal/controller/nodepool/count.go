@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"sort"
 
+	"k8s.io/apimachinery/pkg/api/meta"
+
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
 )
 
@@ -17,6 +19,10 @@ type tally struct {
 	stopped []string
 	// codes of failures to join, by how often.
 	codes map[string]int
+	// undrained are leaving instances that no task named and whose required drain
+	// stopped at its limit; waiting is the first by name whose drain is blocked.
+	undrained []*api.Instance
+	waiting   *api.Instance
 	// activities that decided that instances go which are still there.
 	activities map[string]bool
 }
@@ -51,6 +57,7 @@ func count(p *passed, list []*api.Instance) tally {
 	sort.Strings(t.failed)
 	sort.Strings(t.offline)
 	sort.Strings(t.stopped)
+	sort.Slice(t.undrained, func(a, b int) bool { return t.undrained[a].Name < t.undrained[b].Name })
 	t.price = bill.price()
 	return t
 }
@@ -110,8 +117,19 @@ func (t *tally) goes(i *api.Instance) {
 		return
 	}
 	t.counts.Removing++
-	if m := i.Spec.Release; m != nil && m.Activity != "" {
+	m := i.Spec.Release
+	if m == nil {
+		return
+	}
+	if m.Activity != "" {
 		t.activities["activity "+m.Activity] = true
+	}
+	draining := i.Status.DrainEndTime == nil && i.Status.ReleaseSentTime == nil
+	switch {
+	case draining && m.Task == "" && meta.IsStatusConditionTrue(i.Status.Conditions, api.ConditionDrainStopped):
+		t.undrained = append(t.undrained, i)
+	case draining && i.Status.DrainStartTime != nil && i.Status.DrainBlocked != "" && (t.waiting == nil || i.Name < t.waiting.Name):
+		t.waiting = i
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/wait"
 )
 
 // passed is one look at a pool and its group, and what was concluded.
@@ -22,6 +23,7 @@ type passed struct {
 	verdict verdict
 	task    string // the scale task that was made, empty for none
 	change  string // of the number, as it is told the group; empty for none
+	waits   wait.Settings
 }
 
 // passDown brings the group's spec to what the pool wishes, in one update. It

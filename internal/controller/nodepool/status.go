@@ -14,6 +14,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/fault"
 	"github.com/poolkeeper/poolkeeper/internal/metrics"
 	"github.com/poolkeeper/poolkeeper/internal/view"
 )
@@ -35,6 +36,7 @@ func (r *Reconciler) report(ctx context.Context, p *passed) (ctrl.Result, error)
 	}
 	r.warnHealthCheck(p)
 	pool := p.pool.DeepCopy()
+	p.waits = r.Waits
 	fill(pool, p, list, now)
 	metrics.Bills.Tell(pool.Name, billed(pool.Status.Price, r.Now))
 	if !equality.Semantic.DeepEqual(pool.Status, p.pool.Status) {
@@ -129,6 +131,46 @@ func stopped(pool *api.NodePool, t *tally) *api.Why {
 	return w
 }
 
+// leaving tells of instances that go, and what the drain of one waits for.
+func leaving(t *tally, limit time.Duration) *api.Why {
+	are := "are"
+	if t.counts.Removing == 1 {
+		are = "is"
+	}
+	w := &api.Why{Sentence: fmt.Sprintf("%d %s leaving, as %s decided", t.counts.Removing, are, some(slices.Sorted(maps.Keys(t.activities))))}
+	i := t.waiting
+	if i == nil {
+		return w
+	}
+	w.Sentence = cut(w.Sentence+"; "+i.Name+" drains and waits for "+i.Status.DrainBlocked, 1024)
+	w.Solution = "make room for the pod elsewhere, or let its disruption budget spare one"
+	w.Next = "its drain stops, and nothing is released,"
+	if i.Spec.Release.Drain == api.DrainBestEffort {
+		w.Next = "it goes all the same"
+	}
+	if s := i.Spec.Release.DrainLimitSeconds; s > 0 {
+		limit = time.Duration(s) * time.Second
+	}
+	end := metav1.NewTime(i.Status.DrainStartTime.Add(limit))
+	w.NextTime = &end
+	return w
+}
+
+// undrained tells of leaving instances whose required drain stopped at its
+// limit, and when the first of them is tried again.
+func undrained(t *tally, held time.Duration) *api.Why {
+	i := t.undrained[0]
+	c := meta.FindStatusCondition(i.Status.Conditions, api.ConditionDrainStopped)
+	w := &api.Why{Code: string(fault.DrainLimit), Sentence: cut(i.Name+" is not released: "+c.Message, 1024), Next: "its drain is tried again",
+		Solution: cut(fault.Lookup(fault.DrainLimit).Advice(fault.Details{fault.DetailBlocked: i.Status.DrainBlocked}), 1024)}
+	if n := len(t.undrained); n > 1 {
+		w.Sentence = cut(fmt.Sprintf("%d are not released, the first of them %s", n, w.Sentence), 1024)
+	}
+	again := metav1.NewTime(c.LastTransitionTime.Add(held))
+	w.NextTime = &again
+	return w
+}
+
 // codeOnlyKept is the catalogue's code for a pool that stays above its number.
 const codeOnlyKept = "ScaleIn.OnlyKeptInstances"
 
@@ -154,8 +196,10 @@ func why(pool *api.NodePool, p *passed, t *tally, now time.Time) *api.Why {
 		w = &api.Why{Sentence: "the change was passed down, and its scaling group has not looked at it yet", Next: "it decides what to create or release"}
 	case group != nil:
 		return group.DeepCopy()
+	case len(t.undrained) > 0:
+		w = undrained(t, p.waits.Held)
 	case len(t.activities) > 0 && !p.mode.emptying:
-		w = &api.Why{Sentence: fmt.Sprintf("%d are leaving, as %s decided", t.counts.Removing, some(slices.Sorted(maps.Keys(t.activities))))}
+		w = leaving(t, p.waits.DrainLimit)
 	case len(t.stopped) > 0:
 		w = stopped(pool, t)
 	case t.counts.Offline > 0:

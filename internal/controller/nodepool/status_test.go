@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/fault"
 )
 
 func TestCountsFollowTheRuleOfCounting(t *testing.T) {
@@ -160,8 +161,35 @@ func TestWhyNamesTheActivityOfAScaleIn(t *testing.T) {
 	b.put(two)
 	b.settle(func(g *api.ScalingGroup) { g.Status.OpenActivity, g.Status.Why = "", nil })
 	b.later()
-	b.says(b.pool().Status.Why.Sentence, "1 are leaving", "activity web-a4")
+	b.says(b.pool().Status.Why.Sentence, "1 is leaving", "activity web-a4")
 	b.says(b.pool().Status.Summary, "web-a4")
+}
+
+// What holds a leaving node up is the pool's cause: the pod and its budget while
+// it drains, the code with the next try where a required drain stopped.
+func TestWhyNamesWhatADrainWaitsFor(t *testing.T) {
+	b := newBench(t, aPool("web", nil))
+	b.look()
+	b.settle(nil)
+	const blocked = "pod default/db-0: the disruption budget db needs 1 healthy pod"
+	leaves := b.instance("i-1", func(i *api.Instance) {
+		ready(i)
+		began := metav1.NewTime(b.clock.T)
+		i.Spec.Release, i.Status.PodsLeft, i.Status.DrainBlocked = &api.ReleaseMark{Activity: "web-a4", Drain: api.DrainRequired}, 1, blocked
+		i.Status.DrainStartTime = &began
+	})
+	b.later()
+	b.says(b.pool().Status.Why.Sentence, "1 is leaving, as activity web-a4 decided; i-1 drains and waits for "+blocked)
+	meta.SetStatusCondition(&leaves.Status.Conditions, metav1.Condition{Type: api.ConditionDrainStopped, Status: metav1.ConditionTrue, Reason: api.ReasonDrainLimit,
+		Message: "the limit of the required drain passed: the node stays, cordoned; it waits for " + blocked, LastTransitionTime: metav1.NewTime(b.clock.T)})
+	b.putStatus(leaves)
+	b.later()
+	w := b.pool().Status.Why
+	if w.Code != string(fault.DrainLimit) || w.NextTime == nil || !w.NextTime.After(b.clock.T.Add(20*time.Minute)) {
+		t.Fatalf("%+v", w)
+	}
+	b.says(w.Sentence, "i-1 is not released: the limit of the required drain passed", blocked)
+	b.says(w.Solution, "make room", "it waited for "+blocked)
 }
 
 // A group that does not look is waited for once, not for ever.

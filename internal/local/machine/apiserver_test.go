@@ -41,6 +41,7 @@ type cluster struct {
 	admin  *kubernetes.Clientset
 	server string
 	token  string
+	pid    int // of the API server
 }
 
 // newCluster starts etcd and kube-apiserver, which make test builds.
@@ -59,7 +60,7 @@ func newCluster(t testing.TB) *cluster {
 	admin, adminKey := c.identity(dir, "admin", &x509.Certificate{Subject: pkix.Name{CommonName: "admin", Organization: []string{"system:masters"}}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
 	c.run(filepath.Join(assets, "etcd"), "--data-dir="+dir+"/etcd", "--listen-client-urls=http://"+etcd, "--advertise-client-urls=http://"+etcd, "--listen-peer-urls=http://"+freeAddress(t), "--unsafe-no-fsync")
 	_, port, _ := net.SplitHostPort(api)
-	c.run(filepath.Join(assets, "kube-apiserver"), "--etcd-servers=http://"+etcd, "--bind-address=127.0.0.1", "--secure-port="+port,
+	c.pid = c.run(filepath.Join(assets, "kube-apiserver"), "--etcd-servers=http://"+etcd, "--bind-address=127.0.0.1", "--secure-port="+port,
 		"--cert-dir="+dir, "--tls-cert-file="+dir+"/server.crt", "--tls-private-key-file="+dir+"/server.key", "--client-ca-file="+dir+"/ca.crt",
 		"--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction", "--service-cluster-ip-range=10.96.0.0/24",
 		"--endpoint-reconciler-type=none", "--service-account-issuer=https://cluster", "--service-account-key-file="+dir+"/server.key", "--service-account-signing-key-file="+dir+"/server.key")
@@ -108,7 +109,7 @@ func (c *cluster) identity(dir, name string, tmpl *x509.Certificate) (cert, key 
 }
 
 // run starts a process that ends with the test.
-func (c *cluster) run(name string, args ...string) {
+func (c *cluster) run(name string, args ...string) (pid int) {
 	cmd := exec.Command(name, args...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out := &bounded{most: 1 << 20}
@@ -123,6 +124,7 @@ func (c *cluster) run(name string, args ...string) {
 			c.t.Logf("%s: %.3000s", filepath.Base(name), out.bytes())
 		}
 	})
+	return cmd.Process.Pid
 }
 
 func (c *cluster) await(do func() error) {

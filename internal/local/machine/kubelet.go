@@ -16,6 +16,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/yaml"
 )
 
@@ -37,6 +38,9 @@ type kubelet struct {
 	nextLease  time.Time
 	nextStatus time.Time
 	nextRenew  time.Time
+	nextLook   time.Time // at its pods
+	pods       map[types.UID]*podMemory
+	busy       bool // some of them are of no DaemonSet
 }
 
 // nodeSettings is what a Node registers with.
@@ -271,6 +275,8 @@ func (k *kubelet) step(ctx context.Context) error {
 		}
 		k.ready, k.nextLease = true, now
 		k.nextStatus = now.Add(jitter(k.m.host.StatusEvery))
+		k.nextLook = k.m.host.idlePace.next(now)
+		k.m.host.agenda.add(k.nextLook, k.podsDue)
 	}
 	if !now.Before(k.nextLease) {
 		if err := k.renewLease(ctx); err != nil {
@@ -314,7 +320,8 @@ const protobuf = "application/vnd.kubernetes.protobuf"
 
 // call sends one request as the node and returns the answer's bytes.
 func (k *kubelet) call(ctx context.Context, method, where, contentType string, body []byte) ([]byte, error) {
-	u := &url.URL{Scheme: "https", Host: k.to.address, Path: where}
+	where, query, _ := strings.Cut(where, "?")
+	u := &url.URL{Scheme: "https", Host: k.to.address, Path: where, RawQuery: query}
 	req := &http.Request{Method: method, URL: u, Host: u.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: http.Header{"User-Agent": {"kubelet/" + k.m.host.KubeletVersion}, "Accept": {protobuf}}}
 	if body != nil {

@@ -45,19 +45,24 @@ type SimulatorOptions struct {
 	// StatusEvery is how often a kubelet tells its status when nothing
 	// changed. Default 5 minutes.
 	StatusEvery time.Duration
+	// Looks is how many times a second all kubelets without pods of their own
+	// look for some, and as many those that have some. Default 50.
+	Looks int
 }
 
 // Simulator is a Host whose machines are simulated in this process: they
 // interpret their user data, talk over connections of their own, and run a
-// kubelet that registers and renews. A machine that has joined costs a timer
-// and a connection.
+// kubelet that registers, renews and runs pods. A machine that has joined costs
+// two timers and a connection.
 type Simulator struct {
 	SimulatorOptions
 	dials  chan struct{}
 	boots  chan struct{}
 	agenda *agenda
-	ctx    context.Context
-	cancel context.CancelFunc
+	// How often kubelets look at their pods, without and with some.
+	idlePace, busyPace pace
+	ctx                context.Context
+	cancel             context.CancelFunc
 
 	mu       sync.Mutex
 	machines map[string]*session
@@ -89,11 +94,15 @@ func NewSimulator(o SimulatorOptions) *Simulator {
 	if o.StatusEvery <= 0 {
 		o.StatusEvery = 5 * time.Minute
 	}
+	if o.Looks <= 0 {
+		o.Looks = 50
+	}
 	if o.Logger.GetSink() == nil {
 		o.Logger = logr.Discard()
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Simulator{SimulatorOptions: o, dials: make(chan struct{}, o.Dials), boots: make(chan struct{}, o.Boots), agenda: newAgenda(ctx, o.Renewals),
+		idlePace: pace{gap: time.Second / time.Duration(o.Looks)}, busyPace: pace{gap: time.Second / time.Duration(o.Looks)},
 		ctx: ctx, cancel: cancel, machines: map[string]*session{}}
 }
 

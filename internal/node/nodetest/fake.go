@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"sort"
 	"sync"
+	"time"
 
 	"github.com/poolkeeper/poolkeeper/internal/node"
 )
@@ -102,7 +103,7 @@ func (f *Fake) change(name string, to func(*node.Node)) error {
 
 // Drain lets every pod go that nothing blocks. What was granted is gone at
 // the next pass, as with a pod that ends at once.
-func (f *Fake) Drain(_ context.Context, name string) (node.Pass, error) {
+func (f *Fake) Drain(_ context.Context, name string, left, _ time.Duration) (node.Pass, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var p node.Pass
@@ -110,6 +111,10 @@ func (f *Fake) Drain(_ context.Context, name string) (node.Pass, error) {
 	for _, pod := range f.pods[name] {
 		p.Left++
 		why := f.blocks[pod]
+		if left <= 0 {
+			stay = append(stay, pod)
+			continue
+		}
 		if why == "" {
 			p.Evicted++
 			continue

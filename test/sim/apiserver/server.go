@@ -145,24 +145,19 @@ func (sh *shelf) find(namespace, name string) (*stored, error) {
 	return o, nil
 }
 
-// put makes a new version of an object the stored one.
-func (s *Server) put(sh *shelf, raw map[string]any) (*stored, error) {
+// put makes what was decoded the stored version of an object.
+func (s *Server) put(sh *shelf, o *stored) *stored {
 	s.version++
-	meta := metaOf(raw)
-	meta["resourceVersion"] = strconv.FormatInt(s.version, 10)
-	o, err := s.decode(sh.gvk, raw)
-	if err != nil {
-		s.version--
-		return nil, err
-	}
-	at := sh.key(text(meta, "namespace"), text(meta, "name"))
+	o.object.SetResourceVersion(strconv.FormatInt(s.version, 10))
+	metaOf(o.raw)["resourceVersion"] = o.object.GetResourceVersion()
+	at := sh.key(o.object.GetNamespace(), o.object.GetName())
 	e := Event{Kind: sh.gvk, Version: s.version, Time: s.Now(), New: o.object}
 	if old := sh.objects[at]; old != nil {
 		e.Old = old.object
 	}
 	sh.objects[at] = o
 	s.tell(sh, e)
-	return o, nil
+	return o
 }
 
 // drop ends an object; its last version is raw.

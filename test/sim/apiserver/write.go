@@ -46,7 +46,11 @@ func (s *Server) create(sh *shelf, raw map[string]any) (*stored, error) {
 		meta["generation"] = 1
 		delete(raw, "status")
 	}
-	return s.put(sh, raw)
+	o, err := s.decode(sh.gvk, raw)
+	if err != nil {
+		return nil, err
+	}
+	return s.put(sh, o), nil
 }
 
 // kept are the fields of the metadata that no writer changes.
@@ -109,12 +113,13 @@ func (s *Server) store(sh *shelf, old *stored, raw map[string]any, part string) 
 			return nil, sh.invalid(name, field.Forbidden(field.NewPath("spec"), "it cannot be changed"))
 		}
 		if sh.Custom {
-			generation, _ := before["generation"].(float64)
-			meta["generation"] = generation + 1
+			generation := old.object.GetGeneration() + 1
+			meta["generation"] = float64(generation)
+			typed.object.SetGeneration(generation)
 		}
 	}
 	if text(before, "deletionTimestamp") == "" {
-		return s.put(sh, raw)
+		return s.put(sh, typed), nil
 	}
 	if more := added(finalizers(old.raw), finalizers(raw)); len(more) > 0 {
 		return nil, sh.invalid(name, field.Forbidden(field.NewPath("metadata", "finalizers"),
@@ -126,7 +131,7 @@ func (s *Server) store(sh *shelf, old *stored, raw map[string]any, part string) 
 		}
 		return typed, nil
 	}
-	return s.put(sh, raw)
+	return s.put(sh, typed), nil
 }
 
 // sameButMeta compares all but metadata and status.
@@ -191,18 +196,12 @@ func (s *Server) remove(sh *shelf, namespace, name string, p *metav1.Preconditio
 	if generation, ok := before["generation"].(float64); ok {
 		meta["generation"] = generation + 1
 	}
-	_, err = s.put(sh, raw)
-	return err
-}
-
-// Purge ends an object at once, whatever holds it, as a loss of the store does.
-func (s *Server) Purge(e Event) error {
-	sh := s.kinds[e.Kind]
-	old, err := sh.find(e.New.GetNamespace(), e.New.GetName())
+	o, err := s.decode(sh.gvk, raw)
 	if err != nil {
 		return err
 	}
-	return s.drop(sh, old, cloneMap(old.raw))
+	s.put(sh, o)
+	return nil
 }
 
 func (sh *shelf) invalid(name string, why *field.Error) error {

@@ -1,0 +1,113 @@
+package sim
+
+import (
+	"context"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/local/ecs/region"
+	"github.com/poolkeeper/poolkeeper/test/sim/apiserver"
+)
+
+// effects lets happen to machines what the region says.
+func (w *world) effects() {
+	for _, e := range w.region.Effects() {
+		switch e.Kind {
+		case region.Start:
+			w.power[e.ID]++
+			boot := e.Machine.Boot + time.Duration(w.random.Int64N(int64(30*time.Second)))
+			if e.Machine.StopAtStep == "" {
+				w.join(e.ID, w.power[e.ID], boot+w.trouble.lateJoin())
+			}
+		case region.Stop, region.Release:
+			w.power[e.ID]++
+			life := w.power[e.ID]
+			w.at(w.now.Add(40*time.Second), "", func() {
+				if w.power[e.ID] == life {
+					w.setReady(e.ID, false)
+				}
+			})
+		}
+	}
+}
+
+// join lets a machine become a Node once it is recorded and may join.
+func (w *world) join(id string, life int, after time.Duration) {
+	w.at(w.now.Add(after), "", func() {
+		if w.power[id] != life || !w.region.Has(id) {
+			return
+		}
+		i := &api.Instance{}
+		err := w.admin.Get(context.Background(), types.NamespacedName{Name: id}, i)
+		if err != nil || i.Status.LifecycleState == api.InstanceRemoved || i.Spec.CreationType == api.CreatedUnknown {
+			w.join(id, life, 10*time.Second)
+			return
+		}
+		n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: id}, Spec: corev1.NodeSpec{ProviderID: w.regionID + "." + id}}
+		err = w.admin.Create(context.Background(), n)
+		if err == nil {
+			w.note(true, "node %s joins", id)
+			w.addPod(id)
+		} else if !apierrors.IsAlreadyExists(err) {
+			w.violate("node", "%v", err)
+		}
+		w.setReady(id, true)
+		w.watchNode(id, life)
+	})
+}
+
+// watchNode makes a machine register again whose Node somebody deleted: the
+// kubelet does so when it is started anew, which people do now and then.
+func (w *world) watchNode(id string, life int) {
+	w.at(w.now.Add(5*time.Minute), "", func() {
+		if w.power[id] != life || !w.region.Has(id) || w.calm {
+			return
+		}
+		w.join(id, life, 0)
+	})
+}
+
+func (w *world) addPod(id string) {
+	yes := true
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "app-" + id,
+		OwnerReferences: []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "ReplicaSet", Name: "app", UID: "app", Controller: &yes}}},
+		Spec: corev1.PodSpec{NodeName: id}}
+	if err := w.admin.Create(context.Background(), pod); err != nil && !apierrors.IsAlreadyExists(err) {
+		w.violate("pod", "%v", err)
+	}
+}
+
+// setReady writes whether a Node is Ready, where it is there.
+func (w *world) setReady(id string, ready bool) {
+	n := &corev1.Node{}
+	if w.admin.Get(context.Background(), types.NamespacedName{Name: id}, n) != nil {
+		return
+	}
+	status := corev1.ConditionFalse
+	if ready {
+		status = corev1.ConditionTrue
+	}
+	n.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: status, Reason: "Kubelet", LastTransitionTime: metav1.NewTime(w.now)}}
+	if err := w.admin.Status().Update(context.Background(), n); err != nil {
+		w.violate("node", "%v", err)
+	}
+}
+
+// collectPods ends the pods of nodes that are gone, as the garbage collector of
+// a cluster does.
+func (w *world) collectPods() {
+	there := map[string]bool{}
+	for _, o := range w.api.Objects(apiserver.Node) {
+		there[o.GetName()] = true
+	}
+	for _, o := range w.api.Objects(apiserver.Pod) {
+		if pod, ok := o.(*corev1.Pod); ok && !there[pod.Spec.NodeName] {
+			_ = w.admin.Delete(context.Background(), &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: pod.Namespace, Name: pod.Name}})
+		}
+	}
+}

@@ -1,0 +1,358 @@
+package sim
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/local/ecs/region"
+	"github.com/poolkeeper/poolkeeper/test/sim/apiserver"
+)
+
+// poolName is the one pool of a history.
+const poolName = "web"
+
+// people are all who do something on purpose: who set the number, who work
+// behind the pool's back, who start and stop controllers.
+type people struct {
+	*world
+	deleted bool
+	count   int
+	life    int
+}
+
+func newPeople(w *world) *people { return &people{world: w} }
+
+func newPool(expected int32) *api.NodePool {
+	no := false
+	return &api.NodePool{ObjectMeta: metav1.ObjectMeta{Name: poolName}, Spec: api.NodePoolSpec{
+		ExpectedNodes: expected, MaxNodes: 2000, ScalingPolicy: api.ScalingPolicy{Type: api.PolicyPriority},
+		Drain: api.Drain{Mode: api.DrainBestEffort}, HealthCheck: api.HealthCheckNone, DeletionProtection: &no,
+		LaunchSettings: api.LaunchSettings{VSwitches: []string{"vsw-a", "vsw-b", "vsw-c"}, InstanceTypes: []string{"ecs.g7.xlarge", "ecs.c7.xlarge"},
+			ImageID: "aliyun_3_x64_20G_local.vhd", SecurityGroups: []string{"sg-local"},
+			Billing:    api.Billing{ChargeType: api.ChargePayAsYouGo},
+			SystemDisk: api.Disk{Category: "cloud_essd", SizeGiB: 40}},
+	}}
+}
+
+// begin creates the pool, and puts on the agenda what happens until calm.
+func (p *people) begin(until time.Duration) {
+	pool := newPool(int32(1 + p.random.IntN(5)))
+	switch p.random.IntN(3) {
+	case 1:
+		pool.Spec.ScalingPolicy.Type = api.PolicyDistributionBalancing
+	case 2:
+		pool.Spec.Drain.Mode = api.DrainRequired
+	}
+	p.check.asked(pool.Spec.ExpectedNodes)
+	if err := p.admin.Create(background, pool); err != nil {
+		p.violate("people", "%v", err)
+	}
+	n := 3 + p.random.IntN(8)
+	for range n {
+		p.at(p.began.Add(time.Duration(p.random.Int64N(int64(until)))), "", p.act)
+	}
+	if p.options.Calm {
+		return
+	}
+	for range p.random.IntN(6) {
+		p.at(p.began.Add(time.Duration(p.random.Int64N(int64(until)))), "", p.mischief)
+	}
+}
+
+// act is one change of mind.
+func (p *people) act() {
+	if p.deleted {
+		return
+	}
+	if !p.options.Calm && p.random.IntN(40) == 0 {
+		p.deletePool()
+		return
+	}
+	p.setNumber(int32(p.random.IntN(7)))
+}
+
+func (p *people) edit(what string, change func(*api.NodePool)) {
+	pool := &api.NodePool{}
+	if p.admin.Get(background, types.NamespacedName{Name: poolName}, pool) != nil || pool.DeletionTimestamp != nil {
+		return
+	}
+	p.note(true, "people: %s", what)
+	change(pool)
+	if err := p.admin.Update(background, pool); err != nil {
+		p.violate("people", "%v", err)
+	}
+}
+
+func (p *people) setNumber(n int32) {
+	p.check.asked(n)
+	p.edit(fmt.Sprintf("set the number to %d", n), func(pool *api.NodePool) { pool.Spec.ExpectedNodes = n })
+}
+
+// say has a task of the pool taken up by its annotation.
+func (p *people) say(annotation string) {
+	p.count++
+	p.edit("say "+annotation, func(pool *api.NodePool) {
+		metav1.SetMetaDataAnnotation(&pool.ObjectMeta, annotation, strconv.Itoa(p.count))
+	})
+}
+
+func (p *people) deletePool() {
+	p.deleted = true
+	p.note(true, "people: delete the pool")
+	if err := p.admin.Delete(background, &api.NodePool{ObjectMeta: metav1.ObjectMeta{Name: poolName}}); err != nil {
+		p.violate("people", "%v", err)
+	}
+}
+
+// mischief is one thing that goes wrong, or is done behind the pool's back.
+func (p *people) mischief() {
+	all := []func(){p.outage, p.stickCache, p.secondLeader, p.pause, p.vanish, p.release, p.takeOut, p.stop, p.deleteNode, p.protect, p.noStock, p.budget, p.copyTags, p.kill}
+	all[p.random.IntN(len(all))]()
+}
+
+// one is an instance of ours in the cloud, in a random state.
+func (p *people) one() (region.Summary, bool) {
+	var ours []region.Summary
+	for _, i := range p.region.List() {
+		if p.check.ours(i) {
+			ours = append(ours, i)
+		}
+	}
+	if len(ours) == 0 {
+		return region.Summary{}, false
+	}
+	return ours[p.random.IntN(len(ours))], true
+}
+
+func (p *people) control(verb string) {
+	i, ok := p.one()
+	if !ok {
+		return
+	}
+	said, err := p.region.Control(i.ID, verb)
+	if err != nil {
+		return
+	}
+	if verb == "release" {
+		p.releasing[i.ID] = true
+	}
+	p.note(true, "people: %s", said)
+	p.effects()
+}
+
+func (p *people) release() { p.control("release") }
+
+func (p *people) takeOut() {
+	if i, ok := p.one(); ok {
+		p.check.untagged[i.ID] = p.now
+		if said, err := p.region.Control(i.ID, "take-out"); err == nil {
+			p.note(true, "people: %s", said)
+		}
+	}
+}
+
+// stop stops a machine, and starts it a while later.
+func (p *people) stop() {
+	i, ok := p.one()
+	if !ok {
+		return
+	}
+	if said, err := p.region.Control(i.ID, "stop"); err == nil {
+		p.note(true, "people: %s", said)
+		p.effects()
+		p.at(p.now.Add(10*time.Minute), "", func() {
+			if _, err := p.region.Control(i.ID, "start"); err == nil {
+				p.note(true, "people: start %s", i.ID)
+			}
+			p.effects()
+		})
+	}
+}
+
+func (p *people) vanish() {
+	said, err := p.region.AddFault(region.Fault{Machine: []string{"vanish", "never-start"}[p.random.IntN(2)], Times: 1 + p.random.IntN(2)})
+	if err == nil {
+		p.note(true, "people: %s", said)
+	}
+}
+
+func (p *people) noStock() {
+	zone := p.region.Scenario().Zones[p.random.IntN(len(p.region.Scenario().Zones))]
+	if p.random.IntN(2) == 0 {
+		zone = "all"
+	}
+	for _, kind := range []string{"ecs.g7.xlarge", "ecs.c7.xlarge"} {
+		if said, err := p.region.SetStock(region.StockChange{Zone: zone, Type: kind, Count: p.random.IntN(3)}); err == nil {
+			p.note(true, "people: %s", said)
+		}
+	}
+}
+
+func (p *people) restock() {
+	for _, kind := range []string{"ecs.g7.xlarge", "ecs.c7.xlarge"} {
+		if _, err := p.region.SetStock(region.StockChange{Zone: "all", Type: kind, Count: -1}); err != nil {
+			p.violate("people", "%v", err)
+		}
+	}
+}
+
+func (p *people) deleteNode() {
+	if i, ok := p.one(); ok {
+		if p.admin.Delete(background, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: i.ID}}) == nil {
+			p.note(true, "people: delete node %s", i.ID)
+		}
+	}
+}
+
+// protect keeps an instance from being released, for a while.
+func (p *people) protect() {
+	if i, ok := p.one(); ok {
+		p.setProtected(i.ID, true)
+		p.at(p.now.Add(15*time.Minute), "", func() { p.setProtected(i.ID, false) })
+	}
+}
+
+func (p *people) setProtected(id string, yes bool) {
+	i := &api.Instance{}
+	if p.admin.Get(background, types.NamespacedName{Name: id}, i) != nil || i.Spec.Protected == yes {
+		return
+	}
+	i.Spec.Protected = yes
+	p.note(true, "people: set protected of %s to %v", id, yes)
+	if err := p.admin.Update(background, i); err != nil {
+		p.violate("people", "%v", err)
+	}
+}
+
+// budget keeps the pod of a machine where it is, for a while.
+func (p *people) budget() {
+	if i, ok := p.one(); ok {
+		p.budgets["app-"+i.ID] = p.now.Add(20 * time.Minute)
+		p.note(true, "people: a disruption budget keeps the pod of %s", i.ID)
+	}
+}
+
+// copyTags puts the tags of one of ours on an instance that is not.
+func (p *people) copyTags() {
+	i, ok := p.one()
+	if !ok {
+		return
+	}
+	said, err := p.region.MakeInstances(region.Make{Tags: i.Tags}, "by-hand")
+	if err == nil {
+		p.note(true, "people: with the tags of %s: %s", i.ID, said)
+		p.check.copied(said)
+		p.effects()
+	}
+}
+
+func (p *people) outage() {
+	d := p.trouble.upTo(10 * time.Minute)
+	p.trouble.outage = p.now.Add(d)
+	p.note(true, "the API server is down for %s", d.Round(time.Second))
+}
+
+func (p *people) stickCache() {
+	if len(p.processes) == 0 {
+		return
+	}
+	of, kind, d := p.processes[p.random.IntN(len(p.processes))], cached[p.random.IntN(len(cached))], p.trouble.upTo(10*time.Minute)
+	of.stuck[kind] = p.now.Add(d)
+	p.note(true, "%s sees no changes of %s for %s", of.name, kind.Kind, d.Round(time.Second))
+}
+
+func (p *people) skew() time.Duration {
+	if p.options.Calm || p.random.IntN(2) == 0 {
+		return 0
+	}
+	return time.Duration(p.random.Int64N(int64(110*time.Second))) - 55*time.Second
+}
+
+// secondLeader starts another controller while the first is alive; one of them
+// ends a while later.
+func (p *people) secondLeader() {
+	if len(p.processes) > 1 {
+		return
+	}
+	p.life++
+	p.startProcess(fmt.Sprintf("%c%d", 'b'+rune(p.life%20), p.life), p.skew())
+	p.at(p.now.Add(p.trouble.upTo(15*time.Minute)), "", func() {
+		if len(p.processes) > 1 {
+			gone := p.processes[p.random.IntN(2)]
+			gone.dead = true
+			p.note(true, "%s is stopped", gone.name)
+		}
+	})
+}
+
+// pause stops a process for a while and lets it go on where it was.
+func (p *people) pause() {
+	if len(p.processes) == 0 {
+		return
+	}
+	of, d := p.processes[p.random.IntN(len(p.processes))], p.trouble.upTo(40*time.Minute)
+	of.paused = p.now.Add(d)
+	p.note(true, "%s stands still for %s", of.name, d.Round(time.Second))
+}
+
+func (p *people) kill() {
+	if len(p.processes) > 0 {
+		p.processes[p.random.IntN(len(p.processes))].crash("whatever it did", true)
+	}
+}
+
+// touch changes an object that somebody is about to write, before they do.
+func (p *people) touch(c apiserver.Call) {
+	o, err := p.api.Scheme.New(c.Kind)
+	if err != nil {
+		return
+	}
+	obj, ok := o.(client.Object)
+	if !ok || p.admin.Get(background, types.NamespacedName{Namespace: c.Namespace, Name: c.Name}, obj) != nil {
+		return
+	}
+	p.count++
+	base, _ := obj.DeepCopyObject().(client.Object)
+	labels := map[string]string{"touched": strconv.Itoa(p.count)}
+	for k, v := range obj.GetLabels() {
+		if k != "touched" {
+			labels[k] = v
+		}
+	}
+	obj.SetLabels(labels)
+	_ = p.admin.Patch(background, obj, client.MergeFrom(base))
+}
+
+// settle ends the trouble: one controller lives, and what people broke is as it
+// was.
+func (p *people) settle() {
+	p.calm = true
+	p.note(true, "the trouble stops")
+	p.trouble.outage = time.Time{}
+	for _, of := range p.processes {
+		of.paused = time.Time{}
+		clear(of.stuck)
+	}
+	for n, of := range p.processes {
+		of.dead = n > 0
+	}
+	clear(p.budgets)
+	if _, err := p.region.RemoveFault("all"); err != nil {
+		p.violate("people", "%v", err)
+	}
+	p.restock()
+	for _, o := range p.api.Objects(apiserver.Instance) {
+		p.setProtected(o.GetName(), false)
+	}
+	if len(p.processes) == 0 {
+		p.startProcess("last", 0)
+	}
+	p.say(api.AnnotationResumeCount)
+}
