@@ -147,6 +147,22 @@ type ScalingGroupStatus struct {
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=3000
 	ResourcePools []ResourcePoolStatus `json:"resourcePools,omitempty"`
+	// image is what the cloud says of the image that new instances start from.
+	// +optional
+	Image *ImageStatus `json:"image,omitempty"`
+	// misfits say why resource pools do not go together with image or disks, or
+	// are not offered, in the cloud's own words where it was asked.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=200
+	Misfits []Misfit `json:"misfits,omitempty"`
+	// fits are instance types that the group does not name, fit its image and
+	// are in stock; known where some of its own cannot be had.
+	// +optional
+	// +listType=map
+	// +listMapKey=zone
+	// +kubebuilder:validation:MaxItems=64
+	Fits []ZoneFits `json:"fits,omitempty"`
 	// refusals are remembered until they expire, by what they speak of.
 	// +optional
 	// +listType=atomic
@@ -237,6 +253,71 @@ type ResourcePoolStatus struct {
 	// grade changes or a price moves, not at each reading.
 	// +optional
 	CheckedTime *metav1.Time `json:"checkedTime,omitempty"`
+}
+
+// ImageStatus is what the cloud says of an image.
+type ImageStatus struct {
+	// id of the image.
+	// +kubebuilder:validation:MaxLength=128
+	ID string `json:"id"`
+	// os as the cloud names it.
+	// +optional
+	// +kubebuilder:validation:MaxLength=128
+	OS string `json:"os,omitempty"`
+	// architecture is x86_64 or arm64.
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	Architecture string `json:"architecture,omitempty"`
+	// bootMode is BIOS, UEFI or UEFI-Preferred.
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	BootMode string `json:"bootMode,omitempty"`
+	// trusted is what it supports of vTPM and vSGX, in words.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	Trusted string `json:"trusted,omitempty"`
+}
+
+// Misfit says why an instance type cannot be created as the group wants it.
+type Misfit struct {
+	// instanceType that this speaks of.
+	// +kubebuilder:validation:MaxLength=64
+	InstanceType string `json:"instanceType"`
+	// zone that this speaks of; empty for every zone.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	Zone string `json:"zone,omitempty"`
+	// code of the failure catalogue.
+	// +kubebuilder:validation:MaxLength=128
+	Code string `json:"code"`
+	// message is the vendor's text, unchanged; empty where the cloud was not
+	// asked.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Message string `json:"message,omitempty"`
+	// requestID of the call that was refused.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	RequestID string `json:"requestID,omitempty"`
+	// offered are the disk categories that are in stock for the instance type.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=10
+	// +kubebuilder:validation:items:MaxLength=64
+	Offered []string `json:"offered,omitempty"`
+}
+
+// ZoneFits are instance types of one zone.
+type ZoneFits struct {
+	// zone of these.
+	// +kubebuilder:validation:MaxLength=64
+	Zone string `json:"zone"`
+	// instanceTypes, the likest to the group's own first.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=10
+	// +kubebuilder:validation:items:MaxLength=64
+	InstanceTypes []string `json:"instanceTypes,omitempty"`
 }
 
 // Refusal is something that the cloud refused, remembered until it expires.

@@ -113,14 +113,15 @@ func (s *sold) InstanceTypes(_ context.Context, names ...string) ([]cloud.Instan
 
 func (s *sold) KeyPairs(context.Context, ...string) ([]string, error) { return nil, s.away("KeyPairs") }
 
-func (s *sold) Fits(_ context.Context, image string, _ []cloud.Disk, types ...string) (map[string]*fault.Fault, error) {
-	if len(only(s.images, []string{image}, func(v cloud.Image) string { return v.ID })) == 0 {
-		return nil, cloud.Fail("Fits", cloud.Refused, fault.New(fault.ImageNotFound, ""), nil)
+func (s *sold) Fits(_ context.Context, image string, _ []cloud.Disk, types ...string) (cloud.Fit, error) {
+	images := only(s.images, []string{image}, func(v cloud.Image) string { return v.ID })
+	if len(images) == 0 {
+		return cloud.Fit{}, cloud.Fail("Fits", cloud.Refused, fault.New(fault.ImageNotFound, ""), nil)
 	}
-	out := map[string]*fault.Fault{}
+	out := cloud.Fit{Image: images[0]}
 	for _, t := range types {
 		if f := s.misfit[t]; f != nil {
-			out[t] = f
+			out.Misfits = append(out.Misfits, cloud.Misfit{InstanceType: t, Fault: f})
 		}
 	}
 	return out, s.away("Fits")

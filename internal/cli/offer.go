@@ -3,7 +3,6 @@ package cli
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"sort"
 	"strings"
 
@@ -11,7 +10,6 @@ import (
 
 	"github.com/poolkeeper/poolkeeper/internal/cli/near"
 	"github.com/poolkeeper/poolkeeper/internal/cloud"
-	"github.com/poolkeeper/poolkeeper/internal/fault"
 	"github.com/poolkeeper/poolkeeper/internal/view"
 )
 
@@ -145,7 +143,7 @@ func (c *call) sold(m Market, types []view.Offer, f offerFlags) ([]view.Offer, e
 	for _, t := range types {
 		byName[t.InstanceType], names = t, append(names, t.InstanceType)
 	}
-	misfits, err := c.misfits(m, types, f)
+	fits, err := c.fits(m, types, f)
 	if err != nil {
 		return nil, err
 	}
@@ -160,8 +158,8 @@ func (c *call) sold(m Market, types []view.Offer, f offerFlags) ([]view.Offer, e
 		if p.Price.Known() {
 			o.Price = &view.Price{Currency: p.Price.Currency, PerHour: view.Money(p.Price.Decimal())}
 		}
-		if miss := misfits[o.InstanceType]; miss != nil {
-			o.Code, o.Word = string(miss.Code), "Does not fit: "+fault.Lookup(miss.Code).Cause
+		if miss := fits[o.InstanceType].Of(o.InstanceType, o.Zone); miss != nil {
+			o.Code, o.Word = string(miss.Fault.Code), "Does not fit: "+miss.Fault.Entry().Cause
 		}
 		out = append(out, o)
 	}
@@ -202,8 +200,8 @@ func (c *call) onePerZone(m Market, zone string) ([]string, error) {
 	return nil, e
 }
 
-// misfits tells which types do not go together with image and disk.
-func (c *call) misfits(m Market, types []view.Offer, f offerFlags) (map[string]*fault.Fault, error) {
+// fits tells of each type what goes together with image and disk.
+func (c *call) fits(m Market, types []view.Offer, f offerFlags) (map[string]cloud.Fit, error) {
 	if f.image == "" && f.disk == "" {
 		return nil, nil
 	}
@@ -215,13 +213,15 @@ func (c *call) misfits(m Market, types []view.Offer, f offerFlags) (map[string]*
 	if err != nil {
 		return nil, err
 	}
-	out := map[string]*fault.Fault{}
+	out := map[string]cloud.Fit{}
 	for id, names := range asked {
-		some, err := m.Fits(c.ctx, id, disks, names...)
+		fit, err := m.Fits(c.ctx, id, disks, names...)
 		if err != nil {
 			return nil, cloudError(err, "the offers were not listed")
 		}
-		maps.Copy(out, some)
+		for _, name := range names {
+			out[name] = fit
+		}
 	}
 	return out, nil
 }

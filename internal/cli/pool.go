@@ -106,7 +106,9 @@ func (a *app) poolGet() *cobra.Command {
 				return err
 			}
 			v := view.NewPool(p, g, c.clock.Now)
-			v.Image = c.image(p)
+			if v.Image == nil {
+				v.Image = c.image(p)
+			}
 			return c.emit(result{views: []any{v}, raws: []client.Object{p}, text: v.Describe(c.clock, c.color)})
 		}),
 	}

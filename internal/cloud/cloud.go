@@ -100,9 +100,19 @@ type Checks interface {
 	InstanceTypes(ctx context.Context, names ...string) ([]InstanceType, error)
 	// KeyPairs looks key pairs up by name; without names, all of the region.
 	KeyPairs(ctx context.Context, names ...string) ([]string, error)
-	// Fits tells, for each instance type of the settings that does not go
-	// together with image or disks, why. Types that fit are absent.
-	Fits(ctx context.Context, image string, disks []Disk, instanceTypes ...string) (map[string]*fault.Fault, error)
+	// Fits tells which of the instance types do not go together with image or
+	// disks, as far as can be looked up.
+	Fits(ctx context.Context, image string, disks []Disk, instanceTypes ...string) (Fit, error)
+}
+
+// Trials tells what the cloud would answer. Nothing is made.
+type Trials interface {
+	// Try asks what the cloud would answer to a launch of one instance: nil
+	// where it would create it, else its refusal.
+	Try(ctx context.Context, l Launch) error
+	// Sold returns the instance types in stock in each zone for a system disk
+	// of this category (empty: any), billed so.
+	Sold(ctx context.Context, c ChargeType, systemDisk string, zones ...string) (map[string][]string, error)
 }
 
 // Request is one exact request: what Create sends is a function of its fields
@@ -288,6 +298,37 @@ type Image struct {
 	Trusted string
 }
 
+// Fit says what goes together with an image and disks.
+type Fit struct {
+	Image Image
+	// Types start the image, the likest to the first of those asked about
+	// first.
+	Types []string
+	// Misfits are what does not go together, in the order of those asked about.
+	Misfits []Misfit
+}
+
+// Misfit is an instance type that does not go together with image or disks.
+type Misfit struct {
+	InstanceType string
+	// Zone that it speaks of; empty for every zone.
+	Zone string
+	// Fault says why. It has no text where nobody asked the cloud to create.
+	Fault *fault.Fault
+	// Offered are disk categories that would do.
+	Offered []string
+}
+
+// Of is why an instance type does not fit in a zone, nil where it does.
+func (f Fit) Of(instanceType, zone string) *Misfit {
+	for i := range f.Misfits {
+		if m := &f.Misfits[i]; m.InstanceType == instanceType && (m.Zone == "" || m.Zone == zone) {
+			return m
+		}
+	}
+	return nil
+}
+
 // InstanceType is a kind of machine.
 type InstanceType struct {
 	Name         string
@@ -296,6 +337,8 @@ type InstanceType struct {
 	MemoryMiB    int64
 	GPUs         int
 	Architecture string
+	// BootModes are BIOS, UEFI or both; none where not said.
+	BootModes []string
 }
 
 // SecurityGroup is a set of rules about traffic.

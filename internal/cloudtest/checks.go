@@ -99,16 +99,57 @@ func (f *Fake) KeyPairs(ctx context.Context, names ...string) (out []string, err
 }
 
 // Fits tells which types do not go together with an image.
-func (f *Fake) Fits(ctx context.Context, image string, _ []cloud.Disk, instanceTypes ...string) (map[string]*fault.Fault, error) {
-	out := map[string]*fault.Fault{}
+func (f *Fake) Fits(ctx context.Context, image string, _ []cloud.Disk, instanceTypes ...string) (cloud.Fit, error) {
+	var out cloud.Fit
 	err := f.call(ctx, "Fits", func(time.Time) error {
 		img := f.world.image(image)
 		if img == nil {
 			return refuse("Fits", fault.ImageNotFound, "The specified ImageId does not exist.")
 		}
+		out.Image = *img
+		for _, t := range f.world.Types {
+			if t.Architecture == img.Architecture {
+				out.Types = append(out.Types, t.Name)
+			}
+		}
 		for _, name := range instanceTypes {
 			if t := f.world.instanceType(name); t != nil && t.Architecture != img.Architecture {
-				out[name] = wire(fault.InstanceTypeNotSupported, "The specified instanceType is not supported by the image architecture.")
+				out.Misfits = append(out.Misfits, cloud.Misfit{InstanceType: name, Fault: fault.New(fault.InstanceTypeNotSupported, "")})
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return cloud.Fit{}, err
+	}
+	return out, nil
+}
+
+// Try tells what Create would be refused with.
+func (f *Fake) Try(ctx context.Context, l cloud.Launch) error {
+	return f.call(ctx, "Try", func(time.Time) error {
+		ft := f.refused(l)
+		if ft == nil {
+			if n, short := f.room(l, 1); n == 0 {
+				ft = short
+			}
+		}
+		if ft == nil {
+			return nil
+		}
+		return cloud.Fail("Try", cloud.Refused, ft, nil)
+	})
+}
+
+// Sold returns the types in stock.
+func (f *Fake) Sold(ctx context.Context, _ cloud.ChargeType, _ string, zones ...string) (map[string][]string, error) {
+	out := map[string][]string{}
+	err := f.call(ctx, "Sold", func(time.Time) error {
+		for _, z := range zones {
+			for _, t := range f.world.Types {
+				if s := f.world.grade(Offer{z, t.Name}); s == cloud.WithStock || s == cloud.ClosedWithStock {
+					out[z] = append(out[z], t.Name)
+				}
 			}
 		}
 		return nil

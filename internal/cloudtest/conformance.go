@@ -73,6 +73,7 @@ var cases = map[string]func(*suite){
 	"tags are set and taken off":                             (*suite).tags,
 	"the account is known":                                   (*suite).account,
 	"billing is changed once":                                (*suite).billing,
+	"a trial makes nothing":                                  (*suite).trials,
 	"checks tell what exists":                                (*suite).checks,
 }
 

@@ -2,6 +2,7 @@ package cloudtest
 
 import (
 	"bytes"
+	"slices"
 	"time"
 
 	"github.com/poolkeeper/poolkeeper/internal/cloud"
@@ -270,7 +271,28 @@ func (s *suite) checkTypes(c cloud.Checks) {
 		s.Errorf("key pairs %v: %v", k, err)
 	}
 	f, err := c.Fits(ctx, l.ImageID, []cloud.Disk{l.SystemDisk}, l.InstanceType)
-	if err != nil || len(f) != 0 {
-		s.Errorf("does not fit: %v: %v", f, err)
+	if err != nil || len(f.Misfits) != 0 || f.Image.ID != l.ImageID || !slices.Contains(f.Types, l.InstanceType) {
+		s.Errorf("does not fit: %+v: %v", f, err)
+	}
+}
+
+func (s *suite) trials() {
+	c, ok := s.cloud.(cloud.Trials)
+	if !ok {
+		s.Fatal("it is no cloud.Trials")
+	}
+	l := s.c.Launch
+	for range 2 {
+		if err := c.Try(s.ctx(), l); err != nil {
+			s.Errorf("what could be created is refused: %v", err)
+		}
+	}
+	bad := l
+	bad.ImageID = "m-none"
+	s.refusedWith(c.Try(s.ctx(), bad), cloud.Refused, fault.ImageNotFound)
+	s.count(0)
+	sold, err := c.Sold(s.ctx(), l.ChargeType, l.SystemDisk.Category, l.Zone)
+	if err != nil || len(sold) != 1 || !slices.Contains(sold[l.Zone], l.InstanceType) {
+		s.Errorf("sold in %s: %v: %v", l.Zone, sold, err)
 	}
 }

@@ -34,44 +34,6 @@ func clusterInfo(text string) (string, []byte, error) {
 	return "", nil, fault.New(fault.QueryEndpoints, "kube-public/cluster-info names no API server")
 }
 
-// market asks the cloud for the outlook of resource pools.
-type market struct{ cloud Provider }
-
-// Pools returns them in the order of vSwitches, then types, then charge types.
-func (m market) Pools(ctx context.Context, s *api.LaunchSettings, charges []api.ChargeType) ([]api.ResourcePoolStatus, error) {
-	want := make([]cloud.ChargeType, 0, len(charges))
-	for _, c := range charges {
-		want = append(want, cloud.ChargeType(c))
-	}
-	pools, err := m.cloud.ResourcePools(ctx, s.VSwitches, s.InstanceTypes, want...)
-	if err != nil {
-		return nil, err
-	}
-	misfits, err := m.cloud.Fits(ctx, s.ImageID, disks(s), s.InstanceTypes...)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]api.ResourcePoolStatus, 0, len(pools))
-	for _, p := range pools {
-		st := api.ResourcePoolStatus{VSwitch: p.VSwitch, Zone: p.Zone, InstanceType: p.InstanceType, ChargeType: api.ChargeType(p.ChargeType),
-			Stock: string(p.Stock), VCPU: int32(p.VCPU), MemoryMiB: p.MemoryMiB, FreeAddresses: int32(p.FreeAddresses)}
-		if p.Price.Known() {
-			st.PricePerHour, st.Currency = p.Price.Decimal(), p.Price.Currency
-		}
-		if p.Constraint != nil {
-			st.Constraint = string(p.Constraint.Code)
-		} else if f := misfits[p.InstanceType]; f != nil {
-			st.Constraint = string(f.Code)
-		}
-		out = append(out, st)
-	}
-	rank := func(p api.ResourcePoolStatus) int {
-		return slices.Index(s.VSwitches, p.VSwitch)*10000 + slices.Index(s.InstanceTypes, p.InstanceType)*10 + slices.Index(charges, p.ChargeType)
-	}
-	slices.SortStableFunc(out, func(a, b api.ResourcePoolStatus) int { return rank(a) - rank(b) })
-	return out, nil
-}
-
 func disk(d api.Disk) cloud.Disk {
 	return cloud.Disk{Category: d.Category, SizeGiB: int(d.SizeGiB), PerformanceLevel: d.PerformanceLevel, Encrypted: d.Encrypted, KMSKeyID: d.KMSKeyID}
 }
@@ -185,11 +147,23 @@ func (e *encoder) bodies(g *api.ScalingGroup, candidates []scaling.Candidate, da
 
 // launch is one candidate with everything else of the settings.
 func (e *encoder) launch(g *api.ScalingGroup, c scaling.Candidate) cloud.Launch {
-	s := &g.Spec
+	l := launchOf(&g.Spec.LaunchSettings, c)
+	l.Name, l.HostName = "poolkeeper-"+g.Spec.Pool, "${instance_id}"
+	for k, v := range g.Spec.Tags {
+		l.Tags[k] = v
+	}
+	for k, v := range (cloud.Origin{ClusterID: e.ClusterID, Pool: g.Spec.Pool, GroupUID: string(g.UID)}).LaunchTags() {
+		l.Tags[k] = v
+	}
+	return l
+}
+
+// launchOf is one candidate with all of the settings but names and tags.
+func launchOf(s *api.LaunchSettings, c scaling.Candidate) cloud.Launch {
 	l := cloud.Launch{
 		VSwitch: c.VSwitch, Zone: c.Zone, InstanceType: c.InstanceType, ChargeType: cloud.ChargeType(c.ChargeType),
 		ImageID: s.ImageID, SystemDisk: disk(s.SystemDisk), SecurityGroups: s.SecurityGroups, DeploymentSet: s.DeploymentSet, RAMRole: s.RAMRole,
-		Name: "poolkeeper-" + s.Pool, HostName: "${instance_id}", Tags: map[string]string{},
+		Tags: map[string]string{},
 	}
 	for _, d := range s.DataDisks {
 		l.DataDisks = append(l.DataDisks, disk(d))
@@ -210,12 +184,6 @@ func (e *encoder) launch(g *api.ScalingGroup, c scaling.Candidate) cloud.Launch 
 		if p.ProtectedHours != nil {
 			l.SpotProtectedHours = int(*p.ProtectedHours)
 		}
-	}
-	for k, v := range s.Tags {
-		l.Tags[k] = v
-	}
-	for k, v := range (cloud.Origin{ClusterID: e.ClusterID, Pool: s.Pool, GroupUID: string(g.UID)}).LaunchTags() {
-		l.Tags[k] = v
 	}
 	return l
 }

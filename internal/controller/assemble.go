@@ -70,7 +70,7 @@ func Assemble(p Parts) *Assembly {
 	// Whose account it is must be known first, also after a restart: joins wait for it.
 	allowed := func(ctx context.Context) error { _, err := a.account(ctx); return err }
 	a.Sweeper = sweep.New(sweep.Options{Cloud: p.Cloud, ClusterID: p.ClusterID, Waits: p.Waits, Now: p.Now, Allowed: allowed, Report: p.Report})
-	a.Groups = &scalinggroup.Reconciler{Cache: p.Cache, Live: p.Live, Market: market{p.Cloud}, Encoder: &encoder{a}, Events: p.Events,
+	a.Groups = &scalinggroup.Reconciler{Cache: p.Cache, Live: p.Live, Market: newMarket(p.Cloud, p.Now, p.Waits.Held), Encoder: &encoder{a}, Events: p.Events,
 		Waits: p.Waits, Now: p.Now, Account: a.account, Guard: a.guard}
 	a.Instances = &instance.Reconciler{Cache: p.Cache, Live: p.Live, Cloud: p.Cloud, Tags: p.Cloud, Billing: p.Cloud,
 		Nodes: node.Cluster{Cache: p.Cache, Clients: p.Clients}, Sweeper: a.Sweeper, Events: p.Events, ClusterID: p.ClusterID, Region: p.Region,

@@ -43,7 +43,13 @@ type Provider interface {
 	cloud.Tags
 	cloud.Account
 	cloud.Billing
+	Checks
+}
+
+// Checks are all that tells what the cloud would make of settings.
+type Checks interface {
 	cloud.Checks
+	cloud.Trials
 }
 
 // Settings of a controller.

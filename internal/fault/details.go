@@ -7,9 +7,13 @@ type Detail string
 
 // The details that advice can name.
 const (
-	// DetailFits is up to ten instance types that fit and are in stock.
+	// DetailPool is the node pool: it takes the place of POOL in commands.
+	DetailPool Detail = "pool"
+	// DetailFits is up to ten instance types that fit the image and are in
+	// stock, and DetailFit the first of them.
 	DetailFits Detail = "fits"
-	// DetailOffered is what the zone offers instead.
+	DetailFit  Detail = "fit"
+	// DetailOffered is the disk categories that the zone has for the type.
 	DetailOffered Detail = "offered"
 	// DetailExists is what exists instead of what was not found.
 	DetailExists Detail = "exists"
@@ -28,6 +32,14 @@ const (
 	DetailVSwitch Detail = "vSwitch"
 	// DetailDisk is the disk category that was asked for.
 	DetailDisk Detail = "disk"
+	// DetailSystemDisk is a category and size in GiB that would do, as the
+	// command line takes them.
+	DetailSystemDisk Detail = "systemDisk"
+	// DetailGiB is the size of the system disk: it takes the place of GIB in
+	// commands.
+	DetailGiB Detail = "gib"
+	// DetailFamily is the family of the instance type.
+	DetailFamily Detail = "family"
 	// DetailAddress is a host and port that must be reachable.
 	DetailAddress Detail = "address"
 	// DetailGroup is a security group.
@@ -67,14 +79,22 @@ func List(values []string) string {
 
 // Advice returns the solution, followed by those hints whose placeholders are
 // all known.
-func (e Entry) Advice(d Details) string {
-	parts := []string{e.Solution}
+func (e Entry) Advice(d Details) string { return e.AdviceFor(e.Solution, d) }
+
+// AdviceFor is Advice with another text in the place of the solution: what
+// helps in this case more than in others.
+func (e Entry) AdviceFor(solution string, d Details) string {
+	parts := []string{solution}
 	for _, h := range e.Hints {
 		if s, ok := fill(h, d); ok {
 			parts = append(parts, s)
 		}
 	}
-	return strings.Join(parts, "; ")
+	text := InPool(strings.Join(parts, "; "), d[DetailPool])
+	if n := d[DetailGiB]; n != "" {
+		text = strings.ReplaceAll(text, ":GIB", ":"+n)
+	}
+	return text
 }
 
 // InPool writes a pool's name into a text that says POOL for it.

@@ -148,9 +148,14 @@ func TestAdviceNamesWhatIsKnown(t *testing.T) {
 	if got := e.Advice(nil); got != e.Solution {
 		t.Errorf("without details: %q", got)
 	}
-	got := e.Advice(fault.Details{fault.DetailFits: "ecs.g7.large, ecs.c7.large"})
-	if got != e.Solution+"; types that fit and are in stock: ecs.g7.large, ecs.c7.large" {
+	got := e.Advice(fault.Details{fault.DetailFits: "ecs.g7.large, ecs.c7.large", fault.DetailFit: "ecs.g7.large", fault.DetailZone: "a", fault.DetailPool: "web"})
+	want := strings.ReplaceAll(e.Solution, "POOL", "web") +
+		"; in stock in a and fitting the image: ecs.g7.large, ecs.c7.large; to add one: poolkeeper pool edit web --add-type ecs.g7.large"
+	if got != want || want == e.Solution {
 		t.Errorf("with types: %q", got)
+	}
+	if got := e.AdviceFor("mend it", fault.Details{fault.DetailImage: "m-1"}); got != "mend it; the image is m-1" {
+		t.Errorf("with another solution: %q", got)
 	}
 	f := fault.New(fault.NodeAccessDenied, "")
 	f.Details = fault.Details{fault.DetailGroup: "sg-1", fault.DetailAddress: "10.0.0.5:6443/tcp"}

@@ -101,7 +101,7 @@ func (p *plan) usable() []ResourcePool {
 func (s Snapshot) obstacle(pool ResourcePool) (Refusal, bool) {
 	switch {
 	case pool.Constraint != "":
-		return Refusal{Code: pool.Constraint}, true
+		return Refusal{Code: pool.Constraint, Until: s.NextLook}, true
 	case pool.FreeAddresses == 0:
 		return s.noAddress(pool), true
 	}
@@ -176,6 +176,7 @@ func (p *plan) noCandidate() {
 		of++
 		if reasons[r.Code] == nil {
 			reason := p.reason(r, "")
+			reason.Place = pool.place()
 			reasons[r.Code] = &reason
 			codes = append(codes, r.Code)
 		} else if sooner(r.Until, reasons[r.Code].Until) {
@@ -204,19 +205,23 @@ func sooner(a, b time.Time) bool { return !a.IsZero() && (b.IsZero() || a.Before
 // whole is the one reason that speaks of all candidates together.
 func (p *plan) whole(codes []fault.Code, of int) Reason {
 	r := Reason{Until: p.d.Wake}
+	if len(p.s.Pools) > 0 {
+		r.Place.Disk = p.s.Pools[0].Disk
+	}
 	switch {
 	case len(p.s.Pools) == 0:
 		r.Text = "what the cloud can give is not known yet"
 	case of == 0:
 		r.Text = "no resource pool is billed as the pool wants"
 	case of < len(p.s.Pools):
+	case len(codes) == 1 && codes[0] != fault.NoStock: // the code itself says it
 	case all(codes, ofDisk):
 		r.Code = fault.DiskTypeNoStock
 	case all(codes, func(c fault.Code) bool { return ofStock(c) || ofDisk(c) }):
 		r.Code = fault.InstanceTypeNoStock
 	}
-	if r.Code == "" || len(codes) == 1 && codes[0] == r.Code {
-		return Reason{Text: r.Text} // the code itself says it
+	if r.Code == "" {
+		return Reason{Text: r.Text}
 	}
 	r.Text = fault.Lookup(r.Code).Cause
 	return r

@@ -239,6 +239,9 @@ type Reason struct {
 	// Names are the instances that it speaks of, in an order that is always the
 	// same.
 	Names []string
+	// Place is what could not be asked, or the first of several; empty where
+	// it speaks of all.
+	Place fault.Place
 	// Since is when it began and Until when the next try is due; zero where
 	// not known.
 	Since, Until time.Time

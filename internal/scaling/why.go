@@ -2,6 +2,7 @@ package scaling
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,6 +15,8 @@ type Why struct {
 	Short int
 	// Code of what stands in the way; empty where nothing failed.
 	Code fault.Code
+	// Place that it speaks of, as in Reason.
+	Place fault.Place
 	// Sentence tells it, without a full stop.
 	Sentence string
 	// Since is when it began, Next when the next try is due; zero where not
@@ -21,8 +24,9 @@ type Why struct {
 	Since, Next time.Time
 	// NextStep is what is tried next.
 	NextStep string
-	// Edit is the smallest edit, or the one thing outside, that would help;
-	// empty where nothing has to be done.
+	// Edit is the smallest edit, or the one thing outside, that would help, as
+	// the catalogue writes it: POOL stands for the pool. Empty where nothing
+	// has to be done.
 	Edit string
 	// Count is how often the cause came in a row; Held is true where it is only
 	// tried now and then; Burnt is what the tries cost. Unit: millionths of the
@@ -62,7 +66,7 @@ func Explain(s Snapshot, d Decision) (w Why, ok bool) {
 // because takes over the first reason.
 func (w *Why) because(s Snapshot, d Decision) {
 	r := d.Blocked[0]
-	w.Code, w.Sentence = r.Code, r.Text
+	w.Code, w.Place, w.Sentence = r.Code, r.Place, r.Text
 	for _, other := range d.Blocked {
 		w.Held = w.Held || other.Held
 		w.Count = max(w.Count, other.Count)
@@ -78,17 +82,38 @@ func (w *Why) because(s Snapshot, d Decision) {
 	switch {
 	case r.Code == fault.OnlyKeptInstances:
 		w.NextStep = "they are released when they are no longer kept"
+	case misfit(d.Blocked):
+		w.NextStep = "an edit of the pool is tried at once; without one, what fits is looked up again"
 	case !w.Next.IsZero() && fault.Lookup(r.Code).Scope == fault.ScopeCluster:
 		w.NextStep = "the API server is asked again"
-	case !w.Next.IsZero():
+	case !w.Next.IsZero() || slices.ContainsFunc(d.Blocked, func(r Reason) bool { return expires(r.Code) }):
 		w.NextStep = "the resource pools are asked again"
 	default:
 		w.NextStep = "nothing is tried until that changes"
 	}
 }
 
+// misfit says whether only an edit is expected to help: nothing was refused,
+// but settings do not go together.
+func misfit(list []Reason) bool {
+	for _, r := range list {
+		kind := fault.Lookup(r.Code).Scope
+		fits := kind == fault.ScopeTypeImage || kind == fault.ScopeTypeDisk || kind == fault.ScopeType
+		if !fits || r.Count > 0 || fault.Lookup(r.Code).Retry.Kind != fault.RetryEdit {
+			return false
+		}
+	}
+	return len(list) > 0
+}
+
+// expires says whether time alone may mend what a code speaks of.
+func expires(c fault.Code) bool {
+	k := fault.Lookup(c).Retry.Kind
+	return c != "" && k != fault.RetryEdit && k != fault.RetryNever
+}
+
 // addEither is how a pool is given more to choose from.
-const addEither = "poolkeeper pool edit POOL --add-vswitch VSWITCH, or --add-type TYPE"
+const addEither = "poolkeeper pool edit POOL --add-vswitch VSWITCH, or --add-type TYPE; " + fault.SeeStrength
 
 // edit is the smallest thing that would help. It says POOL for the pool's name.
 func edit(s Snapshot, r Reason) string {

@@ -35,7 +35,7 @@ func (i *Image) text() string {
 	if i == nil {
 		return ""
 	}
-	return joinNonEmpty(", ", i.ID, i.OS, i.Architecture, i.BootMode)
+	return joinNonEmpty(", ", i.ID, i.OS, i.Architecture, i.BootMode, i.Trusted)
 }
 
 // OfferTable is offers as a table; zone, outlook and price are shown where they

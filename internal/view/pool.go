@@ -133,6 +133,9 @@ func NewPool(p *v1alpha1.NodePool, g *v1alpha1.ScalingGroup, now time.Time) Pool
 	}
 	if g != nil {
 		v.Activity, v.AsOf.Cloud = g.Status.OpenActivity, NewestCheck(g)
+		if i := g.Status.Image; i != nil && i.ID == p.Spec.ImageID {
+			v.Image = &Image{ID: i.ID, OS: i.OS, Architecture: i.Architecture, BootMode: i.BootMode, Trusted: i.Trusted}
+		}
 	}
 	return v
 }

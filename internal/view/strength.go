@@ -211,7 +211,7 @@ func StrengthHelp(s Strength, others []v1alpha1.ResourcePoolStatus) []string {
 		return help
 	}
 	for _, c := range s.Pools {
-		solution := fault.InPool(trimPoint(fault.Lookup(fault.Code(c.Code)).Solution), s.Pool)
+		solution := trimPoint(fault.Lookup(fault.Code(c.Code)).Advice(fault.Details{fault.DetailPool: s.Pool}))
 		if c.Code != "" && c.Until == nil && !seen[c.Code] && solution != "" {
 			seen[c.Code] = true
 			help = append(help, fmt.Sprintf("%s in %s: %s", c.InstanceType, c.VSwitch, solution))

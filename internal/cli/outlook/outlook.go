@@ -27,7 +27,7 @@ func Read(ctx context.Context, m Market, s *v1alpha1.LaunchSettings, vSwitches [
 	if err != nil {
 		return nil, err
 	}
-	misfits, err := m.Fits(ctx, s.ImageID, disksOf(s), s.InstanceTypes...)
+	fit, err := m.Fits(ctx, s.ImageID, disksOf(s), s.InstanceTypes...)
 	if err != nil {
 		return nil, err
 	}
@@ -42,8 +42,8 @@ func Read(ctx context.Context, m Market, s *v1alpha1.LaunchSettings, vSwitches [
 		}
 		if p.Constraint != nil {
 			st.Constraint = string(p.Constraint.Code)
-		} else if f := misfits[p.InstanceType]; f != nil {
-			st.Constraint = string(f.Code)
+		} else if miss := fit.Of(p.InstanceType, p.Zone); miss != nil {
+			st.Constraint = string(miss.Fault.Code)
 		}
 		out = append(out, st)
 	}

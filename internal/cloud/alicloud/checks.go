@@ -96,6 +96,7 @@ func (p *Provider) Images(ctx context.Context, ids ...string) ([]cloud.Image, er
 				OSName       string
 				Architecture string
 				BootMode     string
+				Description  string
 			}
 		}
 	}
@@ -107,10 +108,18 @@ func (p *Provider) Images(ctx context.Context, ids ...string) ([]cloud.Image, er
 	}
 	var all []cloud.Image
 	for _, i := range out.Images.Image {
-		all = append(all, cloud.Image{ID: i.ImageID, Name: i.ImageName, OS: i.OSName, Architecture: architecture(i.Architecture), BootMode: i.BootMode})
+		image := cloud.Image{ID: i.ImageID, Name: i.ImageName, OS: i.OSName, Architecture: architecture(i.Architecture), BootMode: i.BootMode}
+		if strings.Contains(i.Description, "vTPM") || strings.Contains(i.Description, "vSGX") {
+			image.Trusted = cut(i.Description, maxTrusted)
+		}
+		all = append(all, image)
 	}
 	return all, nil
 }
+
+// maxTrusted is the longest description of what an image supports that is
+// passed on. Unit: bytes.
+const maxTrusted = 64
 
 // KeyPairs looks key pairs up.
 func (p *Provider) KeyPairs(ctx context.Context, names ...string) ([]string, error) {

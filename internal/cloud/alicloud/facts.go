@@ -84,6 +84,7 @@ func (p *Provider) readTypes(ctx context.Context, in params) ([]cloud.InstanceTy
 					MemorySize         float64
 					GPUAmount          int
 					CPUArchitecture    string `json:"CpuArchitecture"`
+					SupportedBootModes struct{ SupportedBootMode []string }
 				}
 			}
 		}
@@ -94,6 +95,7 @@ func (p *Provider) readTypes(ctx context.Context, in params) ([]cloud.InstanceTy
 			all = append(all, cloud.InstanceType{
 				Name: t.InstanceTypeID, Family: t.InstanceTypeFamily, VCPU: t.CPUCoreCount,
 				MemoryMiB: int64(t.MemorySize * 1024), GPUs: t.GPUAmount, Architecture: architecture(t.CPUArchitecture),
+				BootModes: t.SupportedBootModes.SupportedBootMode,
 			})
 		}
 		if page.NextToken == "" {

@@ -2,7 +2,7 @@ package alicloud
 
 import (
 	"context"
-	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/poolkeeper/poolkeeper/internal/cloud"
@@ -10,39 +10,42 @@ import (
 )
 
 // Fits tells which instance types do not go together with image and disks.
-func (p *Provider) Fits(ctx context.Context, image string, disks []cloud.Disk, instanceTypes ...string) (map[string]*fault.Fault, error) {
+func (p *Provider) Fits(ctx context.Context, image string, disks []cloud.Disk, instanceTypes ...string) (cloud.Fit, error) {
 	images, err := p.Images(ctx, image)
 	if err != nil {
-		return nil, err
+		return cloud.Fit{}, err
 	}
 	if len(images) == 0 {
-		return nil, cloud.Fail("Fits", cloud.Refused, fault.New(fault.ImageNotFound, ""), nil)
+		return cloud.Fit{}, cloud.Fail("Fits", cloud.Refused, fault.New(fault.ImageNotFound, ""), nil)
 	}
 	types, err := p.InstanceTypes(ctx, instanceTypes...)
 	if err != nil {
-		return nil, err
+		return cloud.Fit{}, err
 	}
 	supported, err := p.startedBy(ctx, image)
 	if err != nil {
-		return nil, err
+		return cloud.Fit{}, err
 	}
-	out := map[string]*fault.Fault{}
+	fit := cloud.Fit{Image: images[0], Types: supported}
+	if len(instanceTypes) > 0 {
+		fit.Types = near(instanceTypes[0], supported)
+	}
 	for _, t := range types {
-		f := imageFault(images[0], t, supported)
-		if f == nil {
-			if f, err = p.diskFault(ctx, t.Name, disks); err != nil {
-				return nil, err
-			}
+		if !slices.Contains(supported, t.Name) {
+			fit.Misfits = append(fit.Misfits, cloud.Misfit{InstanceType: t.Name, Fault: fault.New(imageCode(images[0], t), "")})
+			continue
 		}
-		if f != nil {
-			out[t.Name] = f
+		some, err := p.diskMisfits(ctx, t.Name, disks)
+		if err != nil {
+			return cloud.Fit{}, err
 		}
+		fit.Misfits = append(fit.Misfits, some...)
 	}
-	return out, nil
+	return fit, nil
 }
 
 // startedBy returns the instance types that start an image.
-func (p *Provider) startedBy(ctx context.Context, image string) (map[string]bool, error) {
+func (p *Provider) startedBy(ctx context.Context, image string) ([]string, error) {
 	var out struct {
 		InstanceTypes struct {
 			InstanceType []struct {
@@ -54,47 +57,28 @@ func (p *Provider) startedBy(ctx context.Context, image string) (map[string]bool
 	if err := p.read(ctx, "Fits", "ecs", "DescribeImageSupportInstanceTypes", in, &out); err != nil {
 		return nil, err
 	}
-	all := map[string]bool{}
+	var all []string
 	for _, t := range out.InstanceTypes.InstanceType {
-		all[t.InstanceTypeID] = true
+		all = append(all, t.InstanceTypeID)
 	}
 	return all, nil
 }
 
-// imageFault says why an image does not start on a type, nil where it does.
-func imageFault(i cloud.Image, t cloud.InstanceType, supported map[string]bool) *fault.Fault {
-	if supported[t.Name] {
-		return nil
+// imageCode is why an image does not start on a type, as far as what is known
+// of both tells.
+func imageCode(i cloud.Image, t cloud.InstanceType) fault.Code {
+	switch {
+	case i.Architecture != "" && t.Architecture != "" && i.Architecture != t.Architecture:
+		return fault.InstanceTypeNotSupported
+	case (i.BootMode == "BIOS" || i.BootMode == "UEFI") && len(t.BootModes) > 0 && !slices.Contains(t.BootModes, i.BootMode):
+		return fault.NotMatchBootMode
 	}
-	code := fault.ImageTypeNotSupported
-	if i.Architecture != "" && t.Architecture != "" && i.Architecture != t.Architecture {
-		code = fault.InstanceTypeNotSupported
-	}
-	fits := make([]string, 0, len(supported))
-	for name := range supported {
-		fits = append(fits, name)
-	}
-	f := fault.New(code, "")
-	f.Details = fault.Details{
-		fault.DetailInstanceType: t.Name,
-		fault.DetailImage:        describeImage(i),
-		fault.DetailFits:         fault.List(near(t.Name, fits)),
-	}
-	return f
+	return fault.ImageTypeNotSupported
 }
 
-func describeImage(i cloud.Image) string {
-	parts := []string{i.ID}
-	for _, s := range []string{i.OS, i.Architecture, i.BootMode} {
-		if s != "" {
-			parts = append(parts, s)
-		}
-	}
-	return strings.Join(parts, ", ")
-}
-
-// diskFault says why a disk does not go with a type in any zone.
-func (p *Provider) diskFault(ctx context.Context, instanceType string, disks []cloud.Disk) (*fault.Fault, error) {
+// diskMisfits says in which zones a type cannot be had with the disks.
+func (p *Provider) diskMisfits(ctx context.Context, instanceType string, disks []cloud.Disk) ([]cloud.Misfit, error) {
+	var all []cloud.Misfit
 	for n, d := range disks {
 		if d.Category == "" {
 			continue
@@ -113,36 +97,88 @@ func (p *Provider) diskFault(ctx context.Context, instanceType string, disks []c
 		if err != nil {
 			return nil, err
 		}
-		if code := diskCode(zones, kind, d.Category); code != "" {
-			f := fault.New(code, fmt.Sprintf("%s is not to be had as %s of %s", d.Category, kind, instanceType))
-			f.Details = fault.Details{fault.DetailDisk: d.Category, fault.DetailInstanceType: instanceType}
-			return f, nil
+		for _, m := range withoutDisk(zones, kind, d.Category) {
+			m.InstanceType = instanceType
+			all = append(all, m)
 		}
 	}
-	return nil, nil
+	return all, nil
 }
 
-// diskCode tells whether a category is offered and in stock in some zone. An
-// answer that speaks of no disks at all rules nothing out.
-func diskCode(zones []availableZone, kind, category string) fault.Code {
-	told, offered := false, false
+// withoutDisk tells where a disk category cannot be had: in some zones, or with
+// this type at all. A zone that speaks of no disks rules nothing out.
+func withoutDisk(zones []availableZone, kind, category string) []cloud.Misfit {
+	var all []cloud.Misfit
+	anywhere := false
 	for _, z := range zones {
-		for _, r := range z.resources(kind) {
-			told = true
-			if r.Value != category {
-				continue
-			}
-			offered = true
+		var inStock []string
+		told, offered := z.resources(kind), false
+		for _, r := range told {
+			offered = offered || r.Value == category
 			if s := grade(r.Status, r.StatusCategory); s != cloud.WithoutStock && s != cloud.ClosedWithoutStock {
-				return ""
+				inStock = append(inStock, r.Value)
 			}
 		}
+		anywhere = anywhere || offered
+		if len(told) == 0 || slices.Contains(inStock, category) {
+			continue
+		}
+		code := fault.SystemDiskCategory
+		if offered {
+			code = fault.DiskTypeNoStock
+		}
+		all = append(all, cloud.Misfit{Zone: z.ZoneID, Fault: fault.New(code, ""), Offered: inStock})
 	}
-	switch {
-	case !told:
-		return ""
-	case offered:
-		return fault.DiskTypeNoStock
+	if !anywhere && len(all) > 0 {
+		m := cloud.Misfit{Fault: fault.New(fault.ParameterConflict, "")}
+		for _, zone := range all {
+			m.Offered = append(m.Offered, zone.Offered...)
+		}
+		slices.Sort(m.Offered)
+		m.Offered = slices.Compact(m.Offered)
+		return []cloud.Misfit{m}
 	}
-	return fault.ParameterConflict
+	return all
+}
+
+// Try asks for one instance as a dry run.
+func (p *Provider) Try(ctx context.Context, l cloud.Launch) error {
+	body, err := p.Encode(l)
+	if err != nil {
+		return err
+	}
+	in, err := sendable(cloud.Request{Body: body, Amount: 1, Token: "dry-run"})
+	if err != nil {
+		return err
+	}
+	delete(in, "ClientToken") // a dry run has no answer to keep
+	in["DryRun"] = "true"
+	err = p.read(ctx, "Try", "ecs", "RunInstances", in, &struct{}{})
+	if f := fault.Of(err); f != nil && strings.HasPrefix(f.WireCode, "DryRun") {
+		return nil
+	}
+	if err == nil {
+		return broken("Try", "a dry run was answered as if it had made something")
+	}
+	return err
+}
+
+// Sold reads what is in stock; one call of the cloud tells it for all zones.
+func (p *Provider) Sold(ctx context.Context, c cloud.ChargeType, systemDisk string, zones ...string) (map[string][]string, error) {
+	in := params{}
+	in.optional("SystemDiskCategory", systemDisk)
+	all, err := p.stock(ctx, "Sold", c, in)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string][]string{}
+	for o, s := range all {
+		if slices.Contains(zones, o.zone) && (s == cloud.WithStock || s == cloud.ClosedWithStock) {
+			out[o.zone] = append(out[o.zone], o.instanceType)
+		}
+	}
+	for _, names := range out {
+		slices.Sort(names)
+	}
+	return out, nil
 }

@@ -3,6 +3,7 @@ package alicloud_test
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"testing"
 	"time"
 
@@ -146,14 +147,14 @@ func TestFits(t *testing.T) {
 				t.Fatal(err)
 			}
 			got := map[string]fault.Code{}
-			for name, f := range found {
-				got[name] = f.Code
+			for _, m := range found.Misfits {
+				got[m.InstanceType] = m.Fault.Code
 			}
 			if d := cmp.Diff(c.want, got); d != "" {
 				t.Error(d)
 			}
-			if f := found["ecs.g8y.large"]; f.Details[fault.DetailImage] != "img-1, Debian 13, x86_64, BIOS" || f.Details[fault.DetailFits] != "ecs.g7.large" {
-				t.Errorf("details %v", f.Details)
+			if found.Image.OS != "Debian 13" || found.Image.BootMode != "BIOS" || !slices.Equal(found.Types, []string{"ecs.g7.large"}) {
+				t.Errorf("%+v", found)
 			}
 		})
 	}

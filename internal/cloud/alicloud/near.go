@@ -6,7 +6,8 @@ import (
 )
 
 // near sorts names of instance types: those of the same family first, then
-// those of the same size, then by name.
+// those of the same size, then by name; bare metal and accelerators, which cost
+// many times as much, come last where they were not asked for.
 func near(like string, names []string) []string {
 	family, size := split(like)
 	rank := func(n string) int {
@@ -14,6 +15,8 @@ func near(like string, names []string) []string {
 		switch {
 		case f == family:
 			return 0
+		case special(f) && !special(family):
+			return 3
 		case s == size:
 			return 1
 		}
@@ -27,6 +30,16 @@ func near(like string, names []string) []string {
 		return out[a] < out[b]
 	})
 	return out
+}
+
+// special says whether a family is bare metal or has accelerators.
+func special(family string) bool {
+	for _, p := range []string{"ecs.ebm", "ecs.scc", "ecs.gn", "ecs.vgn", "ecs.f"} {
+		if strings.HasPrefix(family, p) {
+			return true
+		}
+	}
+	return false
 }
 
 // split cuts ecs.g7.xlarge into ecs.g7 and xlarge.

@@ -102,6 +102,7 @@ var (
 	_ cloud.Account = (*Provider)(nil)
 	_ cloud.Billing = (*Provider)(nil)
 	_ cloud.Checks  = (*Provider)(nil)
+	_ cloud.Trials  = (*Provider)(nil)
 )
 
 // The products and the versions of their APIs.

@@ -23,7 +23,11 @@ func (p *Provider) ResourcePools(ctx context.Context, vSwitches, instanceTypes [
 	}
 	var pools []cloud.ResourcePool
 	for _, c := range charge {
-		stock, err := p.stock(ctx, c, instanceTypes)
+		in := params{}
+		if len(instanceTypes) == 1 {
+			in["InstanceType"] = instanceTypes[0]
+		}
+		stock, err := p.stock(ctx, "ResourcePools", c, in)
 		if err != nil {
 			return nil, err
 		}
@@ -76,9 +80,10 @@ func compose(vSwitch, instanceType string, c cloud.ChargeType, places []cloud.VS
 	return pool
 }
 
-// stock asks what is left, billed in one way.
-func (p *Provider) stock(ctx context.Context, c cloud.ChargeType, instanceTypes []string) (map[offer]cloud.Stock, error) {
-	in := params{"DestinationResource": "InstanceType", "IoOptimized": "optimized", "InstanceChargeType": "PostPaid", "SpotStrategy": "NoSpot"}
+// stock asks what is left, billed in one way, of what the parameters narrow it
+// down to.
+func (p *Provider) stock(ctx context.Context, call string, c cloud.ChargeType, in params) (map[offer]cloud.Stock, error) {
+	in["DestinationResource"], in["IoOptimized"], in["InstanceChargeType"], in["SpotStrategy"] = "InstanceType", "optimized", "PostPaid", "NoSpot"
 	switch c {
 	case cloud.Spot:
 		in["SpotStrategy"] = "SpotAsPriceGo"
@@ -86,10 +91,7 @@ func (p *Provider) stock(ctx context.Context, c cloud.ChargeType, instanceTypes 
 		in["InstanceChargeType"] = "PrePaid"
 		delete(in, "SpotStrategy")
 	}
-	if len(instanceTypes) == 1 {
-		in["InstanceType"] = instanceTypes[0]
-	}
-	zones, err := p.available(ctx, "ResourcePools", in)
+	zones, err := p.available(ctx, call, in)
 	if err != nil {
 		return nil, err
 	}

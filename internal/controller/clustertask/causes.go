@@ -3,11 +3,13 @@ package clustertask
 import (
 	"context"
 	"fmt"
+	"maps"
 	"sort"
 	"strings"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/fault"
+	"github.com/poolkeeper/poolkeeper/internal/view/snapshot"
 )
 
 // causes tells what went wrong on the way, once for each code, with what to do
@@ -16,11 +18,7 @@ import (
 // was told once stays told, also when its traces are gone.
 func (w *work) causes(ctx context.Context, v *view) error {
 	found := map[string]*api.TaskCause{}
-	key := ""
-	if v.group != nil {
-		key = v.group.Spec.SystemDisk.KMSKeyID
-	}
-	if err := w.refusals(ctx, found, key); err != nil {
+	if err := w.refusals(ctx, v.group, found); err != nil {
 		return err
 	}
 	if v.pool.Status.Counts.Failed > 0 {
@@ -29,25 +27,7 @@ func (w *work) causes(ctx context.Context, v *view) error {
 		}
 	}
 	w.remembered(v.group, found)
-	reasons := []*api.Why{v.group.Status.Why}
-	if why := v.pool.Status.Why; why != nil && why.Code == string(fault.DrainLimit) {
-		reasons = append(reasons, why)
-	}
-	for _, why := range reasons {
-		if why == nil || why.Code == "" || found[why.Code] != nil {
-			continue
-		}
-		c := cause(why.Code, why.Sentence, "")
-		if strings.HasPrefix(why.Solution, fault.InPool(c.Solution, w.t.Spec.Pool)) {
-			c.Solution = cut(why.Solution, 2048) // it knows more of the case
-		} else if why.Code == string(fault.OnlyKeptInstances) {
-			c.Solution = cut(c.Solution+": "+why.Solution, 2048) // each by name, with its way out
-		}
-		found[why.Code] = c
-	}
-	for _, c := range found {
-		c.Solution = fault.InPool(c.Solution, w.t.Spec.Pool)
-	}
+	w.standing(v, found)
 	for i := range w.t.Status.Causes {
 		old := &w.t.Status.Causes[i]
 		if now := found[old.Code]; now == nil || now.Count < old.Count {
@@ -68,19 +48,49 @@ func (w *work) causes(ctx context.Context, v *view) error {
 	return nil
 }
 
+// standing tells what keeps group and pool from their number now.
+func (w *work) standing(v *view, found map[string]*api.TaskCause) {
+	reasons := []*api.Why{v.group.Status.Why}
+	if why := v.pool.Status.Why; why != nil && why.Code == string(fault.DrainLimit) {
+		reasons = append(reasons, why)
+	}
+	for _, why := range reasons {
+		if why == nil || why.Code == "" || found[why.Code] != nil {
+			continue
+		}
+		c := w.cause(why.Code, why.Sentence, "", nil)
+		if strings.HasPrefix(why.Sentence, c.Cause) {
+			c.Message = "" // it says nothing else
+		}
+		switch {
+		case why.Code == string(fault.OnlyKeptInstances):
+			c.Solution = cut(c.Solution+": "+why.Solution, 2048) // each by name, with its way out
+		case why.Solution != "":
+			c.Solution = cut(why.Solution, 2048) // it knows more of the case
+		}
+		found[why.Code] = c
+	}
+}
+
 // remembered tells what the group took in since the task began and no piece of
-// an activity says: instances that vanished before they ran.
+// an activity says: instances that vanished before they ran, and what does not
+// go together, in the cloud's own words.
 func (w *work) remembered(g *api.ScalingGroup, found map[string]*api.TaskCause) {
 	for i := range g.Status.Refusals {
 		r := &g.Status.Refusals[i]
-		if found[r.Code] != nil || r.LastTime.Before(w.t.Status.StartTime) {
-			continue
+		if found[r.Code] == nil && !r.LastTime.Before(w.t.Status.StartTime) {
+			found[r.Code] = w.cause(r.Code, r.Message, r.RequestID, snapshot.Details(g, snapshot.Place(r)))
 		}
-		c := cause(r.Code, r.Message, r.RequestID)
-		c.Solution = cut(fault.Lookup(fault.Code(r.Code)).Advice(fault.Details{
-			fault.DetailVSwitch: r.VSwitch, fault.DetailZone: r.Zone, fault.DetailInstanceType: r.InstanceType, fault.DetailDisk: r.Disk,
-		}), 2048)
-		found[r.Code] = c
+	}
+	if why := g.Status.Why; why == nil || why.Code == "" {
+		return // what does not fit was not needed
+	}
+	for i := range g.Status.Misfits {
+		m := &g.Status.Misfits[i]
+		if found[m.Code] == nil {
+			at := fault.Place{Zone: m.Zone, InstanceType: m.InstanceType, Disk: snapshot.Disks(&g.Spec)}
+			found[m.Code] = w.cause(m.Code, m.Message, m.RequestID, snapshot.Details(g, at))
+		}
 	}
 }
 
@@ -98,9 +108,7 @@ func (w *work) ownCause(code, message string) {
 	if len(st.Causes) >= 32 {
 		return
 	}
-	c := cause(code, message, "")
-	c.Solution = cut(fault.InPool(fault.Lookup(fault.Code(code)).Advice(fault.Details{fault.DetailCodes: fault.List(met)}), w.t.Spec.Pool), 2048)
-	st.Causes = append(st.Causes, *c)
+	st.Causes = append(st.Causes, *w.cause(code, message, "", fault.Details{fault.DetailCodes: fault.List(met)}))
 }
 
 // rank puts stock first, and machines last.
@@ -114,18 +122,20 @@ func rank(code string) int {
 	return 1
 }
 
-// cause is the catalogue's cause and solution of a code.
-func cause(code, message, requestID string) *api.TaskCause {
+// cause is the catalogue's cause and solution of a code, with what is known of
+// the case.
+func (w *work) cause(code, message, requestID string, d fault.Details) *api.TaskCause {
 	e := fault.Lookup(fault.Code(code))
+	known := fault.Details{fault.DetailPool: w.t.Spec.Pool}
+	maps.Copy(known, d)
 	return &api.TaskCause{
-		Code: cut(code, 128), Cause: cut(e.Cause, 2048), Solution: cut(e.Advice(nil), 2048),
+		Code: cut(code, 128), Cause: cut(e.Cause, 2048), Solution: cut(e.Advice(known), 2048),
 		Message: cut(message, 1024), RequestID: cut(requestID, 64), Count: 1,
 	}
 }
 
-// refusals collects what the cloud refused to the activities of this task,
-// which encrypt their disks with a key, or none.
-func (w *work) refusals(ctx context.Context, found map[string]*api.TaskCause, key string) error {
+// refusals collects what the cloud refused to the activities of this task.
+func (w *work) refusals(ctx context.Context, g *api.ScalingGroup, found map[string]*api.TaskCause) error {
 	list, err := w.activities(ctx)
 	if err != nil {
 		return err
@@ -139,9 +149,8 @@ func (w *work) refusals(ctx context.Context, found map[string]*api.TaskCause, ke
 		if c := found[code]; c != nil {
 			n += c.Count
 		}
-		c := cause(code, message, requestID)
-		c.Count, c.Solution = n, cut(fault.Lookup(fault.Code(code)).Advice(d), 2048)
-		found[code] = c
+		found[code] = w.cause(code, message, requestID, d)
+		found[code].Count = n
 	}
 	for _, a := range list {
 		if a.CreationTimestamp.Before(&w.t.CreationTimestamp) && a.Status.Done {
@@ -152,7 +161,7 @@ func (w *work) refusals(ctx context.Context, found map[string]*api.TaskCause, ke
 		for i := range a.Status.Pieces {
 			p := &a.Status.Pieces[i]
 			if p.State == api.PieceResolved {
-				add(p.Code, p.Message, p.RequestID, asked(a, p, key))
+				add(p.Code, p.Message, p.RequestID, asked(g, a, p))
 			}
 			if p.Code == stopped {
 				stopped = ""
@@ -181,14 +190,12 @@ func (w *work) told(a *api.ScalingActivity) {
 }
 
 // asked is what a piece asked for, as advice can name it.
-func asked(a *api.ScalingActivity, p *api.Piece, key string) fault.Details {
+func asked(g *api.ScalingGroup, a *api.ScalingActivity, p *api.Piece) fault.Details {
 	if int(p.Candidate) >= len(a.Spec.Candidates) {
 		return nil
 	}
 	c := a.Spec.Candidates[p.Candidate]
-	return fault.Details{
-		fault.DetailKey: key, fault.DetailVSwitch: c.VSwitch, fault.DetailZone: c.Zone, fault.DetailInstanceType: c.InstanceType, fault.DetailDisk: c.Disk,
-	}
+	return snapshot.Details(g, fault.Place{VSwitch: c.VSwitch, Zone: c.Zone, InstanceType: c.InstanceType, Disk: c.Disk})
 }
 
 // failures collects machines that did not join: one cause for each code, with
@@ -215,7 +222,7 @@ func (w *work) failures(ctx context.Context, found map[string]*api.TaskCause) er
 		w.machine(i.Name, text)
 		c := found[code]
 		if c == nil || c.Instance == "" {
-			c = cause(code, text, "")
+			c = w.cause(code, text, "", nil)
 			c.Instance, c.Log, c.Count = i.Name, s.Log, 0
 			c.Solution = cut(fault.Lookup(fault.Code(code)).Advice(ofMachine(i)), 2048)
 			found[code] = c

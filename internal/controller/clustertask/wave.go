@@ -79,13 +79,13 @@ func (w *work) tell(id string, o outcome) {
 			return
 		}
 	}
-	c := cause(string(o.code), o.message, "")
 	again := "poolkeeper node remove " + id
 	if w.t.Spec.Release {
 		again += " --release"
 	}
-	advice := fault.Lookup(o.code).Advice(fault.Details{fault.DetailBlocked: o.blocked, fault.DetailCommand: again, fault.DetailInstances: id})
-	c.Instance, c.Solution = id, cut(fault.InPool(advice, w.t.Spec.Pool), 2048)
+	c := w.cause(string(o.code), o.message, "",
+		fault.Details{fault.DetailBlocked: o.blocked, fault.DetailCommand: again, fault.DetailInstances: id})
+	c.Instance = id
 	st.Causes = append(st.Causes, *c)
 }
 

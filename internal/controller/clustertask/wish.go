@@ -128,7 +128,7 @@ func (w *work) addCause(code, message, id string) {
 		}
 	}
 	if len(st.Causes) < 32 {
-		c := cause(code, message, "")
+		c := w.cause(code, message, "", nil)
 		c.Instance = id
 		st.Causes = append(st.Causes, *c)
 	}

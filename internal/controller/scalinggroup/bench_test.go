@@ -24,25 +24,37 @@ import (
 	"github.com/poolkeeper/poolkeeper/internal/wait"
 )
 
-// market answers with a grade of stock for each vSwitch.
+// market answers with a grade of stock for each vSwitch, and what was said of
+// misfits.
 type market struct {
-	stock map[string]scaling.Stock
-	price string
-	err   error
-	asks  int
+	stock   map[string]scaling.Stock
+	misfits []api.Misfit
+	fits    []api.ZoneFits
+	price   string
+	err     error
+	asks    int
 }
 
-func (m *market) Pools(_ context.Context, s *api.LaunchSettings, charges []api.ChargeType) ([]api.ResourcePoolStatus, error) {
+func (m *market) Outlook(_ context.Context, s *api.LaunchSettings, charges []api.ChargeType, _ bool) (scalinggroup.Outlook, error) {
 	m.asks++
 	if m.err != nil {
-		return nil, m.err
+		return scalinggroup.Outlook{}, m.err
 	}
-	var out []api.ResourcePoolStatus
+	out := scalinggroup.Outlook{
+		Image:   &api.ImageStatus{ID: s.ImageID, OS: "Debian 13", Architecture: "x86_64", BootMode: "UEFI"},
+		Misfits: m.misfits, Fits: m.fits,
+	}
 	for _, v := range s.VSwitches {
 		for _, t := range s.InstanceTypes {
 			for _, c := range charges {
-				out = append(out, api.ResourcePoolStatus{VSwitch: v, Zone: "zone-" + strings.TrimPrefix(v, "vsw-"), InstanceType: t, ChargeType: c,
-					Stock: string(m.stock[v]), VCPU: 2, PricePerHour: m.price, Currency: "CNY", FreeAddresses: 250})
+				p := api.ResourcePoolStatus{VSwitch: v, Zone: "zone-" + strings.TrimPrefix(v, "vsw-"), InstanceType: t, ChargeType: c,
+					Stock: string(m.stock[v]), VCPU: 2, PricePerHour: m.price, Currency: "CNY", FreeAddresses: 250}
+				for _, miss := range m.misfits {
+					if miss.InstanceType == t && (miss.Zone == "" || miss.Zone == p.Zone) {
+						p.Constraint = miss.Code
+					}
+				}
+				out.Pools = append(out.Pools, p)
 			}
 		}
 	}

@@ -22,9 +22,19 @@ import (
 
 // Market knows the outlook of resource pools.
 type Market interface {
-	// Pools returns what the cloud says of each instance type in each vSwitch
-	// for each charge type, in this order.
-	Pools(ctx context.Context, s *api.LaunchSettings, charges []api.ChargeType) ([]api.ResourcePoolStatus, error)
+	// Outlook returns what the cloud says of each instance type in each vSwitch
+	// for each charge type. Refused is true where something was refused: then,
+	// and where a resource pool cannot be had, it tells what could be instead.
+	Outlook(ctx context.Context, s *api.LaunchSettings, charges []api.ChargeType, refused bool) (Outlook, error)
+}
+
+// Outlook is what the cloud says of the settings of a group.
+type Outlook struct {
+	// Pools in the order of vSwitches, then types, then charge types.
+	Pools   []api.ResourcePoolStatus
+	Image   *api.ImageStatus
+	Misfits []api.Misfit
+	Fits    []api.ZoneFits
 }
 
 // Encoder writes candidates down as exact requests.

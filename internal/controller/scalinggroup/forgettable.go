@@ -21,14 +21,16 @@ type forgettable struct {
 // run at a time uses it.
 type kept struct {
 	uid types.UID
-	// pools as they were last read, when, and for which settings.
-	pools      []api.ResourcePoolStatus
+	// outlook as it was last read, when, and for which settings.
+	outlook    Outlook
 	read       time.Time
 	generation int64
 	// resume and rebalance are the wishes that they were last asked for, and
 	// desired is the number of the last look.
 	resume, rebalance int64
 	desired           int32
+	// refused is when something was last taken in that the cloud refused.
+	refused time.Time
 	// failed is when they could not be read, and why.
 	failed    time.Time
 	failedFor error

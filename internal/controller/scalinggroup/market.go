@@ -13,8 +13,8 @@ import (
 )
 
 // nextLook is when the resource pools are read again: on a schedule, sooner
-// while instances are missing, at once for new settings and where a person
-// asks to resume or to rebalance.
+// while instances are missing, at once for new settings, after a refusal and
+// where a person asks to resume or to rebalance.
 func (g *group) nextLook() time.Time {
 	k := g.kept
 	switch {
@@ -22,7 +22,7 @@ func (g *group) nextLook() time.Time {
 		return g.now
 	case k.failed.After(k.read):
 		return k.failed.Add(g.Waits.SettingsRetry)
-	case k.read.IsZero() || k.generation != g.g.Spec.SettingsGeneration:
+	case k.read.IsZero() || k.generation != g.g.Spec.SettingsGeneration || k.refused.After(k.read):
 		return g.now
 	}
 	age := g.Waits.Stock
@@ -59,7 +59,7 @@ func (g *group) askMarket(ctx context.Context) {
 	}
 	k := g.kept
 	k.resume, k.rebalance = g.g.Spec.ResumeCount, g.g.Spec.RebalanceCount
-	pools, err := g.Market.Pools(ctx, &g.g.Spec.LaunchSettings, charges(&g.g.Spec))
+	outlook, err := g.Market.Outlook(ctx, &g.g.Spec.LaunchSettings, charges(&g.g.Spec), len(g.g.Status.Refusals) > 0)
 	if err != nil {
 		if k.failedFor == nil {
 			logf.FromContext(ctx).Error(err, "could not read the resource pools", "group", g.g.Name)
@@ -67,7 +67,7 @@ func (g *group) askMarket(ctx context.Context) {
 		k.failed, k.failedFor = g.now, err
 		return
 	}
-	k.pools, k.read, k.generation, k.failedFor = pools, g.now, g.g.Spec.SettingsGeneration, nil
+	k.outlook, k.read, k.generation, k.failedFor = outlook, g.now, g.g.Spec.SettingsGeneration, nil
 }
 
 // outlook takes over what was read where it differs in what matters, and ends
@@ -77,12 +77,13 @@ func (g *group) outlook() {
 	if k.read.IsZero() || k.generation != g.g.Spec.SettingsGeneration {
 		return
 	}
-	before, now := snapshot.Pools(g.g), snapshot.PoolsOf(&g.g.Spec, k.pools)
+	before, now := snapshot.Pools(g.g), snapshot.PoolsOf(&g.g.Spec, k.outlook.Pools)
 	g.setRefusals(scaling.Restocked(snapshot.Refusals(st.Refusals), before, now), nil)
-	if moved(st.ResourcePools, k.pools) {
-		st.ResourcePools = slices.Clone(k.pools)
+	if moved(st.ResourcePools, k.outlook.Pools) {
+		st.ResourcePools = slices.Clone(k.outlook.Pools)
 		g.stampPools()
 	}
+	st.Image, st.Misfits, st.Fits = k.outlook.Image, k.outlook.Misfits, k.outlook.Fits
 }
 
 // stampPools writes down when the resource pools were read.

@@ -100,11 +100,11 @@ func (g *group) tooEarly() bool {
 // whose account it uses, the outlook of its resource pools, what was refused.
 func (g *group) learn(ctx context.Context, ask bool) {
 	g.frozen(ctx)
+	g.remember()
 	if ask {
 		g.askMarket(ctx)
 	}
 	g.outlook()
-	g.remember()
 	if len(g.g.Status.ResourcePools) > 0 {
 		e := scaling.Outlook(snapshot.Of(g.g, nil, nil, g.now, g.Waits))
 		g.g.Status.Strength, g.g.Status.StrengthScore = e.Word, int32(e.Sum)

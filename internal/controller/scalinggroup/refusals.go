@@ -71,6 +71,7 @@ func (g *group) ofActivity(list []scaling.Refusal, words map[string]words, a *ap
 		}
 		m := scaling.Met{Code: fault.Code(p.Code), Place: place, At: at, Generation: a.Spec.SettingsGeneration}
 		list = scaling.Remember(list, m, g.Waits.Faults(), scaling.HoldAfter, jitter(a.Name, strconv.Itoa(n)))
+		g.kept.refused = g.now
 		keepWords(words, m.Code, place, p.Message, p.RequestID)
 	}
 	return list
@@ -131,6 +132,7 @@ func (g *group) ofMachines(list []scaling.Refusal, words map[string]words) []sca
 	for _, i := range fresh {
 		if snapshot.NeverRan(i) {
 			g.kept.vanish(i.Name)
+			g.kept.refused = g.now
 		}
 		list = g.ofMachine(list, words, i, tries[i.Spec.ActivityUID])
 	}
@@ -170,18 +172,6 @@ func (g *group) ofMachine(list []scaling.Refusal, words map[string]words, i *api
 	list = scaling.Remember(list, m, g.Waits.Faults(), scaling.HoldAfter, jitter(i.Name))
 	keepWords(words, m.Code, m.Place, i.Status.Message, "")
 	return list
-}
-
-// details are what is remembered of a code, as advice can name it.
-func (g *group) details(c fault.Code) fault.Details {
-	d := fault.Details{fault.DetailKey: g.g.Spec.SystemDisk.KMSKeyID}
-	for i := range g.g.Status.Refusals {
-		if r := &g.g.Status.Refusals[i]; r.Code == string(c) {
-			d[fault.DetailVSwitch], d[fault.DetailZone], d[fault.DetailInstanceType], d[fault.DetailDisk] = r.VSwitch, r.Zone, r.InstanceType, r.Disk
-			break
-		}
-	}
-	return d
 }
 
 // jitter is a number from 0 up to, not including, 1, the same for the same name.

@@ -15,6 +15,7 @@ import (
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/fault"
 	"github.com/poolkeeper/poolkeeper/internal/scaling"
+	"github.com/poolkeeper/poolkeeper/internal/view/snapshot"
 )
 
 // report writes what the group has and why it is as it is, where that changed,
@@ -86,8 +87,11 @@ func (g *group) explain(d scaling.Decision) (scaling.Why, bool) {
 		}
 		w.Next, w.NextStep = g.nextLook(), "the resource pools are read again"
 	}
-	if row := fault.Lookup(w.Code); w.Code != "" && (w.Edit == "" || w.Edit == row.Solution) {
-		w.Edit = row.Advice(g.details(w.Code))
+	if row := fault.Lookup(w.Code); w.Code != "" {
+		if w.Edit == "" {
+			w.Edit = row.Solution
+		}
+		w.Edit = row.AdviceFor(w.Edit, snapshot.Details(g.g, w.Place))
 	}
 	if w.Code == fault.InstanceTypeNoStock || w.Code == fault.NoStock {
 		w.Edit += "; what is in stock and what would help: poolkeeper strength get " + g.g.Spec.Pool + " --refresh"

@@ -93,6 +93,11 @@ func TestRunsPods(t *testing.T) {
 	c.pod("host", "i-1", func(p *core.Pod) { p.Spec.HostNetwork = true })
 	c.pod("gated", "i-1", func(p *core.Pod) { p.Spec.ReadinessGates = []core.PodReadinessGate{{ConditionType: "example.com/ok"}} })
 	c.pod("elsewhere", "i-2", nil)
+	c.pod("work", "i-1", func(p *core.Pod) {
+		yes := true
+		p.Spec.RestartPolicy = core.RestartPolicyNever
+		p.OwnerReferences = []meta.OwnerReference{{APIVersion: "batch/v1", Kind: "Job", Name: "job", UID: "job-1", Controller: &yes}}
+	})
 	w.until("the pods run", func() bool {
 		gated := c.got("gated")
 		return running(c.got("web")) && running(c.got("two")) && running(c.got("host")) && gated.Status.Phase == core.PodRunning && !conditionTrue(gated, core.PodReady)
@@ -107,6 +112,10 @@ func TestRunsPods(t *testing.T) {
 	if c.got("elsewhere").Status.Phase != core.PodPending {
 		t.Error("a pod of another node runs")
 	}
+	w.until("the job's work is done", func() bool {
+		p := c.got("work")
+		return p.Status.Phase == core.PodSucceeded && p.Status.ContainerStatuses[0].State.Terminated != nil && !conditionTrue(p, core.PodReady)
+	})
 	patch := []byte(`{"status":{"conditions":[{"type":"example.com/ok","status":"True"}]}}`)
 	if _, err := c.admin.CoreV1().Pods("default").Patch(t.Context(), "gated", types.StrategicMergePatchType, patch, meta.PatchOptions{}, "status"); err != nil {
 		t.Fatal(err)

@@ -141,11 +141,32 @@ func (r *Region) AddFault(f Fault) (string, error) {
 		f.Status = statusOf(f.Code)
 	}
 	if f.Code != "" && f.Message == "" {
-		f.Message = "A fault of the local cloud's controls."
+		f.Message = textOf(f.Code)
 	}
 	r.world.Faults = append(r.world.Faults, f)
 	r.touch(bucketWorld, keyWorld)
 	return fmt.Sprintf("fault %s: %s", f.ID, f.Words()), nil
+}
+
+// textOf is what the vendor says with a code, as far as it is one that a
+// launch can meet.
+func textOf(code string) string {
+	if text := texts[code]; text != "" {
+		return text
+	}
+	return "A fault of the local cloud's controls."
+}
+
+var texts = map[string]string{
+	"Zone.NotOnSale":                       "The resource in the specified zone is no longer available for sale. Please try other regions and zones.",
+	"OperationDenied.NoStock":              "The requested resource is sold out in the specified zone; try other types of resources or other regions and zones.",
+	"InvalidResourceType.NotSupported":     "This resource type is not supported; please try other resource types.",
+	"ImageNotSupportInstanceType":          "The specified image does not support the specified instance type.",
+	"InvalidImage.NotSupported":            "The specified image does not support vSGX instance.",
+	"InvalidInstanceType.NotSupported":     "The specified instanceType is not supported by the image architecture.",
+	"InvalidParameter.Conflict":            "The specified disk category (cloud_efficiency) is not support the specified instance type.",
+	"InvalidDiskCategory.NotSupported":     "The specified disk category (cloud_efficiency) is not support the specified instance type.",
+	"OperationDenied.CloudSSDNotSupported": "The specified available zone does not offer the cloud_ssd disk, please choose other available zones or disk categories.",
 }
 
 func (f Fault) check() error {

@@ -75,7 +75,7 @@ func (r *Region) describeAvailableResource(p *args) (any, *Error) {
 		case "SystemDisk", "DataDisk":
 			got.SupportedResources.SupportedResource = r.offerDisks(z, name)
 		case "InstanceType":
-			got.SupportedResources.SupportedResource = r.offerTypes(z, name, spot)
+			got.SupportedResources.SupportedResource = r.offerTypes(z, name, p.Params["SystemDiskCategory"], spot)
 		default:
 			got.SupportedResources.SupportedResource = []supportedResource{graded(z, 1, false)}
 		}
@@ -99,11 +99,14 @@ func (r *Region) offerZone(zone string, got availableResource) availableZone {
 	return z
 }
 
-func (r *Region) offerTypes(zone, name string, spot bool) []supportedResource {
+// offerTypes are the types that a zone offers, those that take a disk category
+// where one is named.
+func (r *Region) offerTypes(zone, name, disk string, spot bool) []supportedResource {
 	var out []supportedResource
 	for k := range r.world.InstanceTypes {
 		t := &r.world.InstanceTypes[k]
-		if (name != "" && name != t.Name) || !r.sold(zone, t) {
+		takes := disk == "" || len(t.DiskCategories) == 0 || slices.Contains(t.DiskCategories, disk)
+		if (name != "" && name != t.Name) || !takes || !r.sold(zone, t) {
 			continue
 		}
 		s, _ := r.stockOf(zone, t.Name, spot)
