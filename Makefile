@@ -58,7 +58,7 @@ vet:
 	@files=$$(gofmt -l .); test -z "$$files" || { echo "not formatted, run gofmt -w:" $$files; exit 1; }
 	@go vet ./...
 
-generate: ## write deep copies, CRDs and docs/faults.md
+generate: ## write deep copies, CRDs, docs/faults.md and docs/metrics.md
 	@$(MAKE) --no-print-directory generated OUT=.
 
 # generated writes what is generated below OUT.
@@ -67,3 +67,4 @@ generated:
 	@$(TOOL) controller-gen object paths=./api/... output:object:dir=$(OUT)/api/v1alpha1
 	@$(TOOL) controller-gen crd paths=./api/... output:crd:dir=$(OUT)/config/crd
 	@go run ./internal/faultdoc > $(OUT)/docs/faults.md.new && mv $(OUT)/docs/faults.md.new $(OUT)/docs/faults.md
+	@go run ./internal/metricsdoc > $(OUT)/docs/metrics.md.new && mv $(OUT)/docs/metrics.md.new $(OUT)/docs/metrics.md

@@ -150,7 +150,7 @@ func prepare(ctx context.Context, s Settings, server *apiServer) (ctrl.Manager, 
 		return nil, p, fmt.Errorf("set up manager: %w", err)
 	}
 	server.log = mgr.GetLogger()
-	metrics.Register(runtimemetrics.Registry)
+	metrics.Register(runtimemetrics.Registry, func() []metrics.Pool { return poolFacts(mgr.GetClient()) })
 	p.Report = func(took time.Duration, err error) {
 		metrics.SweepSeconds.Observe(took.Seconds())
 		if err != nil {

@@ -101,7 +101,7 @@ func (f Facts) whyGone() Gone {
 	switch {
 	case !r.ReleaseSent.IsZero():
 		return GoneReleased
-	case r.NeverRan, r.Running.IsZero() && r.Origin != Attached && f.Now.Sub(r.Created) <= f.Waits.StartDeadline:
+	case r.NeverRan, r.Running.IsZero() && r.Joined.IsZero() && r.Origin != Attached && f.Now.Sub(r.Created) <= f.Waits.StartDeadline:
 		return GoneNoStock
 	case !r.Expiry.IsZero() && !f.Now.Before(r.Expiry):
 		return GoneExpired

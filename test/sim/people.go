@@ -2,7 +2,9 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -113,7 +115,7 @@ func (p *people) deletePool() {
 
 // mischief is one thing that goes wrong, or is done behind the pool's back.
 func (p *people) mischief() {
-	all := []func(){p.outage, p.stickCache, p.secondLeader, p.pause, p.vanish, p.release, p.takeOut, p.stop, p.deleteNode, p.protect, p.noStock, p.budget, p.copyTags, p.kill}
+	all := []func(){p.outage, p.stickCache, p.secondLeader, p.pause, p.vanish, p.release, p.takeOut, p.stop, p.deleteNode, p.protect, p.noStock, p.budget, p.copyTags, p.kill, p.remove, p.remove, p.attach, p.cancel}
 	all[p.random.IntN(len(all))]()
 }
 
@@ -305,6 +307,58 @@ func (p *people) pause() {
 func (p *people) kill() {
 	if len(p.processes) > 0 {
 		p.processes[p.random.IntN(len(p.processes))].crash("whatever it did", true)
+	}
+}
+
+// ask files a task of the pool.
+func (p *people) ask(t api.ClusterTaskSpec) {
+	pool := &api.NodePool{}
+	if p.admin.Get(background, types.NamespacedName{Name: poolName}, pool) != nil {
+		return
+	}
+	p.count++
+	t.Title, t.Pool, t.PoolUID, t.AskedBy = string(t.Type)+" by name", poolName, string(pool.UID), "people"
+	p.note(true, "people: ask to %s %v, release %v", t.Type, t.Instances, t.Release)
+	task := &api.ClusterTask{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("%s-by-hand-%d", poolName, p.count)}, Spec: t}
+	if err := p.admin.Create(background, task); err != nil {
+		p.violate("people", "%v", err)
+	}
+}
+
+// remove asks for one or two instances to be taken out by name.
+func (p *people) remove() {
+	t := api.ClusterTaskSpec{Type: api.TaskRemove, Release: p.random.IntN(2) == 0, KeepExpected: p.random.IntN(4) == 0, Concurrency: 1}
+	for range 1 + p.random.IntN(2) {
+		if i, ok := p.one(); ok && !slices.Contains(t.Instances, i.ID) {
+			t.Instances = append(t.Instances, i.ID)
+		}
+	}
+	if len(t.Instances) > 0 {
+		p.ask(t)
+	}
+}
+
+// attach asks for an instance to be brought in that somebody made by hand.
+func (p *people) attach() {
+	said, err := p.region.MakeInstances(region.Make{}, "by-hand")
+	if err != nil {
+		return
+	}
+	p.effects()
+	p.check.ceiling++
+	p.ask(api.ClusterTaskSpec{Type: api.TaskAttach, Instances: []string{strings.TrimPrefix(said, "made ")}})
+}
+
+// cancel cancels the newest task that was asked for by hand.
+func (p *people) cancel() {
+	t := &api.ClusterTask{}
+	if p.admin.Get(background, types.NamespacedName{Name: fmt.Sprintf("%s-by-hand-%d", poolName, p.count)}, t) != nil || t.Spec.Cancel {
+		return
+	}
+	t.Spec.Cancel = true
+	p.note(true, "people: cancel %s", t.Name)
+	if err := p.admin.Update(background, t); err != nil {
+		p.violate("people", "%v", err)
 	}
 }
 

@@ -135,6 +135,9 @@ func (p *pass) apply(c *aCase, s lifecycle.Step) {
 		}
 	case lifecycle.MarkInService:
 		st.JoinedTime = &now
+		if st.RunningTime == nil { // no list has shown it yet, and a machine that joined runs
+			st.RunningTime = &now
+		}
 		st.FailedTime, st.Code, st.Message, st.Step, st.Log = nil, "", "", "", ""
 		if c.i.Spec.CreationType == api.CreatedByUs {
 			metrics.JoinSeconds.WithLabelValues(c.i.Spec.Pool).Observe(p.now.Sub(c.facts.JoinBegan()).Seconds())

@@ -91,11 +91,12 @@ func (r *region) holdSeat(ctx context.Context) error {
 }
 
 // seatTime is how long the seat is taken at once, and seatPause the pause before
-// the next: so most requests of the controller are refused and some come
-// through, as where an API server is overloaded.
+// the next, longer than the second after which the API server lets clients ask
+// again: so most requests of the controller are refused and each comes
+// through in the end.
 const (
-	seatTime  = time.Second
-	seatPause = 150 * time.Millisecond
+	seatTime  = 2 * time.Second
+	seatPause = 1100 * time.Millisecond
 )
 
 // sit sends one request that everybody may send, without its body.
