@@ -216,6 +216,7 @@ may controller delete secrets poolkeeper-join/x
 maynot controller get secrets kube-system/x
 maynot controller get secrets default/x
 maynot controller update secrets poolkeeper-system/x
+may controller update secrets poolkeeper-join/x
 may controller get configmaps kube-public/cluster-info
 maynot controller get configmaps kube-public/other
 may controller get namespaces /kube-system

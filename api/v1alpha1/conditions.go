@@ -19,8 +19,12 @@ const (
 	ConditionFrozen = "Frozen"
 	// ConditionDeletionBlocked is true where a deletion is held.
 	ConditionDeletionBlocked = "DeletionBlocked"
+	// ConditionSubscriptionsEnding is true while a subscription of the pool ends
+	// within a set time, after which the cloud releases its instance.
+	ConditionSubscriptionsEnding = "SubscriptionsEnding"
 	// ConditionUnknownInstances is true while instances carry our tags that
-	// no decision of ours explains.
+	// no decision of ours explains, or those of another installation for a pool
+	// of this name.
 	ConditionUnknownInstances = "UnknownInstances"
 	// ConditionAccountMatches is false while the credentials are of another
 	// account than the group's.
@@ -51,6 +55,7 @@ const (
 	ReasonDrainLimit        = "DrainLimit"
 	ReasonInUse             = "InUse"
 	ReasonUnknownInstances  = "UnknownInstances"
+	ReasonRenewOrRemove     = "RenewOrRemove"
 	ReasonAccountUnknown    = "AccountUnknown"
 	ReasonCloudNotRead      = "CloudNotRead"
 	ReasonThawed            = "Thawed"

@@ -66,6 +66,21 @@ const AnnotationNumberChange = "poolkeeper.io/number-change"
 // after it, however often the controller is started again.
 const AnnotationWrittenTime = "poolkeeper.io/written-time"
 
+// JoinNamespace holds a service account and a join Secret for each pool.
+const JoinNamespace = "poolkeeper-join"
+
+// JoinSecret is the name of a pool's join Secret, and of its service account.
+func JoinSecret(pool string) string { return "pool-" + pool }
+
+// JoinCommandKey is where a join Secret holds the command that makes a machine
+// join which runs already. AnnotationJoinTask beside it names the task that it
+// was made for, AnnotationJoinUntil until when it is of use (RFC 3339).
+const (
+	JoinCommandKey      = "join-command"
+	AnnotationJoinTask  = "poolkeeper.io/join-task"
+	AnnotationJoinUntil = "poolkeeper.io/join-until"
+)
+
 // AddToScheme registers the kinds of this package.
 func AddToScheme(s *runtime.Scheme) error {
 	s.AddKnownTypes(GroupVersion,

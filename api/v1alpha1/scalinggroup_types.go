@@ -3,7 +3,8 @@ package v1alpha1
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 // ScalingGroup decides which instances a pool has. It is written by the
-// controller of node pools; of its spec only healthCheck may be set by people.
+// controller of node pools; of its spec only healthCheck may be set by people,
+// and what they set desiredCapacity, minSize or maxSize to is put back.
 // +kubebuilder:object:root=true
 // +kubebuilder:resource:scope=Cluster,shortName=pkg,categories=poolkeeper
 // +kubebuilder:subresource:status

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"sort"
 	"strings"
@@ -278,7 +279,10 @@ func (a *app) instanceClaim(t v1alpha1.TaskType) *cobra.Command {
 		Example: fmt.Sprintf("  poolkeeper instance %s i-bp1a2b3c --wait", use),
 		RunE: a.run(func(c *call, args []string) error {
 			list, p, err := c.ofOnePool(args)
-			if err != nil {
+			orphans := false
+			if e := (*Error)(nil); errors.As(err, &e) && e.Code == ExitNotFound && list != nil && t == v1alpha1.TaskDisown {
+				orphans = true // their pool is not there
+			} else if err != nil {
 				return err
 			}
 			for _, i := range list {
@@ -286,12 +290,28 @@ func (a *app) instanceClaim(t v1alpha1.TaskType) *cobra.Command {
 					return badInput("nothing was done", fmt.Sprintf("the origin of %s is known: %s", i.Name, i.Spec.CreationType), "`poolkeeper instance get "+i.Name+"`")
 				}
 			}
+			if orphans {
+				return c.disownOrphans(list)
+			}
 			title := fmt.Sprintf("%s%s %s of %s", strings.ToUpper(use[:1]), use[1:], plural(len(args), "instance"), p.Name)
 			return c.request(p, v1alpha1.ClusterTaskSpec{Type: t, Title: title, Instances: args}, w)
 		}),
 	}
 	w.add(cmd)
 	return cmd
+}
+
+// disownOrphans lets instances go whose pool is not there: no task follows it.
+func (c *call) disownOrphans(list []*v1alpha1.Instance) error {
+	for _, i := range list {
+		base := i.DeepCopy()
+		i.Spec.Disown = true
+		if err := c.Patch(c.ctx, i, client.MergeFrom(base), fieldOwner); err != nil {
+			return apiError(err, i.Name+" was not changed")
+		}
+		c.say("%s is disowned: our tags are taken off, and it runs on. Its pool %s is not there.", i.Name, i.Spec.Pool)
+	}
+	return nil
 }
 
 func plural(n int, noun string) string {

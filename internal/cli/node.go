@@ -13,7 +13,7 @@ import (
 )
 
 func (a *app) nodeCommand() *cobra.Command {
-	cmd := Noun("node", "Nodes of pools, each with its instance", a.nodeList(), a.nodeGet(), a.nodeRemove(), a.nodeAttach(), a.nodeRejoin(), a.nodeForget())
+	cmd := Noun("node", "Nodes of pools, each with its instance", a.nodeList(), a.nodeGet(), a.nodeRemove(), a.nodeAttach(), a.nodeJoinCommand(), a.nodeRejoin(), a.nodeForget())
 	cmd.Aliases = []string{"nodes"}
 	return cmd
 }
@@ -146,6 +146,11 @@ func removeSpec(list []*v1alpha1.Instance, p *v1alpha1.NodePool, f removeFlags) 
 	for _, i := range list {
 		spec.Instances = append(spec.Instances, i.Name)
 	}
+	for _, i := range list {
+		if i.Spec.CreationType == v1alpha1.CreatedUnknown {
+			return spec, badInput("nothing was removed", i.Name+" is of unknown origin: it is not in the pool, and is not counted", "take it in: `poolkeeper instance adopt "+i.Name+"`", "or let it go: `poolkeeper instance disown "+i.Name+"`")
+		}
+	}
 	switch {
 	case !p.DeletionTimestamp.IsZero():
 		return spec, &Error{Code: ExitNotAllowed, What: "nothing was removed", Cause: p.Name + " is being deleted", Next: []string{fmt.Sprintf("`poolkeeper why %s`", p.Name)}}
@@ -167,7 +172,7 @@ func (a *app) nodeAttach() *cobra.Command {
 	var pool string
 	cmd := &cobra.Command{
 		Use: "attach INSTANCE... --pool POOL", Short: "Bring existing instances into a pool", Args: someArgs("instance"),
-		Long:    "Bring existing instances of the cloud into a pool. The expected number goes up by as\nmany. No disk is replaced; the task says the one command to run on each machine.",
+		Long:    "Bring existing instances of the cloud into a pool. The expected number goes up by as\nmany. No disk is replaced. It prints the one command to type on each machine; one whose\nNode is in the cluster already needs none.",
 		Example: "  poolkeeper node attach i-bp1a2b3c --pool demo --wait",
 		RunE: a.run(func(c *call, args []string) error {
 			if pool == "" {
@@ -181,7 +186,7 @@ func (a *app) nodeAttach() *cobra.Command {
 				return badInput("nothing was attached", fmt.Sprintf("%s would expect %s, above its max %d", p.Name, plural(int(n), "node"), p.Spec.MaxNodes), fmt.Sprintf("`poolkeeper pool edit %s --max-nodes %d`", p.Name, n))
 			}
 			title := fmt.Sprintf("Attach %s to %s", plural(len(args), "instance"), p.Name)
-			return c.request(p, v1alpha1.ClusterTaskSpec{Type: v1alpha1.TaskAttach, Title: title, Instances: args}, w)
+			return c.requestJoin(p, v1alpha1.ClusterTaskSpec{Type: v1alpha1.TaskAttach, Title: title, Instances: args}, w)
 		}),
 	}
 	cmd.Flags().StringVar(&pool, "pool", "", "`pool` to bring them into")
@@ -193,7 +198,7 @@ func (a *app) nodeAttach() *cobra.Command {
 func (a *app) nodeRejoin() *cobra.Command {
 	return a.nodeTask(v1alpha1.TaskRejoin, &cobra.Command{
 		Use: "rejoin NODE...", Short: "Let machines join again with a new key",
-		Long:    "Let machines join again with a new key: their first key is forgotten, and the next\nproven request of each is approved. Their join deadline starts anew.",
+		Long:    "Let machines join again with a new key: their first key is forgotten, and the next\nproven request of each is approved. Their join deadline starts anew. It prints the one\ncommand to type on each machine.",
 		Example: "  poolkeeper node rejoin i-bp1a2b3c --wait",
 	}, "Rejoin %s of %s", nil)
 }
@@ -229,6 +234,9 @@ func (a *app) nodeTask(t v1alpha1.TaskType, cmd *cobra.Command, title string, ch
 			}
 		}
 		spec := v1alpha1.ClusterTaskSpec{Type: t, Title: fmt.Sprintf(title, plural(len(list), "node"), p.Name), Instances: args}
+		if t == v1alpha1.TaskRejoin {
+			return c.requestJoin(p, spec, w)
+		}
 		return c.request(p, spec, w)
 	})
 	w.add(cmd)

@@ -155,6 +155,19 @@ func (a *app) poolAdopt() *cobra.Command {
 
 // request writes a task and follows it where that was asked for.
 func (c *call) request(p *v1alpha1.NodePool, spec v1alpha1.ClusterTaskSpec, w waitFlags) error {
+	t, err := c.askFor(p, spec)
+	if err != nil {
+		return err
+	}
+	if !w.wait {
+		c.accepted(t)
+		return c.emitTask(t)
+	}
+	return c.followTask(p, t, w)
+}
+
+// askFor writes a task.
+func (c *call) askFor(p *v1alpha1.NodePool, spec v1alpha1.ClusterTaskSpec) (*v1alpha1.ClusterTask, error) {
 	spec.Pool, spec.PoolUID, spec.PoolGeneration = p.Name, string(p.UID), p.Generation
 	t := &v1alpha1.ClusterTask{
 		ObjectMeta: metav1.ObjectMeta{
@@ -164,13 +177,17 @@ func (c *call) request(p *v1alpha1.NodePool, spec v1alpha1.ClusterTaskSpec, w wa
 		Spec: spec,
 	}
 	if err := c.Create(c.ctx, t, fieldOwner); err != nil {
-		return apiError(err, spec.Title+" was not accepted")
+		return nil, apiError(err, spec.Title+" was not accepted")
 	}
-	if !w.wait {
-		c.say("Accepted: %s. Task %s.", spec.Title, t.Name)
-		c.hint("Follow it: poolkeeper task watch %s", t.Name)
-		return c.emitTask(t)
-	}
+	return t, nil
+}
+
+func (c *call) accepted(t *v1alpha1.ClusterTask) {
+	c.say("Accepted: %s. Task %s.", t.Spec.Title, t.Name)
+	c.hint("Follow it: poolkeeper task watch %s", t.Name)
+}
+
+func (c *call) followTask(p *v1alpha1.NodePool, t *v1alpha1.ClusterTask, w waitFlags) error {
 	f := follow{call: c, pool: p.Name, poolUID: p.UID, task: t.Name, timeout: cmp.Or(max(w.timeout, 0), time.Hour)}
 	return f.run()
 }

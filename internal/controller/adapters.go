@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/clientcmd"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
@@ -61,12 +62,48 @@ func (e *encoder) Encode(ctx context.Context, g *api.ScalingGroup, candidates []
 	if err := mayReach(ctx, e.Cloud, g.Spec.SecurityGroups, server); err != nil {
 		return nil, nil, time.Time{}, err
 	}
-	issued := e.Now()
-	token, expiry, err := e.credentials.Mint(ctx, g.Spec.Pool, e.Waits.TokenLife)
+	settings, err := e.settings(ctx, &g.Spec, server, ca)
 	if err != nil {
 		return nil, nil, time.Time{}, err
 	}
-	spec := &g.Spec
+	userData, err := bootstrap.Render(settings)
+	if err != nil {
+		return nil, nil, time.Time{}, err
+	}
+	data := map[string][]byte{"user-data": userData}
+	keys, err := e.bodies(g, candidates, data)
+	return data, keys, settings.ExpiryTime, err
+}
+
+// offer writes the join command of a pool down for people, under a credential
+// of its own.
+func (e *encoder) offer(ctx context.Context, pool, task string) error {
+	g := &api.ScalingGroup{}
+	if err := e.Cache.Get(ctx, types.NamespacedName{Name: pool}, g); err != nil {
+		return fmt.Errorf("read group %s: %w", pool, err)
+	}
+	server, ca, err := e.nodeEndpoint(ctx)
+	if err != nil {
+		return err
+	}
+	settings, err := e.settings(ctx, &g.Spec, server, ca)
+	if err != nil {
+		return err
+	}
+	command, err := bootstrap.Command(settings)
+	if err != nil {
+		return err
+	}
+	return e.credentials.Offer(ctx, pool, task, command, settings.ExpiryTime)
+}
+
+// settings are what machines of a group are told, with a fresh join credential.
+func (e *encoder) settings(ctx context.Context, spec *api.ScalingGroupSpec, server string, ca []byte) (bootstrap.Settings, error) {
+	issued := e.Now()
+	token, expiry, err := e.credentials.Mint(ctx, spec.Pool, e.Waits.TokenLife)
+	if err != nil {
+		return bootstrap.Settings{}, err
+	}
 	settings := bootstrap.Settings{
 		ClusterID: e.ClusterID, Pool: spec.Pool, Region: e.Region, APIServer: server, CA: ca, Token: token, IssuedTime: issued, ExpiryTime: expiry,
 		Labels: spec.Nodes.Labels, Unschedulable: spec.Nodes.Unschedulable, LeaseDuration: e.NodeLease,
@@ -76,13 +113,7 @@ func (e *encoder) Encode(ctx context.Context, g *api.ScalingGroup, candidates []
 	for _, t := range spec.Nodes.Taints {
 		settings.Taints = append(settings.Taints, bootstrap.Taint{Key: t.Key, Value: t.Value, Effect: string(t.Effect)})
 	}
-	userData, err := bootstrap.Render(settings)
-	if err != nil {
-		return nil, nil, time.Time{}, err
-	}
-	data := map[string][]byte{"user-data": userData}
-	keys, err := e.bodies(g, candidates, data)
-	return data, keys, expiry, err
+	return settings, nil
 }
 
 // vendorServices is where machines reach metadata, mirrors and clocks of their

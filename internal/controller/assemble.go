@@ -60,6 +60,7 @@ type Assembly struct {
 
 	credentials join.Credentials
 	owner       atomic.Pointer[string]
+	tags        tags
 	// first guards Written.
 	first sync.Mutex
 }
@@ -70,7 +71,8 @@ func Assemble(p Parts) *Assembly {
 	// Whose account it is must be known first, also after a restart: joins wait for it.
 	allowed := func(ctx context.Context) error { _, err := a.account(ctx); return err }
 	a.Sweeper = sweep.New(sweep.Options{Cloud: p.Cloud, ClusterID: p.ClusterID, Waits: p.Waits, Now: p.Now, Allowed: allowed, Report: p.Report})
-	a.Groups = &scalinggroup.Reconciler{Cache: p.Cache, Live: p.Live, Market: newMarket(p.Cloud, p.Now, p.Waits.Held), Encoder: &encoder{a}, Events: p.Events,
+	requests := &encoder{a}
+	a.Groups = &scalinggroup.Reconciler{Cache: p.Cache, Live: p.Live, Market: newMarket(p.Cloud, p.Now, p.Waits.Held), Encoder: requests, Events: p.Events,
 		Waits: p.Waits, Now: p.Now, Account: a.account, Guard: a.guard}
 	a.Instances = &instance.Reconciler{Cache: p.Cache, Live: p.Live, Cloud: p.Cloud, Tags: p.Cloud, Billing: p.Cloud,
 		Nodes: node.Cluster{Cache: p.Cache, Clients: p.Clients}, Sweeper: a.Sweeper, Events: p.Events, ClusterID: p.ClusterID, Region: p.Region,
@@ -80,7 +82,7 @@ func Assemble(p Parts) *Assembly {
 	a.Activities = &activity.Reconciler{Cache: p.Cache, Live: p.Live, Cloud: p.Cloud, Tags: p.Cloud, Sweeper: a.Sweeper, ClusterID: p.ClusterID,
 		Waits: p.Waits, Now: p.Now, Each: p.Each, Allowed: p.Cloud.Allow,
 		Pause: func(n int) time.Duration { return fault.Backoff(p.Waits.Retry, p.Waits.RetryMost, n, 0.5) }}
-	a.Tasks = &clustertask.Reconciler{Client: p.Cache, Live: p.Live, Now: p.Now, Waits: p.Waits, Events: p.Events, Look: looker{p.Cloud, p.ClusterID}, Troubles: p.Troubles}
+	a.Tasks = &clustertask.Reconciler{Client: p.Cache, Live: p.Live, Now: p.Now, Waits: p.Waits, Events: p.Events, Look: looker{p.Cloud, p.ClusterID}, Offer: requests.offer, Troubles: p.Troubles}
 	return a
 }
 
@@ -122,6 +124,7 @@ func (w *Assembly) guard(g *api.ScalingGroup) scalinggroup.Guarded {
 		why = "the cluster ID could not be written down: " + err.Error()
 	}
 	out := scalinggroup.Guarded{Frozen: why, NoRelease: w.Instances.NoRelease(g.Name)}
+	out.Tagged, out.Others = w.tags.ofPool(w.Sweeper.Latest(), w.ClusterID, g.Spec.Pool)
 	for _, l := range w.Instances.LostOf(g.Name) {
 		out.Lost = append(out.Lost, scalinggroup.Lost{At: l.At, Text: l.Text})
 	}

@@ -16,6 +16,8 @@ func InstanceNote(i *v1alpha1.Instance, clock Clock) string {
 		return "taken out, not released; it goes on costing until it is released by hand. Its record ends with: poolkeeper node forget " + i.Name
 	case i.Spec.Release != nil:
 		return leavingNote(i, clock)
+	case ofUnknownOrigin(i):
+		return "origin unknown"
 	case st.NodeState == v1alpha1.NodeFailed:
 		return failedNote(i)
 	case (st.NodeState == v1alpha1.NodeJoining || st.NodeState == "") && st.Step != "":
@@ -23,6 +25,8 @@ func InstanceNote(i *v1alpha1.Instance, clock Clock) string {
 	case st.LifecycleState == v1alpha1.InstanceStopped:
 		return "not running in the cloud, and not replaced while the health check is off: start it there, or poolkeeper pool edit " +
 			i.Spec.Pool + " --health-check ECS"
+	case st.NodeState == v1alpha1.NodeUnknown && st.Message != "":
+		return trimPoint(st.Message)
 	case st.NodeState == v1alpha1.NodeUnknown:
 		return "its Node object is gone; the instance still counts"
 	}
@@ -34,6 +38,11 @@ func InstanceNote(i *v1alpha1.Instance, clock Clock) string {
 		notes = append(notes, "released first")
 	}
 	return strings.Join(notes, ", ")
+}
+
+// ofUnknownOrigin is true of an instance that is nobody's until a person decides.
+func ofUnknownOrigin(i *v1alpha1.Instance) bool {
+	return i.Spec.CreationType == v1alpha1.CreatedUnknown && i.Status.LifecycleState != v1alpha1.InstanceRemoved
 }
 
 // leavingNote says why an instance goes, and what holds it up.

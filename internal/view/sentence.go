@@ -99,6 +99,7 @@ func troubles(p *v1alpha1.NodePool) []Said {
 		{"Held", v1alpha1.ConditionHeld, metav1.ConditionTrue},
 		{"Not valid", v1alpha1.ConditionValid, metav1.ConditionFalse},
 		{"Unknown instances", v1alpha1.ConditionUnknownInstances, metav1.ConditionTrue},
+		{"Subscriptions", v1alpha1.ConditionSubscriptionsEnding, metav1.ConditionTrue},
 		{"Other account", v1alpha1.ConditionAccountMatches, metav1.ConditionFalse},
 		{"Unbalanced", v1alpha1.ConditionBalanced, metav1.ConditionFalse},
 	} {
@@ -141,7 +142,7 @@ func WhyNext(w *v1alpha1.Why, clock Clock) string {
 // stands in its way.
 func InstanceSentence(i *v1alpha1.Instance, now time.Time) string {
 	parts := []string{fmt.Sprintf("%s of %s is %s", i.Name, i.Spec.Pool, instancePhrase(i))}
-	if note := InstanceNote(i, Clock{Now: now, Zone: time.UTC}); note != "" {
+	if note := InstanceNote(i, Clock{Now: now, Zone: time.UTC}); note != "" && !ofUnknownOrigin(i) {
 		parts = append(parts, note)
 	}
 	return clip(strings.Join(parts, "; ")+".", 512)
@@ -151,8 +152,8 @@ func InstanceSentence(i *v1alpha1.Instance, now time.Time) string {
 func instancePhrase(i *v1alpha1.Instance) string {
 	state, node := InstanceWord(i), NodeWord(i)
 	switch {
-	case i.Spec.CreationType == v1alpha1.CreatedUnknown:
-		return "of unknown origin: kept and not counted until a person decides"
+	case ofUnknownOrigin(i):
+		return fmt.Sprintf("of unknown origin: not counted and never released until a person says poolkeeper instance adopt %s, or poolkeeper instance disown %s", i.Name, i.Name)
 	case node == "-":
 		return strings.ToLower(state)
 	default:

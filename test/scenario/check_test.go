@@ -28,6 +28,7 @@ type sight struct {
 	tasks     []v1alpha1.ClusterTask
 	nodes     map[string]corev1.Node
 	cloud     map[string]region.Summary
+	cluster   string // our cluster ID
 }
 
 // check waits until the invariants hold; what does not is an error.
@@ -73,7 +74,7 @@ func (s *story) sight(ctx context.Context) (sight, error) {
 	if err != nil {
 		return sight{}, err
 	}
-	now := sight{pools: pools.Items, instances: instances.Items, tasks: tasks.Items, nodes: map[string]corev1.Node{}, cloud: map[string]region.Summary{}}
+	now := sight{pools: pools.Items, instances: instances.Items, tasks: tasks.Items, nodes: map[string]corev1.Node{}, cloud: map[string]region.Summary{}, cluster: s.cluster}
 	for _, n := range nodes.Items {
 		now.nodes[n.Name] = n
 	}
@@ -83,8 +84,12 @@ func (s *story) sight(ctx context.Context) (sight, error) {
 	return now, nil
 }
 
-// poolTag is the tag that names the pool of an instance of ours.
-const poolTag = "poolkeeper.io/pool"
+// poolTag is the tag that names the pool of an instance of ours, clusterTag the
+// one that names the installation.
+const (
+	poolTag    = "poolkeeper.io/pool"
+	clusterTag = "poolkeeper.io/cluster"
+)
 
 // wrong names what does not fit together.
 func (s *story) wrong(now sight) []string {
@@ -129,7 +134,7 @@ func wrongTags(now sight) []string {
 		}
 	}
 	for id, c := range now.cloud {
-		if _, ok := records[id]; c.Tags[poolTag] != "" && !ok {
+		if _, ok := records[id]; c.Tags[poolTag] != "" && !ok && c.Tags[clusterTag] == now.cluster {
 			wrong = append(wrong, fmt.Sprintf("instance %s carries our tags and is not recorded", id))
 		}
 	}
@@ -215,7 +220,7 @@ func wrongPool(now sight, p v1alpha1.NodePool) []string {
 	if st.Price != nil && st.Price.PerHour != "" {
 		perHour = st.Price.PerHour
 	}
-	if shown, ok := new(big.Rat).SetString(perHour); !ok || shown.Cmp(bill) != 0 {
+	if shown, ok := new(big.Rat).SetString(perHour); !ok || shown.FloatString(3) != bill.FloatString(3) {
 		wrong = append(wrong, fmt.Sprintf("pool %s costs %s an hour by its status, %s by its instances", p.Name, perHour, bill.FloatString(3)))
 	}
 	return wrong

@@ -85,7 +85,7 @@ func (s *story) left(ctx context.Context) (string, error) {
 		return fmt.Sprintf("pool %s", now.pools[0].Name), nil
 	}
 	for id, c := range now.cloud {
-		if c.Tags[poolTag] == "" || c.Charge == "PrePaid" {
+		if c.Tags[poolTag] == "" || c.Tags[clusterTag] != now.cluster || c.Charge == "PrePaid" {
 			if out, err := s.shell(ctx, "poolkeeper local instance release "+id); err != nil {
 				return "", fmt.Errorf("release %s: %w\n%s", id, err, out)
 			}

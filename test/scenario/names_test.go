@@ -107,7 +107,9 @@ var (
 		what *regexp.Regexp
 		with string
 	}{
+		{regexp.MustCompile(`\becho [A-Za-z0-9+/=]{400,} \|`), "echo COMMAND |"}, // what a machine joins with
 		{regexp.MustCompile(`\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?`), "TIME"},
+		{regexp.MustCompile(`\b20\d\d-\d\d-\d\d\b`), "DATE"},
 		{regexp.MustCompile(`\b[0-9A-F]{8}-[0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{12}\b`), "REQUEST"},
 		{regexp.MustCompile(`\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b`), "UID"},
 		{regexp.MustCompile(`\b\d\d:\d\d:\d\d(\.\d+)?\b`), "TIME"},

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/clientcmd"
@@ -35,6 +36,7 @@ type world struct {
 	dir, bin string
 	env      []string
 	kube     client.Client
+	cluster  string // its cluster ID
 	cloud    struct{ address, token string }
 }
 
@@ -117,6 +119,11 @@ func (w *world) connect(t *testing.T) {
 	if w.kube, err = client.New(config, client.Options{Scheme: scheme}); err != nil {
 		t.Fatal(err)
 	}
+	system := &corev1.Namespace{}
+	if err := w.kube.Get(t.Context(), client.ObjectKey{Name: "kube-system"}, system); err != nil {
+		t.Fatal(err)
+	}
+	w.cluster = string(system.UID)
 	for name, to := range map[string]*string{server.AddressFile: &w.cloud.address, server.TokenFile: &w.cloud.token} {
 		b, err := os.ReadFile(filepath.Join(w.dir, "region", "cloud", name))
 		if err != nil {

@@ -308,6 +308,26 @@ func TestNumberChangedBetweenPieces(t *testing.T) {
 	}
 }
 
+// A number that somebody wrote into the group by hand makes nothing: it is put
+// back, and the group decides again.
+func TestNumberEditedInTheGroupBetweenPieces(t *testing.T) {
+	b := creates(t, 300)
+	b.on = func(call string, _ client.Object) error {
+		if call == "cloud Create" && b.count(call) == 1 {
+			b.desire(120)
+			g := b.groupOf(120)
+			b.ok(b.api.Get(t.Context(), client.ObjectKeyFromObject(g), g))
+			metav1.SetMetaDataAnnotation(&g.ObjectMeta, api.AnnotationPassedDown, g.Spec.Fingerprint())
+			g.Spec.DesiredCapacity = 300
+			b.ok(b.api.Update(t.Context(), g))
+		}
+		return nil
+	}
+	if b.run(); len(b.fake.All()) != 100 {
+		t.Fatalf("%d there, want the 100 of the piece that was under way", len(b.fake.All()))
+	}
+}
+
 // Nothing is made in the place of one that a task took back: the number was
 // given back with the entry, and the group takes the mark off.
 func TestWhatATaskTookBackIsNotReplaced(t *testing.T) {

@@ -79,7 +79,7 @@ func (w *run) wanted(ctx context.Context) (int, error) {
 	if err := w.Live.Get(ctx, types.NamespacedName{Name: w.a.Spec.Group}, g); err != nil {
 		return 0, fmt.Errorf("read group of %s: %w", w.a.Name, err)
 	}
-	if g.Spec.Frozen != "" || g.Spec.Emptying || string(g.UID) != w.a.Spec.GroupUID {
+	if g.Spec.Frozen != "" || g.Spec.Emptying || g.Edited() || string(g.UID) != w.a.Spec.GroupUID {
 		return 0, nil
 	}
 	made := int(created(w.a))

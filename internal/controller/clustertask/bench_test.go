@@ -43,11 +43,12 @@ const poolUID = "abcdef01-0000-0000-0000-000000000000"
 type bench struct {
 	*testing.T
 	client.WithWatch
-	r      *clustertask.Reconciler
-	clock  *apitest.Clock
-	region *region
-	events *record.FakeRecorder
-	writes []string
+	r       *clustertask.Reconciler
+	clock   *apitest.Clock
+	region  *region
+	events  *record.FakeRecorder
+	offered []string
+	writes  []string
 	// broken refuses a write; nil: none.
 	broken func(verb string, o client.Object) error
 	last   ctrl.Result
@@ -74,7 +75,11 @@ func newBench(t *testing.T) *bench {
 }
 
 func (b *bench) reconciler() *clustertask.Reconciler {
-	return &clustertask.Reconciler{Client: b.WithWatch, Live: b.WithWatch, Now: b.clock.Now, Waits: wait.Defaults(), Events: b.events, Look: b.region}
+	return &clustertask.Reconciler{Client: b.WithWatch, Live: b.WithWatch, Now: b.clock.Now, Waits: wait.Defaults(), Events: b.events, Look: b.region,
+		Offer: func(_ context.Context, pool, task string) error {
+			b.offered = append(b.offered, pool+" "+task)
+			return nil
+		}}
 }
 
 func (b *bench) ok(err error) {

@@ -23,6 +23,7 @@ import (
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/fault"
 	"github.com/poolkeeper/poolkeeper/internal/wait"
 )
 
@@ -54,6 +55,9 @@ type Reconciler struct {
 	Events record.EventRecorder
 	// Look looks at instances in the cloud.
 	Look Look
+	// Offer makes the join command of a pool for a task: what machines that run
+	// already are told to do.
+	Offer func(ctx context.Context, pool, task string) error
 	// Troubles are those that the API server had lately; it may be left out.
 	Troubles func() []Trouble
 
@@ -137,6 +141,12 @@ func (w *work) begin(ctx context.Context) (ctrl.Result, error) {
 	st.State, st.StartTime, st.Target = api.TaskRunning, w.stamp(), w.t.Spec.To
 	for _, id := range unique(w.t.Spec.Instances) {
 		st.Instances = append(st.Instances, api.TaskInstance{Instance: id, State: stateWaiting})
+	}
+	if w.t.Spec.Type == api.TaskAttach || w.t.Spec.Type == api.TaskRejoin {
+		// It needs none to be brought in, and the next task makes another.
+		if err := w.Offer(ctx, w.t.Spec.Pool, w.t.Name); err != nil {
+			w.event(string(fault.CodeOf(err)), "the join command was not made: "+err.Error())
+		}
 	}
 	if err := w.write(ctx); err != nil {
 		return w.conflict(err)

@@ -128,15 +128,19 @@ func (w *work) rejoin(ctx context.Context, id string, i *api.Instance) error {
 		if err := w.Client.Update(ctx, i); err != nil {
 			return fmt.Errorf("let instance %s join again: %w", id, client.IgnoreNotFound(err))
 		}
-		w.set(id, stateRunning, "it may join with a new key until its join deadline")
+		w.set(id, stateRunning, w.mayRejoin())
 	case i.Spec.JoinKey != "" && i.Status.NodeState == api.NodeReady:
 		w.set(id, stateSuccess, "")
 	case w.now.Sub(i.Spec.RejoinTime.Time) > w.joinDeadline(i):
 		w.set(id, stateFailed, "it did not join again within its join deadline")
 	default:
-		w.set(id, stateRunning, "it may join with a new key until its join deadline")
+		w.set(id, stateRunning, w.mayRejoin())
 	}
 	return nil
+}
+
+func (w *work) mayRejoin() string {
+	return "it may join with a new key until its join deadline: type on the machine, as root, what is printed by: poolkeeper node join-command " + w.t.Spec.Pool
 }
 
 func (w *work) joinDeadline(i *api.Instance) time.Duration {

@@ -367,7 +367,11 @@ func TestAttachRaisesTheNumberOnce(t *testing.T) {
 	if got := results(task); got != "i-8=success i-9=success i-1=leftOut i-db=leftOut i-none=failed" || b.pool().Spec.ExpectedNodes != 5 {
 		t.Fatalf("%s, expected %d", got, b.pool().Spec.ExpectedNodes)
 	}
+	b.says(task.Status.Instances[0].Message, "its Node is in the cluster already")
 	b.says(task.Status.Instances[1].Message, "gone", "a new one")
+	if len(b.offered) != 1 || b.offered[0] != "web in" {
+		t.Fatalf("join commands: %q", b.offered)
+	}
 	b.state("in", api.TaskFailed)
 }
 

@@ -179,11 +179,23 @@ func (w *work) refusedIn(ctx context.Context) (map[string]string, error) {
 func (w *work) cameIn(i *api.Instance, there bool) outcome {
 	switch {
 	case i != nil && i.Status.LifecycleState != api.InstanceRemoved && i.Spec.CreationType != api.CreatedUnknown && i.Spec.Release == nil:
-		return outcome{state: stateSuccess, final: true, message: "attached; on the machine run the join command that poolkeeper node attach shows"}
+		return w.attached(i)
 	case !there:
 		return outcome{state: stateSuccess, final: true, message: "it is gone from the cloud; the pool makes a new one in its place"}
 	}
 	return outcome{state: stateRunning, message: "being tagged and recorded"}
+}
+
+// attached is what is left to do for an instance that has its record now. One
+// whose Node is in the cluster already is matched to it.
+func (w *work) attached(i *api.Instance) outcome {
+	switch i.Status.NodeState {
+	case "":
+		return outcome{state: stateRunning, final: true, message: "recorded; its Node is being looked for"}
+	case api.NodeJoining:
+		return outcome{state: stateSuccess, final: true, message: "attached; for it to join, type on the machine, as root, what is printed by: poolkeeper node join-command " + w.t.Spec.Pool}
+	}
+	return outcome{state: stateSuccess, final: true, message: "attached; its Node is in the cluster already, nothing is to be done on the machine"}
 }
 
 // wentOut is how far an instance is that goes out: done without a record, or

@@ -108,8 +108,8 @@ func (p *pass) learn(ctx context.Context, c *aCase) error {
 	f := &c.facts
 	f.Now, f.Waits, f.Freeze, f.Hold, f.LastRelease = p.now, p.Waits, p.freeze, p.hold, c.m.released
 	f.PoolGoes = !p.orphan && p.group.Spec.Emptying
-	if p.orphan && c.i.Spec.Disown {
-		f.Hold = ""
+	if p.orphan && c.i.Spec.CreationType == api.CreatedUnknown {
+		f.Hold = "" // it waits for no group: a person lets it go, or the cloud does
 	}
 	f.Log, f.Drain = c.m.log, c.m.drain
 	if f.Drain.Passed.IsZero() {

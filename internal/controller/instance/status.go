@@ -31,6 +31,9 @@ func (p *pass) outdated(c *aCase) bool {
 	if c.i.DeletionTimestamp != nil && c.facts.Record.State != lifecycle.Removed && !meta.IsStatusConditionTrue(st.Conditions, api.ConditionDeletionBlocked) {
 		return true
 	}
+	if foreign(c, st) != (st.Message == foreignNode) {
+		return true
+	}
 	if !mirrors(c) {
 		return false
 	}
@@ -60,7 +63,20 @@ func (p *pass) mirror(c *aCase) {
 			Message:            "an Instance is not deleted by hand: it stays counted until it is released or taken out; use: poolkeeper node remove " + c.i.Name,
 			ObservedGeneration: c.i.Generation, LastTransitionTime: metav1.Time{Time: p.now}})
 	}
+	if is := foreign(c, st); is {
+		st.Message = foreignNode
+	} else if st.Message == foreignNode {
+		st.Message = ""
+	}
 	st.Summary = sentence(c.i, st)
+}
+
+// foreignNode is said of an instance in whose place another machine's Node stands.
+const foreignNode = "a Node of its name is there with another provider ID: it is not its Node, and is not touched; the instance still counts"
+
+// foreign says whether that is so.
+func foreign(c *aCase, st *api.InstanceStatus) bool {
+	return c.facts.Node.Foreign && st.NodeState == api.NodeUnknown
 }
 
 // write writes the status where it changed. Where somebody else wrote first,
@@ -119,6 +135,8 @@ func sentence(i *api.Instance, s *api.InstanceStatus) string {
 	switch {
 	case s.LifecycleState == api.InstanceRemoved:
 		return "taken out, not released; it goes on costing until it is released by hand"
+	case i.Spec.CreationType == api.CreatedUnknown:
+		return "of unknown origin: not counted and never released; poolkeeper instance adopt takes it in, disown lets it go"
 	case i.Spec.Release != nil && s.ReleaseSentTime != nil:
 		return "released"
 	case meta.IsStatusConditionTrue(s.Conditions, api.ConditionDrainStopped):
@@ -131,6 +149,8 @@ func sentence(i *api.Instance, s *api.InstanceStatus) string {
 		return clip(s.Message, 500)
 	case s.NodeState == api.NodeFailed:
 		return clip("failed to join: "+s.Message, 500)
+	case s.NodeState == api.NodeUnknown && s.Message == foreignNode:
+		return foreignNode
 	case s.NodeState == api.NodeUnknown:
 		return "its Node is gone from the API; the instance still counts. Clean up: poolkeeper node remove " + i.Name
 	case s.NodeState == api.NodeJoining && s.Step != "":

@@ -30,7 +30,7 @@ import (
 )
 
 // Namespace holds the service account and the join Secret of each pool.
-const Namespace = "poolkeeper-join"
+const Namespace = api.JoinNamespace
 
 // requester is how the API server names the join credential of a pool.
 const requester = "system:serviceaccount:" + Namespace + ":pool-"

@@ -34,7 +34,7 @@ var _ Replacer = Credentials{}
 const shortest = 10 * time.Minute
 
 // accountName is the name of a pool's service account and of its join Secret.
-func accountName(pool string) string { return "pool-" + pool }
+func accountName(pool string) string { return api.JoinSecret(pool) }
 
 // Mint returns a fresh token of the pool's join credential that lives as long
 // as asked for, at least 10 minutes, and when it dies by our own clock.
@@ -62,6 +62,20 @@ func (c Credentials) Mint(ctx context.Context, pool string, life time.Duration) 
 		seconds = min(seconds, *given)
 	}
 	return t.Status.Token, asked.Add(time.Duration(seconds) * time.Second), nil
+}
+
+// Offer writes the command with which machines that run already join into the
+// pool's join Secret, where people read it. It dies with the Secret, and says
+// until when it is of use and which task it was made for.
+func (c Credentials) Offer(ctx context.Context, pool, task, command string, until time.Time) error {
+	s := &corev1.Secret{}
+	if err := c.Live.Get(ctx, types.NamespacedName{Namespace: Namespace, Name: accountName(pool)}, s); err != nil {
+		return wrap("read", &corev1.Secret{ObjectMeta: c.meta(pool)}, err)
+	}
+	metav1.SetMetaDataAnnotation(&s.ObjectMeta, api.AnnotationJoinTask, task)
+	metav1.SetMetaDataAnnotation(&s.ObjectMeta, api.AnnotationJoinUntil, until.UTC().Format(time.RFC3339))
+	s.Data = map[string][]byte{api.JoinCommandKey: []byte(command)}
+	return wrap("update", s, c.Client.Update(ctx, s))
 }
 
 func (c Credentials) meta(pool string) metav1.ObjectMeta {

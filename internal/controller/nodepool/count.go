@@ -3,6 +3,7 @@ package nodepool
 import (
 	"fmt"
 	"sort"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 
@@ -17,6 +18,8 @@ type tally struct {
 	failed, offline []string
 	// stopped are those of the offline ones that do not run in the cloud.
 	stopped []string
+	// subscriptions are those that end, by instance.
+	subscriptions map[string]time.Time
 	// codes of failures to join, by how often.
 	codes map[string]int
 	// undrained are leaving instances that no task named and whose required drain
@@ -31,7 +34,7 @@ type tally struct {
 // activity.md 3 says: nobody decided that it goes, it is of known origin, and
 // the entries of the pool are taken into account.
 func count(p *passed, list []*api.Instance) tally {
-	t := tally{codes: map[string]int{}, activities: map[string]bool{}}
+	t := tally{codes: map[string]int{}, activities: map[string]bool{}, subscriptions: map[string]time.Time{}}
 	in, out := directions(p.pool.Spec.Transfers)
 	bill := newBill()
 	for _, i := range list {
@@ -103,6 +106,9 @@ func (t *tally) stays(i *api.Instance) {
 	}
 	if i.Status.ChargeType == api.ChargeSubscription {
 		c.Subscription++
+		if end := i.Status.ExpiryTime; end != nil {
+			t.subscriptions[i.Name] = end.Time
+		}
 	}
 	if i.Spec.CreationType == api.CreatedAttached {
 		c.Attached++

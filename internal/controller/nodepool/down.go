@@ -121,7 +121,7 @@ func keepFailed(n *int32) int32 {
 
 // same is true where the group is as it should be.
 func same(g *api.ScalingGroup, want *api.ScalingGroupSpec) bool {
-	return equality.Semantic.DeepEqual(&g.Spec, want) && g.Annotations[annotationPassed] == fingerprint(want)
+	return equality.Semantic.DeepEqual(&g.Spec, want) && g.Annotations[api.AnnotationPassedDown] == want.Fingerprint()
 }
 
 // write makes the group, or updates it under its resource version. The task

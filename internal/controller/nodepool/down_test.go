@@ -186,7 +186,7 @@ func TestEditsOfTheGroupArePutBackWithAWarning(t *testing.T) {
 	if got := b.group().Spec; got.DesiredCapacity != 3 || got.ImageID != "img" {
 		t.Fatalf("not put back: %+v", got)
 	}
-	b.says(b.event(), "Warning PutBack", "desiredCapacity", "launch settings", "change the node pool")
+	b.says(b.event(), "Warning PutBack", "desiredCapacity", "launch settings", "nothing was created or released", "poolkeeper pool edit web")
 	if _, made := b.tasks()["web-abcdef-g1"]; !made || len(b.tasks()) != 1 {
 		t.Fatal("an edit of the group made a task")
 	}

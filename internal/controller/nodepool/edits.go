@@ -1,10 +1,8 @@
 package nodepool
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"reflect"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -15,35 +13,18 @@ import (
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
 )
 
-// annotationPassed holds the fingerprint of the spec that was last passed
-// down, so that an edit by hand is told from a pool that has changed.
-const annotationPassed = "poolkeeper.io/passed-down"
-
-// fingerprint is a hash of what only this controller may write in a group.
-func fingerprint(s *api.ScalingGroupSpec) string {
-	c := *s
-	c.HealthCheck = ""
-	raw, err := json.Marshal(&c)
-	if err != nil {
-		return ""
-	}
-	sum := sha256.Sum256(raw)
-	return hex.EncodeToString(sum[:8])
-}
-
 // mark writes the fingerprint of its spec on a group.
 func mark(g *api.ScalingGroup) {
 	if g.Annotations == nil {
 		g.Annotations = map[string]string{}
 	}
-	g.Annotations[annotationPassed] = fingerprint(&g.Spec)
+	g.Annotations[api.AnnotationPassedDown] = g.Spec.Fingerprint()
 }
 
 // editedBy names the fields of a group that somebody else has changed since
 // they were passed down and that are put back, in order.
 func editedBy(g *api.ScalingGroup, want *api.ScalingGroupSpec) []string {
-	passed := g.Annotations[annotationPassed]
-	if passed == "" || passed == fingerprint(&g.Spec) {
+	if !g.Edited() {
 		return nil
 	}
 	if g.Spec.PoolUID == want.PoolUID && g.Spec.PoolGeneration != want.PoolGeneration {
@@ -71,8 +52,20 @@ func (r *Reconciler) putBack(p *passed, fields []string) {
 		return
 	}
 	r.Events.Eventf(p.group, corev1.EventTypeWarning, "PutBack",
-		"%s of scaling group %s was changed by hand and is put back to what node pool %s says: change the node pool instead",
-		strings.Join(fields, ", "), p.group.Name, p.pool.Name)
+		"%s of scaling group %s was changed by hand and is put back to what node pool %s says; nothing was created or released for it. Change the node pool instead: %s",
+		strings.Join(fields, ", "), p.group.Name, p.pool.Name, instead(p.pool.Name, fields))
+}
+
+// instead is the command that changes what was meant.
+func instead(pool string, fields []string) string {
+	scale, edit := "poolkeeper pool scale "+pool+" --expected-nodes N", "poolkeeper pool edit "+pool
+	switch number := slices.Contains(fields, "desiredCapacity"); {
+	case number && len(fields) > 1:
+		return scale + ", or " + edit
+	case number:
+		return scale
+	}
+	return edit
 }
 
 // warnHealthCheck tells people once what a healthCheck does that was set on

@@ -37,7 +37,8 @@ func (r *Reconciler) report(ctx context.Context, p *passed) (ctrl.Result, error)
 	r.warnHealthCheck(p)
 	pool := p.pool.DeepCopy()
 	p.waits = r.Waits
-	fill(pool, p, list, now)
+	ending := fill(pool, p, list, now, r.Waits.ExpiryWarning)
+	r.warnSubscriptions(p, ending)
 	metrics.Bills.Tell(pool.Name, billed(pool.Status.Price, r.Now))
 	if !equality.Semantic.DeepEqual(pool.Status, p.pool.Status) {
 		r.memory.of(pool.Name, func(k *remembered) { k.written = now })
@@ -83,7 +84,8 @@ func (r *Reconciler) lookAgain(p *passed, now time.Time) time.Duration {
 }
 
 // fill writes the whole status of a pool from one look.
-func fill(pool *api.NodePool, p *passed, list []*api.Instance, now time.Time) {
+// It returns the subscriptions that end within the time of the warning.
+func fill(pool *api.NodePool, p *passed, list []*api.Instance, now time.Time, warning time.Duration) []ending {
 	st := &pool.Status
 	t := count(p, list)
 	st.ObservedGeneration = pool.Generation
@@ -98,9 +100,12 @@ func fill(pool *api.NodePool, p *passed, list []*api.Instance, now time.Time) {
 	}
 	st.Why = why(pool, p, &t, now)
 	conditions(pool, p, &t, now)
+	soon := t.ending(now, warning)
+	subscriptionsEnding(pool, soon, now)
 	st.State = state(pool, p, &t)
 	st.Word = view.PoolWord(&pool.Spec, st)
 	st.Summary = view.PoolSentence(pool, now)
+	return soon
 }
 
 // state is the one word for machines.

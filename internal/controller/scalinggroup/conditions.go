@@ -1,7 +1,6 @@
 package scalinggroup
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
@@ -121,7 +120,8 @@ func (g *group) balanced(d scaling.Decision) {
 	}
 }
 
-// unknown names instances that carry our tags and that no decision explains.
+// unknown names instances that carry our tags and that no decision explains, and
+// those of another installation for a pool of this name.
 func (g *group) unknown() {
 	var names []string
 	for _, i := range g.s.Instances {
@@ -129,12 +129,19 @@ func (g *group) unknown() {
 			names = append(names, i.Name)
 		}
 	}
-	if len(names) == 0 {
+	others := g.guarded.Others
+	switch {
+	case len(names) > 0:
+		text := fault.List(sorted(names)) + ": not counted and never released until a person says poolkeeper instance adopt, or poolkeeper instance disown"
+		if others != "" {
+			text += "; " + others
+		}
+		g.set(api.ConditionUnknownInstances, true, api.ReasonUnknownInstances, text)
+	case others != "":
+		g.set(api.ConditionUnknownInstances, true, api.ReasonOtherCluster, others)
+	default:
 		g.unset(api.ConditionUnknownInstances)
-		return
 	}
-	g.set(api.ConditionUnknownInstances, true, api.ReasonUnknownInstances, fmt.Sprintf(
-		"%s: not counted and never released until a person says poolkeeper instance adopt, or poolkeeper instance disown", fault.List(sorted(names))))
 }
 
 // trouble says what people have to mend: another account's credentials,

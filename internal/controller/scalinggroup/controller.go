@@ -54,8 +54,20 @@ type Guarded struct {
 	NoRelease string
 	// Unread is true until the cloud was read for the first time.
 	Unread bool
+	// Others names instances of another installation for a pool of this name,
+	// which are left alone; empty where there are none.
+	Others string
+	// Tagged are the instances of the newest sweep that carry our cluster ID and
+	// the name of the pool. They are shared and never changed.
+	Tagged []Tagged
 	// Lost are the instances that left the group by nobody of ours, in order.
 	Lost []Lost
+}
+
+// Tagged is one instance that carries our tags, and the activity that these name.
+type Tagged struct {
+	Name        string
+	ActivityUID string
 }
 
 // Lost is one instance that left by nobody of ours, and what became of it.
@@ -95,9 +107,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 			r.forgettable.forget(req.Name)
 			return ctrl.Result{}, nil
 		}
-		if g.tooEarly() {
+		if g.tooEarly() || g.g.Edited() { // what somebody edited is put back first
 			return ctrl.Result{RequeueAfter: r.Waits.SweepSoon}, nil
 		}
+		g.live = n > 0
 		g.learn(ctx, n == 0)
 		if d = g.decide(); d.Empty() {
 			return r.rest(ctx, g, d)

@@ -29,6 +29,7 @@ type group struct {
 	activities []api.ScalingActivity
 	instances  []api.Instance
 	kept       *kept
+	live       bool // read from the API server: what was written before is there
 	guarded    Guarded
 	// freeze is why nothing is created or released; its text is empty where
 	// nothing stands in the way.
@@ -164,10 +165,39 @@ func (g *group) decide() scaling.Decision {
 	s.Cause, s.Lost = g.changed(), g.lost()
 	g.s = s
 	d := scaling.Plan(s)
+	if d.Create > 0 && g.live {
+		if left := g.unrecorded(); len(left) > 0 {
+			g.s.Instances = append(slices.Clip(s.Instances), left...)
+			d = scaling.Plan(g.s)
+		}
+	}
 	if n := len(g.kept.vanished); n > 0 && d.Create > 0 {
 		d.Cause += fmt.Sprintf("; vanished before they ran: %d", n)
 	}
 	return g.pause(d)
+}
+
+// unrecorded are the instances that the cloud shows with our tags, that have no
+// record, and that no activity explains which may still send or is not settled.
+// They get their records as unknown ones after a grace time; until then a group
+// whose records are lost must not take them for missing (rule 18).
+func (g *group) unrecorded() []scaling.Instance {
+	known, settling := make(map[string]bool, len(g.instances)), map[string]bool{}
+	for i := range g.instances {
+		known[g.instances[i].Name] = true
+	}
+	for i := range g.activities {
+		a := &g.activities[i]
+		settling[string(a.UID)] = !a.Status.Done ||
+			slices.ContainsFunc(a.Status.Pieces, func(p api.Piece) bool { return p.State == api.PieceUncertain })
+	}
+	var left []scaling.Instance
+	for _, t := range g.guarded.Tagged {
+		if !known[t.Name] && !settling[t.ActivityUID] {
+			left = append(left, scaling.Instance{Name: t.Name, Unknown: true})
+		}
+	}
+	return left
 }
 
 // lost says what left by nobody of ours since something was created last.

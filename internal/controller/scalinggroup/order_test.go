@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/controller/scalinggroup"
 	"github.com/poolkeeper/poolkeeper/internal/fault"
 	"github.com/poolkeeper/poolkeeper/internal/scaling"
 )
@@ -239,6 +240,63 @@ func TestANameThatIsTakenIsTold(t *testing.T) {
 	b.later(time.Minute)
 	if b.open() == nil {
 		t.Error("does not go on when it is gone")
+	}
+}
+
+// Where the records are lost the cloud still shows the instances: they are not
+// made a second time before they are recorded anew. What an activity that is not
+// settled has made explains itself.
+func TestLostRecordsAreNotMadeAgain(t *testing.T) {
+	for what, c := range map[string]struct {
+		activity string
+		open     bool
+	}{"of an activity that is over": {activity: "lost"}, "of one that is not settled": {activity: "web-a1", open: true}} {
+		t.Run(what, func(t *testing.T) {
+			b := newBench(t, func(g *api.ScalingGroup) { g.Spec.DesiredCapacity = 10 })
+			if c.open {
+				a := &api.ScalingActivity{ObjectMeta: metav1.ObjectMeta{Name: "web-a1", UID: "web-a1", Labels: map[string]string{api.LabelGroup: "web"}}}
+				a.Spec = api.ScalingActivitySpec{Group: "web", GroupUID: "group-uid", Pool: "web", Number: 1, Cause: "c", Create: 4}
+				a.Status.Done = true
+				a.Status.Pieces = []api.Piece{{Amount: 4, State: api.PieceUncertain}}
+				status := a.Status
+				if err := b.Create(t.Context(), a); err != nil {
+					t.Fatal(err)
+				}
+				a.Status = status
+				b.putStatus(a)
+			}
+			for _, id := range []string{"i-1", "i-2", "i-3", "i-4"} {
+				b.guarded.Tagged = append(b.guarded.Tagged, scalinggroup.Tagged{Name: id, ActivityUID: c.activity})
+			}
+			b.look()
+			if made := b.open() != nil; made != c.open {
+				t.Fatalf("creates: %v, want %v; %+v", made, c.open, b.group().Status.Why)
+			}
+			if !c.open {
+				b.says(b.condition(api.ConditionFrozen).Message, "4 instances carry our tags", "poolkeeper pool adopt --all")
+			}
+		})
+	}
+}
+
+// What somebody wrote into the group by hand is not acted on: the node pool puts
+// it back. Its health check is a person's, and stands in nobody's way.
+func TestAnEditedGroupDecidesNothing(t *testing.T) {
+	b := newBench(t, nil)
+	b.edit(func(g *api.ScalingGroup) {
+		metav1.SetMetaDataAnnotation(&g.ObjectMeta, api.AnnotationPassedDown, g.Spec.Fingerprint())
+		g.Spec.DesiredCapacity += 7
+	})
+	b.look()
+	if n := len(b.activities()); n != 0 {
+		t.Fatalf("%d activities for an edit by hand", n)
+	}
+	b.edit(func(g *api.ScalingGroup) {
+		g.Spec.DesiredCapacity, g.Spec.HealthCheck = g.Spec.DesiredCapacity-7, api.HealthCheckECS
+	})
+	b.look()
+	if b.open() == nil {
+		t.Error("does not go on when it was put back")
 	}
 }
 

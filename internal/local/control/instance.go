@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -19,12 +20,11 @@ import (
 
 func (c *commands) instances() *cobra.Command {
 	noun := cli.Noun("instance", "Look at instances and do to them what a person could in the cloud's console",
-		c.instanceList(), c.instanceMake(), c.instanceExec(), c.instanceLog())
+		c.instanceList(), c.instanceMake(), c.instanceExec(), c.instanceLog(), c.instanceExpire())
 	for verb, short := range map[string]string{
 		"start": "Power an instance on", "stop": "Power an instance off", "reboot": "Power an instance off and on",
 		"release":      "Release an instance with its disks, whatever protects it",
 		"take-out":     "Take the tags of poolkeeper off an instance",
-		"expire":       "End the subscription of an instance now",
 		"reclaim":      "Give a spot instance its notice",
 		"never-start":  "Keep an instance that has not started from starting",
 		"leftover-mig": "Leave MIG partitions on an instance that has not started",
@@ -41,6 +41,26 @@ func (c *commands) instances() *cobra.Command {
 			}}, true, c.instanceIDs))
 	}
 	return noun
+}
+
+func (c *commands) instanceExpire() *cobra.Command {
+	var in time.Duration
+	cmd := complete(&cobra.Command{Use: "expire ID...", Short: "End the subscription of an instance, now or soon", Args: cobra.MinimumNArgs(1),
+		Example: "  poolkeeper local instance expire i-0123456789abcdefghij\n  poolkeeper local instance expire i-0123456789abcdefghij --in 48h",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			query := ""
+			if in != 0 {
+				query = "?in=" + url.QueryEscape(in.String())
+			}
+			for _, id := range args {
+				if err := c.send(cmd, http.MethodPost, "instances/"+url.PathEscape(id)+"/expire"+query, nil); err != nil {
+					return err
+				}
+			}
+			return nil
+		}}, true, c.instanceIDs)
+	cmd.Flags().DurationVar(&in, "in", 0, "how `long` from now, such as 48h (default: now)")
+	return cmd
 }
 
 // get reads one answer as JSON.

@@ -2,6 +2,7 @@ package machine
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -23,7 +24,7 @@ func init() {
 		"__error": func(_ context.Context, p *process) int { return p.fail(1, "%s", strings.Join(p.args[1:], " ")) },
 		"__which": which, "which": which,
 		"base64": base64Command, "basename": basename, "cat": cat, "chmod": chmod, "chown": succeed, "cp": copyFile,
-		"curl": curl, "date": date, "dirname": basename, "env": envCommand, "false": fails, "grep": grep, "head": head,
+		"curl": curl, "date": date, "dirname": basename, "env": envCommand, "false": fails, "grep": grep, "gunzip": gunzip, "head": head,
 		"hostname": hostname, "id": identity, "kill": kill, "kubelet": kubeletVersion, "logger": logger, "ls": ls, "mkdir": mkdir,
 		"mkfifo": mkfifo, "mv": move, "nvidia-smi": nvidiaSMI, "openssl": openssl, "rm": remove, "sed": sed, "sh": sh, "bash": sh,
 		"sha256sum": sha256sum, "sleep": sleep, "sort": sortLines, "sync": syncDisk, "systemctl": systemctl, "tail": tail, "tee": tee,
@@ -148,6 +149,25 @@ func base64Command(_ context.Context, p *process) int {
 		return p.fail(1, "invalid input")
 	}
 	return code
+}
+
+// gunzip reads standard input, as the end of a pipe.
+func gunzip(_ context.Context, p *process) int {
+	if len(p.args) > 1 {
+		return p.usage(p.args[1])
+	}
+	packed, err := p.input("-")
+	if err != nil {
+		return p.fail(1, "stdin: %s", cause(err))
+	}
+	r, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		return p.fail(1, "stdin: not in gzip format")
+	}
+	if _, err := io.Copy(p.out, io.LimitReader(r, maxFile)); err != nil {
+		return p.fail(1, "stdin: %s", cause(err))
+	}
+	return 0
 }
 
 func sha256sum(_ context.Context, p *process) int {

@@ -75,7 +75,11 @@ func sh(ctx context.Context, p *process) int {
 	case len(args) > 1 && strings.HasPrefix(args[0], "-"):
 		return p.run(ctx, []byte(args[1]), args[min(3, len(args)):], p.in, p.out, p.err, exported(p.env))
 	case len(args) == 0:
-		return p.fail(2, "no script")
+		b, err := p.input("-")
+		if err != nil {
+			return p.fail(2, "cannot read standard input: %s", cause(err))
+		}
+		return p.run(ctx, b, nil, nil, p.out, p.err, exported(p.env))
 	}
 	b, err := p.m.disk().read(p.path(args[0]))
 	if err != nil {

@@ -116,11 +116,26 @@ func Verbs() []string { return slices.Sorted(maps.Keys(verbs)) }
 
 // Control does something to one instance, as a person in the cloud's console.
 func (r *Region) Control(id, verb string) (string, error) {
-	r.now = r.o.Now()
 	do := verbs[verb]
 	if do == nil {
 		return "", fmt.Errorf("%s instance: it can be %s", verb, strings.Join(Verbs(), ", "))
 	}
+	return r.control(id, verb, do)
+}
+
+// ExpireIn moves the end of a subscription to so long from now.
+func (r *Region) ExpireIn(id string, in time.Duration) (string, error) {
+	return r.control(id, "expire", func(r *Region, i *Instance) (string, error) {
+		if _, err := r.controlExpire(i); err != nil {
+			return "", err
+		}
+		i.Expires = r.now.Add(in)
+		return "its subscription ends at " + second(i.Expires), nil
+	})
+}
+
+func (r *Region) control(id, verb string, do func(*Region, *Instance) (string, error)) (string, error) {
+	r.now = r.o.Now()
 	i := r.instances[id]
 	if i == nil {
 		return "", fmt.Errorf("%s instance %s: there is none of this id", verb, id)

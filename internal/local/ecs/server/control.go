@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 
 	"sigs.k8s.io/yaml"
 
@@ -118,7 +119,18 @@ func (s *Server) removeFault(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) controlInstance(w http.ResponseWriter, r *http.Request) {
-	s.say(w, func() (string, error) { return s.region.Control(r.PathValue("id"), r.PathValue("verb")) })
+	in := r.URL.Query().Get("in")
+	if r.PathValue("verb") != "expire" || in == "" {
+		s.say(w, func() (string, error) { return s.region.Control(r.PathValue("id"), r.PathValue("verb")) })
+		return
+	}
+	s.say(w, func() (string, error) {
+		d, err := time.ParseDuration(in)
+		if err != nil || d < 0 {
+			return "", fmt.Errorf("expire instance: %q is not a time such as 48h", in)
+		}
+		return s.region.ExpireIn(r.PathValue("id"), d)
+	})
 }
 
 func (s *Server) exec(w http.ResponseWriter, r *http.Request) {
