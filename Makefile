@@ -11,7 +11,7 @@ TESTS = go test -count=1 -timeout=40m -json
 export KUBEBUILDER_ASSETS := $(BIN)
 
 .DEFAULT_GOAL := help
-.PHONY: help up test sim fuzz race bench kill verify lint vet build plane generate generated
+.PHONY: help up test sim fuzz vuln race bench kill verify lint vet build plane generate generated
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ sim: ## simulate seeds that are not on record, FOR=10m on all cores; SEED=n play
 
 fuzz: ## fuzz everything that parses outside input, each target for FUZZ (default 30s)
 	@hack/fuzz $(or $(FUZZ),30s)
+
+vuln: ## look for known vulnerabilities (VULNDB: another database); says when it could not
+	@hack/vuln
 
 race: build ## run every test with the race detector
 	@$(TESTS) -race -timeout=2h ./... | go -C hack run ./testsum -log /test/kill

@@ -184,7 +184,9 @@ func TestRights(t *testing.T) {
 // matters namespace/name.
 const rights = `
 may controller update nodepools.poolkeeper.io
-may controller patch nodepools/status.poolkeeper.io
+may controller update nodepools/status.poolkeeper.io
+maynot controller patch nodepools/status.poolkeeper.io
+may controller patch instances/status.poolkeeper.io
 maynot controller create nodepools.poolkeeper.io
 maynot controller delete nodepools.poolkeeper.io
 may controller create scalingactivities.poolkeeper.io
@@ -198,7 +200,7 @@ may controller list pods
 maynot controller delete pods
 maynot controller create pods
 may controller create pods/eviction
-may controller list poddisruptionbudgets.policy
+maynot controller list poddisruptionbudgets.policy
 may controller get daemonsets.apps
 maynot controller update daemonsets.apps
 may controller delete certificatesigningrequests.certificates.k8s.io

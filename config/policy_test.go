@@ -165,8 +165,9 @@ func TestRecordsBelongToTheEngine(t *testing.T) {
 	// The message follows what the record is.
 	var i v1alpha1.Instance
 	accepted(t, "get", admin.Get(ctx, client.ObjectKey{Name: "i-gone"}, &i))
+	before := i.DeepCopy()
 	i.Status.LifecycleState = v1alpha1.InstanceRemoved
-	accepted(t, "status", engine.Status().Update(ctx, &i))
+	accepted(t, "status", engine.Status().Patch(ctx, &i, client.MergeFrom(before)))
 	refused(t, "deletion of a removed instance", admin.Delete(ctx, instance("i-gone")), "poolkeeper node forget i-gone")
 
 	// The finalizer is not for people to take off.
@@ -360,7 +361,9 @@ func TestDeletingADefinitionWipesNoRecord(t *testing.T) {
 	if crd.DeletionTimestamp == nil {
 		t.Error("the definition is not in deletion")
 	}
-	accepted(t, "the controller still writes the record", engine.Status().Update(ctx, &i))
+	before := i.DeepCopy()
+	i.Status.PrivateIP = "10.0.0.9"
+	accepted(t, "the controller still writes the record", engine.Status().Patch(ctx, &i, client.MergeFrom(before)))
 }
 
 // The write of a machine's key takes off who set which field of its Instance,
@@ -368,15 +371,16 @@ func TestDeletingADefinitionWipesNoRecord(t *testing.T) {
 func TestKeyTakesFieldRecordsOff(t *testing.T) {
 	s := configtest.Shared(t)
 	ctx, engine := context.Background(), s.As(t, config.ControllerUser)
-	i := instance("i-fields")
+	i := instance("i-keyed")
 	accepted(t, "create", engine.Create(ctx, i))
 	if len(i.ManagedFields) == 0 {
 		t.Fatal("the API server keeps no fields at all")
 	}
 	key := join.KeyPatch(i.ResourceVersion, strings.Repeat("a", 64))
 	accepted(t, "key", engine.Patch(ctx, i, client.RawPatch(types.MergePatchType, key)))
+	before := i.DeepCopy()
 	i.Status.LifecycleState = v1alpha1.InstanceInService
-	accepted(t, "status", engine.Status().Update(ctx, i))
+	accepted(t, "status", engine.Status().Patch(ctx, i, client.MergeFrom(before)))
 	if i.Spec.JoinKey == "" || len(i.ManagedFields) != 0 {
 		t.Errorf("key %q, fields %v", i.Spec.JoinKey, i.ManagedFields)
 	}

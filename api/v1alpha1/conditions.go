@@ -15,6 +15,9 @@ const (
 	ConditionValid = "Valid"
 	// ConditionHeld is true while the same cause is only tried now and then.
 	ConditionHeld = "Held"
+	// ConditionDrainReady is false where what drains nodes lacks its role;
+	// absent where the pool drains no node.
+	ConditionDrainReady = "DrainReady"
 	// ConditionFrozen is true while nothing is released or replaced.
 	ConditionFrozen = "Frozen"
 	// ConditionDeletionBlocked is true where a deletion is held.
@@ -52,6 +55,8 @@ const (
 	ReasonMassDisappearance = "MassDisappearance"
 	ReasonOtherAccount      = "OtherAccount"
 	ReasonOtherCluster      = "OtherCluster"
+	ReasonDrainRoleMissing  = "DrainRoleMissing"
+	ReasonDrainRoleUnread   = "DrainRoleUnread"
 	ReasonDrainLimit        = "DrainLimit"
 	ReasonInUse             = "InUse"
 	ReasonUnknownInstances  = "UnknownInstances"

@@ -61,6 +61,13 @@ type ScalingGroupSpec struct {
 
 	// drain says how nodes are drained before scaling in releases them.
 	Drain Drain `json:"drain"`
+	// undrained says why nodes cannot be drained before scaling in releases
+	// them: what drains lacks its role (Missing), or that may not be read
+	// (Unread). Then best effort goes on without a drain, and required waits.
+	// Empty where they can.
+	// +optional
+	// +kubebuilder:validation:Enum=Missing;Unread
+	Undrained string `json:"undrained,omitempty"`
 	// healthCheck says who looks after the health of instances: None or ECS.
 	// The one field of a group that a person may set.
 	// +optional

@@ -260,8 +260,9 @@ func TestTheLargestActivityIsStored(t *testing.T) {
 	if err := c.Status().Update(ctx, a); err != nil {
 		t.Fatal(err)
 	}
+	before := a.DeepCopy()
 	a.Spec.Candidates[1999].Share = 1
-	if err := c.Update(ctx, a); !apierrors.IsInvalid(err) || !strings.Contains(err.Error(), "cannot be changed") {
+	if err := c.Patch(ctx, a, client.MergeFrom(before)); !apierrors.IsInvalid(err) || !strings.Contains(err.Error(), "cannot be changed") {
 		t.Errorf("change of the decision: %v, want it refused", err)
 	}
 }

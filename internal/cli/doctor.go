@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"time"
@@ -11,16 +12,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/cli/doctor"
 	"github.com/poolkeeper/poolkeeper/internal/cli/reply"
 	"github.com/poolkeeper/poolkeeper/internal/view"
 )
 
-// finding is what one check of doctor found.
-type finding struct {
-	Result string `json:"result"` // ok, warn or FAIL
-	What   string `json:"what"`
-	Mend   string `json:"mend,omitempty"`
-}
+type finding = doctor.Finding
 
 func (a *app) doctorCommand() *cobra.Command {
 	return &cobra.Command{
@@ -61,18 +58,18 @@ func (c *call) checkServer() []finding {
 		off := c.Now().Sub(date).Abs()
 		switch {
 		case err != nil:
-			list = append(list, finding{"warn", "the API server does not tell its version: " + err.Error(), ""})
+			list = append(list, doctor.Warn("the API server does not tell its version: "+err.Error(), ""))
 		case off > clockOff:
-			list = append(list, finding{"FAIL", fmt.Sprintf("API server %s, its clock is %s off", version, view.Took(off)), "set the clocks by NTP: certificates and waits depend on them"})
+			list = append(list, doctor.Fail(fmt.Sprintf("API server %s, its clock is %s off", version, view.Took(off)), "set the clocks by NTP: certificates and waits depend on them"))
 		default:
-			list = append(list, finding{"ok", fmt.Sprintf("API server %s, clock right", version), ""})
+			list = append(list, doctor.OK(fmt.Sprintf("API server %s, clock right", version)))
 		}
 	}
 	var ns corev1.Namespace
 	if err := c.Get(c.ctx, client.ObjectKey{Name: "kube-system"}, &ns); err != nil {
-		return append(list, finding{"warn", "the namespace kube-system cannot be read: " + reply.Text(err), ""})
+		return append(list, doctor.Warn("the namespace kube-system cannot be read: "+reply.Text(err), ""))
 	}
-	return append(list, finding{"ok", "cluster " + string(ns.UID), ""})
+	return append(list, doctor.OK("cluster "+string(ns.UID)))
 }
 
 // needed are the rights of an operator beyond reading.
@@ -88,16 +85,16 @@ func (c *call) checkRights() []finding {
 		n.Group = v1alpha1.GroupVersion.Group
 		review := &authv1.SelfSubjectAccessReview{Spec: authv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &n}}
 		if err := c.Create(c.ctx, review); err != nil {
-			return []finding{{"warn", "what you may do is not known: " + reply.Text(err), ""}}
+			return []finding{doctor.Warn("what you may do is not known: "+reply.Text(err), "")}
 		}
 		if !review.Status.Allowed {
 			lacking = append(lacking, n.Verb+" "+n.Resource)
 		}
 	}
 	if len(lacking) > 0 {
-		return []finding{{"warn", "you may look and not act: " + strings.Join(lacking, ", ") + " is missing", "for acts ask an admin for the role poolkeeper-operator"}}
+		return []finding{doctor.Warn("you may look and not act: "+strings.Join(lacking, ", ")+" is missing", "for acts ask an admin for the role poolkeeper-operator")}
 	}
-	return []finding{{"ok", "you may scale pools and ask for tasks", ""}}
+	return []finding{doctor.OK("you may scale pools and ask for tasks")}
 }
 
 // checkCloud looks whether the cloud answers to the credentials of here, and
@@ -108,12 +105,12 @@ func (c *call) checkCloud() []finding {
 	}
 	m, err := c.Market()
 	if err != nil {
-		return []finding{{"warn", "the cloud was not asked: no credentials here", cloudNext[0] + ", or set ALIBABA_CLOUD_*; only offer and strength --refresh need it"}}
+		return []finding{doctor.Warn("the cloud was not asked: no credentials here", cloudNext[0]+", or set ALIBABA_CLOUD_*; only offer and strength --refresh need it")}
 	}
 	id, err := m.ID(c.ctx)
 	if err != nil {
 		e := explain(c.ctx, cloudError(err, "the cloud does not answer"))
-		return []finding{{"FAIL", e.What + ": " + e.Cause, strings.Join(e.Next, "; or ")}}
+		return []finding{doctor.Fail(e.What+": "+e.Cause, strings.Join(e.Next, "; or "))}
 	}
 	var groups v1alpha1.ScalingGroupList
 	if c.List(c.ctx, &groups) != nil {
@@ -121,18 +118,16 @@ func (c *call) checkCloud() []finding {
 	}
 	for _, g := range groups.Items {
 		if a := g.Status.AccountID; a != "" && a != id {
-			return []finding{{"warn", fmt.Sprintf("your credentials are of account %s, pool %s is of %s", masked(id), g.Spec.Pool, masked(a)), "use credentials of that account here"}}
+			return []finding{doctor.Warn(fmt.Sprintf("your credentials are of account %s, pool %s is of %s", doctor.Masked(id), g.Spec.Pool, doctor.Masked(a)), "use credentials of that account here")}
 		}
 	}
-	return []finding{{"ok", "the cloud answers, account " + masked(id), ""}}
-}
-
-// masked shows enough of an account to know it again.
-func masked(id string) string {
-	if len(id) < 8 {
-		return id
+	found := []finding{doctor.OK("the cloud answers, account " + doctor.Masked(id))}
+	var all v1alpha1.NodePoolList
+	if c.List(c.ctx, &all) != nil {
+		return found // checkKinds has said it
 	}
-	return id[:4] + "..." + id[len(id)-2:]
+	found = append(found, doctor.Access(c.ctx, m, c.nodeServer(), all.Items)...)
+	return append(found, doctor.Drain(c.ctx, m, all.Items)...)
 }
 
 // checkKinds looks whether each kind of ours is served and may be listed.
@@ -143,61 +138,62 @@ func (c *call) checkKinds() []finding {
 		switch {
 		case err == nil:
 		case reply.NoSuchKind(err):
-			list = append(list, finding{"FAIL", "the cluster does not know the kind of a " + k.said, "install the manifests of config/, or `poolkeeper local up`"})
+			list = append(list, doctor.Fail("the cluster does not know the kind of a "+k.said, "install the manifests of config/, or `poolkeeper local up`"))
 		default:
-			list = append(list, finding{"FAIL", reply.Text(err), "ask an admin for the role poolkeeper-viewer"})
+			list = append(list, doctor.Fail(reply.Text(err), "ask an admin for the role poolkeeper-viewer"))
 		}
 	}
 	if len(list) == 0 {
-		list = []finding{{"ok", "you may read pools, instances, tasks and activities", ""}}
+		list = []finding{doctor.OK("you may read pools, instances, tasks and activities")}
 	}
 	return list
 }
 
 // checkPools looks whether each pool is valid and looked after.
 func (c *call) checkPools() []finding {
-	var list []finding
 	var all v1alpha1.NodePoolList
 	if c.List(c.ctx, &all) != nil {
 		return nil // checkKinds has said it
 	}
-	for i := range all.Items {
-		p := &all.Items[i]
-		v := view.NewPool(p, nil, c.clock.Now)
-		switch {
-		case p.Status.ObservedGeneration < p.Generation:
-			list = append(list, finding{"warn", p.Name + " was changed and nobody has looked at it yet", "is the controller running? `poolkeeper local status`"})
-		case len(v.Conditions) > 0:
-			list = append(list, finding{"FAIL", v.Summary, "`poolkeeper why " + p.Name + "`"})
-		case !v.Complete:
-			list = append(list, finding{"warn", v.Summary, "`poolkeeper why " + p.Name + "`"})
-		default:
-			list = append(list, finding{"ok", v.Summary, ""})
-		}
-	}
-	return list
+	return doctor.Pools(all.Items, c.clock.Now)
 }
 
 // report writes findings and ends with exit 9 where one failed.
 func (c *call) report(list []finding) error {
-	tones := map[string]view.Tone{"ok": view.ToneOK, "warn": view.ToneWarn, "FAIL": view.ToneBad}
-	count := map[string]int{}
-	var b strings.Builder
 	var views []any
 	for _, f := range list {
-		count[f.Result]++
 		views = append(views, f)
-		b.WriteString(view.Paint(fmt.Sprintf("%-4s", f.Result), tones[f.Result], c.color) + "  " + view.OneLine(f.What) + "\n")
-		if f.Mend != "" {
-			b.WriteString("      mend: " + f.Mend + "\n")
-		}
 	}
-	fmt.Fprintf(&b, "%d ok, %s, %d failed\n", count["ok"], plural(count["warn"], "warning"), count["FAIL"])
-	if err := c.emit(result{list: true, views: views, text: b.String()}); err != nil {
+	text, failed := doctor.Text(list, c.color)
+	if err := c.emit(result{list: true, views: views, text: text}); err != nil {
 		return err
 	}
-	if count["FAIL"] > 0 {
+	if failed > 0 {
 		return silently(ExitDoctor)
 	}
 	return nil
+}
+
+// nodeServer is the API server as kube-public/cluster-info names it to nodes, or
+// else as we reach it ourselves.
+func (c *call) nodeServer() string {
+	var m corev1.ConfigMap
+	if c.Get(c.ctx, client.ObjectKey{Namespace: "kube-public", Name: "cluster-info"}, &m) == nil {
+		return doctor.ServerOf(m.Data["kubeconfig"])
+	}
+	return doctor.Server(c.flags.kubeconfig, c.flags.context)
+}
+
+// warnDrain says before anything is written that nodes cannot be drained as the
+// pool wishes. It refuses nothing.
+func (c *call) warnDrain(p *v1alpha1.NodePool) {
+	ctx, cancel := context.WithTimeout(c.ctx, checkTime)
+	defer cancel()
+	var roles doctor.Roles
+	if m, err := c.market(); err == nil {
+		roles = m
+	}
+	if text := doctor.Undrained(ctx, roles, p); text != "" {
+		c.hint("Drain: %s", text)
+	}
 }

@@ -15,6 +15,8 @@ type Market interface {
 	cloud.Checks
 	// ID is the account that the credentials belong to.
 	ID(ctx context.Context) (string, error)
+	// HasRole tells whether the account has a role.
+	HasRole(ctx context.Context, name string) (bool, error)
 	// ResourcePools tells stock, price and free addresses.
 	ResourcePools(ctx context.Context, vSwitches, instanceTypes []string, charge ...cloud.ChargeType) ([]cloud.ResourcePool, error)
 }

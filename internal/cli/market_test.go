@@ -31,6 +31,16 @@ type sold struct {
 	misfit    map[string]*fault.Fault
 	account   string
 	down      bool
+	noRole    bool
+}
+
+// HasRole tells that the account has every role, unless the transcript says it
+// has none.
+func (s *sold) HasRole(context.Context, string) (bool, error) {
+	if err := s.away("HasRole"); err != nil {
+		return false, err
+	}
+	return !s.noRole, nil
 }
 
 func newSold(t *testing.T, text string) *sold {
@@ -64,6 +74,8 @@ func newSold(t *testing.T, text string) *sold {
 			s.misfit[w[1]] = fault.New(fault.Code(w[2]), "")
 		case "account":
 			s.account = w[1]
+		case "no-role":
+			s.noRole = true
 		case "down":
 			s.down = true
 		default:

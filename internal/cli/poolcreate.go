@@ -148,6 +148,7 @@ func (c *call) createPool(u *unstructured.Unstructured, f createFlags) error {
 	if err := c.checkSettings(fmt.Sprintf("node pool %s was not created", name), &wished.Spec.LaunchSettings, nil); err != nil {
 		return err
 	}
+	c.warnDrain(wished)
 	if err := c.Create(c.ctx, u, opts...); err != nil {
 		e := apiError(err, fmt.Sprintf("node pool %s was not created", name))
 		switch {

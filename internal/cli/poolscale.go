@@ -103,6 +103,7 @@ func (c *call) scale(name string, f scaleFlags) error {
 		c.say("%s expects %s already. Nothing was changed.", name, plural(int(to), "node"))
 		return c.afterScale(p, from, f)
 	}
+	c.warnDrain(p)
 	if f.dryRun {
 		return c.tryScale(p, to)
 	}

@@ -74,6 +74,9 @@ type Account interface {
 	// account: nil, or an error with fault.AccountChanged. The cloud is asked
 	// only when the credentials have changed since. An empty account is any.
 	Allow(ctx context.Context, account string) error
+	// HasRole tells whether the account has a role of this name. An error that
+	// carries fault.ForbiddenRAM or its kin says that our key may not read it.
+	HasRole(ctx context.Context, name string) (bool, error)
 }
 
 // Billing changes how an existing instance is billed.

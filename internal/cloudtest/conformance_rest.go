@@ -178,6 +178,11 @@ func (s *suite) account() {
 	if err := a.Allow(s.ctx(), s.c.AccountID); err != nil {
 		s.Fatalf("our own account: %v", err)
 	}
+	for role, want := range map[string]bool{fault.DrainRole: true, "NoSuchRole": false} {
+		if has, err := a.HasRole(s.ctx(), role); err != nil || has != want {
+			s.Errorf("role %s: %v, %v", role, has, err)
+		}
+	}
 	s.refusedWith(a.Allow(s.ctx(), "4242"), cloud.NotSent, fault.AccountChanged)
 	_, err := s.cloud.Create(cloud.WithAccount(s.ctx(), "4242"), s.request(1))
 	s.refusedWith(err, cloud.NotSent, fault.AccountChanged)

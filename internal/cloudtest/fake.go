@@ -14,6 +14,7 @@ package cloudtest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sort"
 	"sync"
 	"time"
@@ -253,6 +254,12 @@ func (f *Fake) BootLog(ctx context.Context, id string) (log []byte, err error) {
 func (f *Fake) ID(ctx context.Context) (id string, err error) {
 	err = f.call(ctx, "ID", func(time.Time) error { id = f.opts.AccountID; return nil })
 	return id, err
+}
+
+// HasRole tells whether a role is among those of the world.
+func (f *Fake) HasRole(ctx context.Context, name string) (has bool, err error) {
+	err = f.call(ctx, "HasRole", func(time.Time) error { has = slices.Contains(f.world.Roles, name); return nil })
+	return has, err
 }
 
 // Allow compares the account.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/poolkeeper/poolkeeper/internal/cloud"
+	"github.com/poolkeeper/poolkeeper/internal/fault"
 )
 
 // Offer names an instance type in a zone.
@@ -29,6 +30,8 @@ type World struct {
 	// unless SpotPrices say otherwise.
 	Prices     map[string]cloud.Price
 	SpotPrices map[Offer]cloud.Price
+	// Roles are the roles of the account.
+	Roles []string
 	// Quota of instances by type; a type that is not here has none.
 	Quota map[string]int
 }
@@ -49,7 +52,7 @@ func DefaultWorld() World {
 		Images: []cloud.Image{{ID: "image-1", Name: "debian", OS: "Debian 13", Architecture: "x86_64", BootMode: "UEFI-Preferred"}},
 		Groups: []cloud.SecurityGroup{{ID: "sg-1", VPC: "vpc-1"}},
 		Stock:  map[Offer]int{}, Closed: map[Offer]bool{},
-		KeyPairs: []string{"key-1"},
+		KeyPairs: []string{"key-1"}, Roles: []string{fault.DrainRole},
 		Prices: map[string]cloud.Price{
 			"ecs.c7.large":   {Micros: 400_000, Currency: "CNY"},
 			"ecs.g7.xlarge":  {Micros: 1_000_000, Currency: "CNY"},
@@ -77,6 +80,7 @@ func (w World) copied() World {
 	c.Types = append([]cloud.InstanceType(nil), w.Types...)
 	c.Images = append([]cloud.Image(nil), w.Images...)
 	c.Groups = append([]cloud.SecurityGroup(nil), w.Groups...)
+	c.Roles = append([]string(nil), w.Roles...)
 	c.KeyPairs = append([]string(nil), w.KeyPairs...)
 	c.Stock = copyMap(w.Stock)
 	c.Closed = copyMap(w.Closed)

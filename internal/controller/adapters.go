@@ -3,12 +3,8 @@ package controller
 import (
 	"context"
 	"fmt"
-	"net"
-	"net/netip"
-	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -116,45 +112,14 @@ func (e *encoder) settings(ctx context.Context, spec *api.ScalingGroupSpec, serv
 	return settings, nil
 }
 
-// vendorServices is where machines reach metadata, mirrors and clocks of their
-// cloud.
-var vendorServices = netip.MustParsePrefix("100.64.0.0/10")
-
 // mayReach refuses to create machines that their security groups keep from the
 // API server or from the services of the cloud: they would run and never join.
 func mayReach(ctx context.Context, checks cloud.Checks, ids []string, server string) error {
-	u, err := url.Parse(server)
-	if err != nil {
-		return fmt.Errorf("read address of the API server %q: %w", server, err)
+	f, err := cloud.NodesReach(ctx, checks, ids, server)
+	if err == nil && f != nil {
+		return f
 	}
-	port := 443
-	if n, err := strconv.Atoi(u.Port()); err == nil {
-		port = n
-	}
-	groups, err := checks.SecurityGroups(ctx, ids...)
-	if err != nil {
-		return err
-	}
-	var closed []string
-	say := func(to netip.Prefix, port int) {
-		if !cloud.EgressAllowed(groups, to, port) {
-			closed = append(closed, fmt.Sprintf("%s port %d", strings.TrimSuffix(to.String(), "/32"), port))
-		}
-	}
-	if a, err := netip.ParseAddr(u.Hostname()); err == nil {
-		say(netip.PrefixFrom(a, a.BitLen()), port)
-	} else if found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", u.Hostname()); err == nil {
-		for _, a := range found {
-			say(netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen()), port)
-		}
-	}
-	say(vendorServices, 80)
-	if len(closed) == 0 {
-		return nil
-	}
-	f := fault.New(fault.NodeAccessDenied, fmt.Sprintf("security group %s does not let machines reach %s", strings.Join(ids, ", "), strings.Join(closed, " and ")))
-	f.Details = fault.Details{fault.DetailGroup: strings.Join(ids, ", "), fault.DetailAddress: strings.Join(closed, " and ")}
-	return f
+	return err
 }
 
 // bodies writes the request of each resource pool once, whatever share of it a
@@ -272,6 +237,12 @@ func (c checker) Check(ctx context.Context, _ string, s *api.LaunchSettings) ([]
 		missing(fault.KeyPairNotFound, "login.keyPair", []string{s.Login.KeyPair}, pairs)
 	}
 	return out, nil
+}
+
+// Drain looks for the role of the drain.
+func (c checker) Drain(ctx context.Context) (*fault.Fault, error) {
+	has, err := c.cloud.HasRole(ctx, fault.DrainRole)
+	return fault.DrainRoleOf(has, err)
 }
 
 func names[T any](list []T, of func(T) string) []string {

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/cloud"
 	"github.com/poolkeeper/poolkeeper/internal/controller/activity"
 	"github.com/poolkeeper/poolkeeper/internal/controller/clustertask"
 	"github.com/poolkeeper/poolkeeper/internal/controller/instance"
@@ -76,7 +77,7 @@ func Assemble(p Parts) *Assembly {
 		Waits: p.Waits, Now: p.Now, Account: a.account, Guard: a.guard}
 	a.Instances = &instance.Reconciler{Cache: p.Cache, Live: p.Live, Cloud: p.Cloud, Tags: p.Cloud, Billing: p.Cloud,
 		Nodes: node.Cluster{Cache: p.Cache, Clients: p.Clients}, Sweeper: a.Sweeper, Events: p.Events, ClusterID: p.ClusterID, Region: p.Region,
-		Waits: p.Waits, Now: p.Now, Each: p.Each, Allowed: p.Cloud.Allow, OnFreeze: a.Groups.Poke}
+		Waits: p.Waits, Now: p.Now, Each: p.Each, Allowed: p.Cloud.Allow, OnFreeze: a.Groups.Poke, Access: a.access}
 	a.Pools = &nodepool.Reconciler{Client: p.Cache, Live: p.Live, Now: p.Now, Waits: p.Waits, Events: p.Events,
 		Check: checker{p.Cloud}, Definitions: p.Definitions, Credentials: a.credentials}
 	a.Activities = &activity.Reconciler{Cache: p.Cache, Live: p.Live, Cloud: p.Cloud, Tags: p.Cloud, Sweeper: a.Sweeper, ClusterID: p.ClusterID,
@@ -129,6 +130,15 @@ func (w *Assembly) guard(g *api.ScalingGroup) scalinggroup.Guarded {
 		out.Lost = append(out.Lost, scalinggroup.Lost{At: l.At, Text: l.Text})
 	}
 	return out
+}
+
+// access tells whether machines in security groups may reach the API server.
+func (w *Assembly) access(ctx context.Context, groups []string) (*fault.Fault, error) {
+	server, _, err := w.nodeEndpoint(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return cloud.NodesReach(ctx, w.Cloud, groups, server)
 }
 
 // nodeEndpoint is the API server as nodes reach it.

@@ -24,7 +24,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	runtimemetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
-	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/cloud"
@@ -75,6 +74,8 @@ type Settings struct {
 	Factor float64
 	// MetricsAddress and HealthAddress; "0" for none.
 	MetricsAddress, HealthAddress string
+	// MetricsCertDir holds tls.crt and tls.key for metrics beyond loopback.
+	MetricsCertDir string
 	// ProfileAddress serves Go's profiles; "0" or empty for none.
 	ProfileAddress string
 	// Workers is how many writes may be under way at once. Default 16.
@@ -139,7 +140,7 @@ func prepare(ctx context.Context, s Settings, server *apiServer) (ctrl.Manager, 
 	strip := cache.TransformStripManagedFields()
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:  scheme(),
-		Metrics: metricsserver.Options{BindAddress: s.MetricsAddress}, PprofBindAddress: s.ProfileAddress,
+		Metrics: metricsAt(s.MetricsAddress, s.MetricsCertDir), PprofBindAddress: s.ProfileAddress,
 		Cache: cache.Options{DefaultTransform: strip, ByObject: map[client.Object]cache.ByObject{
 			&corev1.Node{}: {Transform: node.Trim},
 			&certificatesv1.CertificateSigningRequest{}: {Transform: join.Trim},

@@ -185,6 +185,9 @@ type Log struct {
 	Tried time.Time
 	// Failed is true where the machine says that it failed.
 	Failed bool
+	// Denied is true where its security groups keep it from what it could not
+	// reach.
+	Denied bool
 }
 
 // Drain is how far the drain has come.

@@ -225,7 +225,7 @@ func joins(f Facts) (Step, bool) {
 	case f.Hook.Abandoned:
 		return Step{Kind: MarkFailed, Code: fault.FailedJoinCluster, Reason: "its lifecycle hook was abandoned"}, true
 	case f.Log.Failed && !r.Running.IsZero() && !f.Log.Tried.Before(f.joinBegan()):
-		return Step{Kind: MarkFailed, Code: fault.FailedJoinCluster, Reason: "the machine says that it failed"}, true
+		return Step{Kind: MarkFailed, Code: f.notJoined(), Reason: "the machine says that it failed"}, true
 	case f.Now.Before(deadline) && !f.logDue():
 		return pass()
 	case r.Running.IsZero():
@@ -233,7 +233,15 @@ func joins(f Facts) (Step, bool) {
 	case f.logDue():
 		return do(ReadConsole, "it is late")
 	}
-	return Step{Kind: MarkFailed, Code: fault.FailedJoinCluster, Reason: "the join deadline passed"}, true
+	return Step{Kind: MarkFailed, Code: f.notJoined(), Reason: "the join deadline passed"}, true
+}
+
+// notJoined is the code of a machine that ran and did not join.
+func (f Facts) notJoined() fault.Code {
+	if f.Log.Denied {
+		return fault.NodeAccessDenied
+	}
+	return fault.FailedJoinCluster
 }
 
 // failed says whether its join was given up, and no person let it join again.

@@ -18,6 +18,11 @@ func (p *plan) scaleIn(excess int) {
 		p.block(Reason{Text: p.s.NoRelease})
 		return
 	}
+	if p.s.Undrained != "" {
+		p.block(Reason{Code: fault.DrainRoleMissing, Edit: fault.DrainRoleSolution(p.s.Undrained),
+			Text: fault.DrainRoleCause(p.s.Undrained) + "; scaling in waits, as the pool requires a drain"})
+		return
+	}
 	var may, stay []Instance
 	for _, i := range p.s.Instances {
 		switch {

@@ -208,6 +208,10 @@ type Snapshot struct {
 	// NoRelease says why nothing is released while creating goes on (mass
 	// disappearance); empty where not.
 	NoRelease string
+	// Undrained says why what scaling in picks cannot be drained first, as the
+	// group requires: a state of fault.DrainRoleCause. It waits. Empty where it
+	// can, or need not.
+	Undrained string
 	// Rebalance is true while a person wants zones evened out: first created,
 	// never beyond Max, then released. Max 0 is no limit.
 	Rebalance bool

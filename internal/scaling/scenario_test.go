@@ -163,6 +163,8 @@ func (w *world) line(t *testing.T, kind string, f words, rest string) {
 		s.Frozen = rest
 	case "norelease":
 		s.NoRelease = rest
+	case "undrained":
+		s.Undrained = rest
 	case "gives":
 		w.gives[f.list[0]] = f.number("n", 0)
 		w.refuses[f.list[0]] = fault.Code(f.by["code"])

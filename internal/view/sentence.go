@@ -98,6 +98,7 @@ func troubles(p *v1alpha1.NodePool) []Said {
 		{"Frozen", v1alpha1.ConditionFrozen, metav1.ConditionTrue},
 		{"Held", v1alpha1.ConditionHeld, metav1.ConditionTrue},
 		{"Not valid", v1alpha1.ConditionValid, metav1.ConditionFalse},
+		{"Drain", v1alpha1.ConditionDrainReady, metav1.ConditionFalse},
 		{"Unknown instances", v1alpha1.ConditionUnknownInstances, metav1.ConditionTrue},
 		{"Subscriptions", v1alpha1.ConditionSubscriptionsEnding, metav1.ConditionTrue},
 		{"Other account", v1alpha1.ConditionAccountMatches, metav1.ConditionFalse},

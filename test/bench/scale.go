@@ -135,7 +135,7 @@ func (s *subject) costs(d between, phase string, n int, most, floor float64) {
 
 // inventory are the calls that read what the cloud offers.
 var inventory = []string{"DescribeAvailableResource", "DescribeImageSupportInstanceTypes", "DescribeImages", "DescribeInstanceTypes",
-	"DescribePrice", "DescribeSpotPriceHistory", "DescribeSecurityGroups", "DescribeSecurityGroupAttribute", "DescribeVSwitches", "DescribeKeyPairs", "GetCallerIdentity"}
+	"DescribePrice", "DescribeSpotPriceHistory", "DescribeSecurityGroups", "DescribeSecurityGroupAttribute", "DescribeVSwitches", "DescribeKeyPairs", "GetCallerIdentity", "GetRole"}
 
 // cloud adds cloud calls of a scale-out, in three columns: what creates, what
 // lists instances (sweep pages and looks by ID), what reads the offer.

@@ -15,7 +15,10 @@ import (
 // TestTranscripts plays every transcript of testdata against one region, in
 // the order of their names, and checks the invariants after each. -rewrite
 // writes what is so now.
-func TestTranscripts(t *testing.T) { play(t, "testdata/*.txt") }
+func TestTranscripts(t *testing.T) { play(t, agreed) }
+
+// agreed are the transcripts that hold.
+const agreed = "testdata/*.txt"
 
 // play runs the transcripts that a pattern names.
 func play(t *testing.T, pattern string) {
@@ -23,17 +26,20 @@ func play(t *testing.T, pattern string) {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no transcripts: %v", err)
 	}
-	w := newWorld(t)
+	w, told := newWorld(t), 0
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
 			s := &story{world: w, names: newNames(), kept: map[string]string{}, freed: map[string]bool{}}
 			began := time.Now()
+			told++
 			defer s.end(t)
 			datadriven.RunTest(t, file, func(t *testing.T, d *datadriven.TestData) string { return s.block(t, d) })
 			s.check(t)
 			t.Logf("told in %.1f s", time.Since(began).Seconds())
 		})
 	}
+	t.Run("secrets", w.secrets)
+	t.Run("rights", func(t *testing.T) { w.rights(t, pattern == agreed && told == len(files)) })
 }
 
 // story is one transcript while it is told.

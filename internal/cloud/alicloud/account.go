@@ -58,6 +58,19 @@ func (p *Provider) ID(ctx context.Context) (string, error) {
 	return out.AccountID, nil
 }
 
+// noRole is the vendor's word for a role that is not there.
+const noRole fault.Code = "EntityNotExist.Role"
+
+// HasRole asks for a role of the account by its name.
+func (p *Provider) HasRole(ctx context.Context, name string) (bool, error) {
+	var out struct{ Role struct{ RoleName string } }
+	err := p.read(ctx, "HasRole", "ram", "GetRole", params{"RoleName": name}, &out)
+	if fault.CodeOf(err) == noRole {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 type caller struct {
 	AccountID string `json:"AccountId"`
 }

@@ -110,6 +110,7 @@ var products = map[string]string{
 	"ecs": "2014-05-26",
 	"vpc": "2016-04-28",
 	"sts": "2015-04-01",
+	"ram": "2015-05-01",
 }
 
 // New returns a provider for one region. It makes no call.
@@ -195,6 +196,9 @@ func (o Options) credential() (credentials.Credential, error) {
 
 // endpoint returns scheme and host of a product.
 func (o Options) endpoint(product string) (scheme, host string, err error) {
+	if o.Endpoint == "" && product == "ram" {
+		return "https", "ram.aliyuncs.com", nil // one for all regions
+	}
 	if o.Endpoint == "" {
 		return "https", product + "." + o.Region + ".aliyuncs.com", nil
 	}

@@ -68,6 +68,9 @@ func (w *work) standing(v *view, found map[string]*api.TaskCause) {
 		case why.Solution != "":
 			c.Solution = cut(why.Solution, 2048) // it knows more of the case
 		}
+		if why.Code == string(fault.DrainRoleMissing) { // missing, or not read: the group knows which
+			c.Cause, c.Solution, c.Message = cut(why.Sentence, 2048), cut(why.Solution, 2048), ""
+		}
 		found[why.Code] = c
 	}
 }

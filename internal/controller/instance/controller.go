@@ -21,6 +21,7 @@ import (
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/cloud"
+	"github.com/poolkeeper/poolkeeper/internal/fault"
 	"github.com/poolkeeper/poolkeeper/internal/lifecycle"
 	"github.com/poolkeeper/poolkeeper/internal/node"
 	"github.com/poolkeeper/poolkeeper/internal/sweep"
@@ -35,7 +36,7 @@ type Cloud interface {
 }
 
 // Reconciler looks after the instances of one group in one pass; the group is
-// the key of its queue. All fields but Allowed and OnFreeze must be set.
+// the key of its queue. All fields but Allowed, Access and OnFreeze must be set.
 type Reconciler struct {
 	Cache     client.Client
 	Live      client.Reader
@@ -53,6 +54,9 @@ type Reconciler struct {
 	Each func(n int, f func(i int) error) error
 	// Allowed refuses mutations with credentials of another account.
 	Allowed func(ctx context.Context, account string) error
+	// Access tells whether machines in security groups may reach what they need
+	// to join; a fault names what they may not.
+	Access func(ctx context.Context, groups []string) (*fault.Fault, error)
 	// OnFreeze is told of each group whose freeze began, changed or ended. It
 	// must return at once.
 	OnFreeze func(group string)

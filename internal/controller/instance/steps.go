@@ -181,6 +181,7 @@ func (p *pass) fail(c *aCase, s lifecycle.Step) {
 	switch {
 	case s.Code == fault.StartInstanceFailed:
 		st.Message = clip(fmt.Sprintf("%s never ran: the cloud shows it %s", c.i.Name, shownAs(c.facts.Sweep.Status)), 1000)
+	case s.Code == fault.NodeAccessDenied: // it names group, address and port
 	case !c.facts.Log.Failed || st.Message == "":
 		st.Message = clip(s.Reason, 1000)
 	}

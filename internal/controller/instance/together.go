@@ -198,6 +198,33 @@ func (p *pass) readConsole(ctx context.Context, c *aCase) {
 	if r.Failed {
 		st.Message = clip(fmt.Sprintf("stopped at step %s, exit code %d: %s", r.Last.Step, r.Last.Exit, r.Last.Detail), 1000)
 	}
+	if talks(r.At()) && (r.Failed || c.facts.Overdue()) {
+		p.denied(ctx, c)
+	}
+}
+
+// talks says whether a step talks to the API server.
+func talks(s bootstrap.Step) bool {
+	return s == bootstrap.StepReach || s == bootstrap.StepJoin || s == bootstrap.StepReady
+}
+
+// denied asks whether the security groups keep a machine from the API server
+// that it did not reach: a rule that was closed after the check. What cannot be
+// asked is left as the machine told it.
+func (p *pass) denied(ctx context.Context, c *aCase) {
+	if p.Access == nil {
+		return
+	}
+	f, err := p.Access(ctx, p.group.Spec.SecurityGroups)
+	if c.m.log.Denied = err == nil && f != nil; !c.m.log.Denied {
+		return
+	}
+	c.facts.Log = c.m.log
+	st := c.status()
+	if st.Message != "" {
+		f.Message += "; " + st.Message
+	}
+	st.Message = clip(f.Message, 1000)
 }
 
 // tagAgain puts our tags on an attached instance that an earlier untag call

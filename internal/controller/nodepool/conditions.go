@@ -22,6 +22,7 @@ func conditions(pool *api.NodePool, p *passed, t *tally, now time.Time) {
 	fromGroup(pool, p, set)
 	set(atExpectedNumber(pool, p, t))
 	set(nodesJoined(pool, t))
+	drainCondition(pool, p, set)
 	if p.mode.blocked != "" {
 		set(metav1.Condition{Type: api.ConditionDeletionBlocked, Status: metav1.ConditionTrue, Reason: p.mode.reason, Message: p.mode.blocked})
 	} else {

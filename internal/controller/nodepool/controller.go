@@ -29,6 +29,10 @@ type Check interface {
 	// Check returns each setting that the cloud has not, in the order of the
 	// spec; none: all is valid. An error means that it is not known.
 	Check(ctx context.Context, pool string, s *api.LaunchSettings) ([]Wrong, error)
+	// Drain returns why nodes cannot be drained: what drains lacks its role, or
+	// that cannot be read; nil where they can. An error means that it is not
+	// known.
+	Drain(ctx context.Context) (*fault.Fault, error)
 }
 
 // Wrong is one setting that the cloud has not.

@@ -21,6 +21,7 @@ type passed struct {
 	group   *api.ScalingGroup // nil: none yet
 	mode    mode
 	verdict verdict
+	drain   drainVerdict
 	task    string // the scale task that was made, empty for none
 	change  string // of the number, as it is told the group; empty for none
 	waits   wait.Settings
@@ -70,7 +71,7 @@ func (r *Reconciler) look(ctx context.Context, from client.Reader, name string) 
 	if stale(p) {
 		return p, nil, nil
 	}
-	p.verdict = r.judge(ctx, p)
+	p.verdict, p.drain = r.judge(ctx, p), r.drains(ctx, p)
 	if p.group == nil && (p.verdict.state != metav1.ConditionTrue || !p.pool.DeletionTimestamp.IsZero() || p.mode.frozen != "") {
 		return p, nil, nil // a group is made only of settings that are known to work
 	}
@@ -93,6 +94,7 @@ func wanted(p *passed) *api.ScalingGroupSpec {
 	s.DesiredCapacity, s.MinSize, s.MaxSize = w.ExpectedNodes, w.MinNodes, w.MaxNodes
 	s.Transfers = w.Transfers
 	s.ScalingPolicy, s.Drain = w.ScalingPolicy, w.Drain
+	s.Undrained = p.drain.undrained(s.Undrained)
 	s.JoinDeadlineSeconds, s.ManageAttached = w.JoinDeadlineSeconds, w.ManageAttached
 	s.KeepFailed = keepFailed(w.KeepFailed)
 	s.Frozen, s.Emptying = p.mode.frozen, p.mode.emptying

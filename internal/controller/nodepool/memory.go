@@ -18,6 +18,8 @@ type memory struct {
 type remembered struct {
 	// checked is the newest verdict about settings.
 	checked *verdict
+	// drain is the newest verdict about the drain of its nodes.
+	drain *drainVerdict
 	// written is when the status was last written.
 	written time.Time
 	// task is the newest scale task, until a status names it.

@@ -17,6 +17,7 @@ import (
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/controller/nodepool"
 	"github.com/poolkeeper/poolkeeper/internal/controller/nodepool/apitest"
+	"github.com/poolkeeper/poolkeeper/internal/fault"
 	"github.com/poolkeeper/poolkeeper/internal/wait"
 )
 
@@ -25,6 +26,18 @@ type cloudCheck struct {
 	has  map[string]bool
 	down bool
 	asks int
+	// undrained is what is wrong with the role of the drain; drains counts the
+	// looks for it.
+	undrained *fault.Fault
+	drains    int
+}
+
+func (c *cloudCheck) Drain(context.Context) (*fault.Fault, error) {
+	c.drains++
+	if c.down {
+		return nil, errors.New("connection refused")
+	}
+	return c.undrained, nil
 }
 
 func (c *cloudCheck) Check(_ context.Context, _ string, s *api.LaunchSettings) ([]nodepool.Wrong, error) {

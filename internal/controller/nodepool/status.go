@@ -80,6 +80,9 @@ func (r *Reconciler) lookAgain(p *passed, now time.Time) time.Duration {
 	if !p.verdict.again.IsZero() && p.verdict.again.After(now) {
 		d = min(d, p.verdict.again.Sub(now))
 	}
+	if p.drain.again.After(now) {
+		d = min(d, p.drain.again.Sub(now))
+	}
 	return max(d, time.Millisecond)
 }
 

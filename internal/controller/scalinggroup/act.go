@@ -135,6 +135,8 @@ func (g *group) leaving(chosen []scaling.Chosen) []api.Leaving {
 		}
 		if t, ok := byName[c.Name]; ok && c.Task != "" {
 			l.Drain, l.DrainLimitSeconds = t.Drain, t.DrainLimitSeconds
+		} else if g.g.Spec.Undrained != "" && l.Drain == api.DrainBestEffort {
+			l.Drain, l.Reason = api.DrainOff, clip(c.Why+"; not drained, as what drains nodes lacks its role", 250)
 		}
 		if !c.NotBefore.IsZero() {
 			l.NotBeforeTime = nowTime(c.NotBefore)

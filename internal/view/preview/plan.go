@@ -125,6 +125,9 @@ func New(p *v1alpha1.NodePool, g *v1alpha1.ScalingGroup, activities []v1alpha1.S
 		carryOut(&s, d)
 	}
 	v.keep(s, p, ask)
+	if g != nil && g.Spec.Undrained != "" && len(ask.Out) == 0 && v.Drain == string(v1alpha1.DrainBestEffort) {
+		v.Drain = drainOff
+	}
 	v.price(p, g, r.change)
 	v.Hash = v.hash(p, g)
 	return v

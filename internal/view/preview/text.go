@@ -46,7 +46,9 @@ func (v Plan) Lines() string {
 	}
 	text += table(rows) + v.creation()
 	rows = nil
-	if v.Drain != "" {
+	if v.Drain == drainOff {
+		add("drain", "none, as what drains nodes lacks its role")
+	} else if v.Drain != "" {
 		add("drain", v.Drain+", before each release")
 	}
 	for _, s := range v.Blocked {
@@ -183,3 +185,6 @@ func some(n int) string {
 	}
 	return fmt.Sprintf("%d instances", n)
 }
+
+// drainOff is the drain of a plan whose nodes cannot be drained.
+const drainOff = "off"

@@ -26,6 +26,9 @@ func Of(g *v1alpha1.ScalingGroup, activities []v1alpha1.ScalingActivity, instanc
 		Emptying: spec.Emptying, Frozen: spec.Frozen, Rebalance: spec.RebalanceCount > g.Status.RebalancedCount,
 		Max: int(spec.MaxSize), Generation: spec.SettingsGeneration, KeepFailed: int(spec.KeepFailed), KeepFailedFor: w.KeepFailed,
 	}
+	if spec.Drain.Mode == v1alpha1.DrainRequired {
+		s.Undrained = spec.Undrained
+	}
 	s.Uncertain, s.UncertainByZone = uncertain(g, activities, instances)
 	for i := range activities {
 		s.Busy = s.Busy || Ours(g, activities[i].Spec.GroupUID) && !activities[i].Status.Done

@@ -39,6 +39,8 @@ type Options struct {
 	Log        *slog.Logger
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
+
+	bodyTime time.Duration // how long a request may take to arrive; default 30 s
 }
 
 // Server is one local cloud. It implements machine.Cloud.
@@ -159,7 +161,7 @@ func (s *Server) Run(ctx context.Context, l net.Listener, host machine.Host) err
 	ticking, stop := context.WithCancel(ctx)
 	defer stop()
 	go s.tick(ticking)
-	web := &http.Server{Handler: s.Handler(), ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 1 << 20,
+	web := &http.Server{Handler: s.Handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 1 << 20,
 		ErrorLog: slog.NewLogLogger(s.o.Log.Handler(), slog.LevelDebug)}
 	served := make(chan error, 1)
 	go func() { served <- web.Serve(l) }()

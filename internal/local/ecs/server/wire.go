@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -36,11 +37,14 @@ func (s *Server) Handler() http.Handler {
 func (s *Server) serveWire(w http.ResponseWriter, r *http.Request) {
 	requestID := newRequestID()
 	w.Header().Set("x-acs-request-id", requestID)
+	deadline := http.NewResponseController(w)
+	_ = deadline.SetReadDeadline(time.Now().Add(cmp.Or(s.o.bodyTime, 30*time.Second)))
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
 		writeError(w, r, requestID, &region.Error{Status: 400, Code: "RequestTooLarge", Message: "The request is too large or broke off."})
 		return
 	}
+	_ = deadline.SetReadDeadline(time.Time{})
 	req, err := s.verifier.Verify(r, body)
 	if err != nil {
 		var f *signature.Failure
