@@ -14,6 +14,7 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:printcolumn:name="Failed",type=integer,JSONPath=`.status.counts.failed`
 // +kubebuilder:printcolumn:name="Policy",type=string,JSONPath=`.spec.scalingPolicy.type`,priority=1
 // +kubebuilder:printcolumn:name="Strength",type=string,JSONPath=`.status.strength`
+// +kubebuilder:printcolumn:name="Score",type=integer,JSONPath=`.status.strengthScore`,priority=1
 // +kubebuilder:printcolumn:name="Summary",type=string,JSONPath=`.status.summary`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 40 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="the name of a node pool is a DNS label of at most 40 characters: lower-case letters, digits and dashes, starting and ending with a letter or digit"
@@ -160,6 +161,10 @@ type NodePoolStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=16
 	Strength string `json:"strength,omitempty"`
+	// strengthScore is the sum of the scores of its resource pools: 3 with
+	// stock, 1 where stock is low or not known, else 0.
+	// +optional
+	StrengthScore int32 `json:"strengthScore,omitempty"`
 	// scalingGroup is the name of the pool's group.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
@@ -262,6 +267,35 @@ type Price struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=32
 	PerHour string `json:"perHour,omitempty"`
+	// billing tells it apart by how instances are billed.
+	// +optional
+	// +listType=map
+	// +listMapKey=chargeType
+	// +kubebuilder:validation:MaxItems=3
+	Billing []BilledAs `json:"billing,omitempty"`
+	// spentTime is until when what was spent is reckoned. From then on perHour
+	// adds to it.
+	// +optional
+	SpentTime *metav1.Time `json:"spentTime,omitempty"`
+}
+
+// BilledAs is what instances that are billed in one way cost.
+type BilledAs struct {
+	// chargeType of these instances. What a subscription costs is paid in
+	// advance.
+	ChargeType ChargeType `json:"chargeType"`
+	// instances there are now. Unit: instances.
+	// +optional
+	Instances int32 `json:"instances"`
+	// perHour is what they cost per hour, a decimal number.
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	PerHour string `json:"perHour,omitempty"`
+	// spent is what they cost until spentTime, together with those that were
+	// released since the pool was created, a decimal number.
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	Spent string `json:"spent,omitempty"`
 }
 
 // NodePoolList is a list of NodePools.

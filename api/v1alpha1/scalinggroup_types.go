@@ -14,6 +14,7 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:printcolumn:name="Stable",type=integer,JSONPath=`.status.stable`
 // +kubebuilder:printcolumn:name="Coming",type=integer,JSONPath=`.status.coming`
 // +kubebuilder:printcolumn:name="Strength",type=string,JSONPath=`.status.strength`
+// +kubebuilder:printcolumn:name="Score",type=integer,JSONPath=`.status.strengthScore`,priority=1
 // +kubebuilder:printcolumn:name="Summary",type=string,JSONPath=`.status.summary`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type ScalingGroup struct {
@@ -145,6 +146,10 @@ type ScalingGroupStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=16
 	Strength string `json:"strength,omitempty"`
+	// strengthScore is the sum of the scores of the resource pools that may be
+	// asked: 3 with stock, 1 where stock is low or not known, else 0.
+	// +optional
+	StrengthScore int32 `json:"strengthScore,omitempty"`
 	// resourcePools is what is known of each resource pool.
 	// +optional
 	// +listType=atomic

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -120,7 +121,7 @@ func activityEnd(o *v1alpha1.ScalingActivity) error {
 	default:
 		return nil
 	}
-	e := &Error{Code: ExitFailed, What: o.Name + ": " + strings.ToLower(view.ActivityWord(o.Status.State)), Cause: orElse(o.Status.Message, o.Status.Summary), Fault: o.Status.Code}
+	e := &Error{Code: ExitFailed, What: o.Name + ": " + strings.ToLower(view.ActivityWord(o.Status.State)), Cause: cmp.Or(o.Status.Message, o.Status.Summary), Fault: o.Status.Code}
 	e.Next = []string{fmt.Sprintf("`poolkeeper why %s`", o.Spec.Pool)}
 	return e
 }

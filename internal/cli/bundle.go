@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -58,7 +59,7 @@ func (c *call) bundle(f bundleFlags) error {
 	if err != nil {
 		return err
 	}
-	name := orElse(f.file, "poolkeeper-support-"+c.clock.Now.UTC().Format("20060102-150405")+".tar.gz")
+	name := cmp.Or(f.file, "poolkeeper-support-"+c.clock.Now.UTC().Format("20060102-150405")+".tar.gz")
 	out, told := io.Writer(c.Out), c.Err
 	if name != "-" {
 		file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -125,8 +126,8 @@ func (e *Error) missing(n namedSetting, want, have []string) {
 		if e.Cause != "" {
 			e.Cause += "; "
 		}
-		e.Cause += fmt.Sprintf("spec.%s: the cloud has no %q (%s); it has %s", n.field, w, n.code, orElse(shown, "none"))
-		e.Fault = orElse(e.Fault, string(n.code))
+		e.Cause += fmt.Sprintf("spec.%s: the cloud has no %q (%s); it has %s", n.field, w, n.code, cmp.Or(shown, "none"))
+		e.Fault = cmp.Or(e.Fault, string(n.code))
 		if meant := near.To(w, have); meant != "" {
 			e.Next = append(e.Next, fmt.Sprintf("did you mean %s?", meant))
 		}

@@ -16,8 +16,8 @@ import (
 )
 
 const costHelp = `Show what the instances of a pool cost, reckoned from creations and unit prices;
-hours and amounts speak of the instances that still exist. The vendor's bill
-decides.
+hours and amounts speak of the instances that still exist, the last line also of
+what was released since the pool was created. The vendor's bill decides.
 
 --at is the moment that the bill is made for (default: now), --since where it
 begins (default: each creation). Both take a time (2026-11-24T14:00:00Z, or
@@ -107,7 +107,7 @@ func (c *call) cost(pool string, f costFlags) error {
 	if err := c.List(c.ctx, &list); err != nil {
 		return apiError(err, "cannot list instances")
 	}
-	v := view.NewCost(p.Name, list.Items, f.by, span, c.clock.Now)
+	v := view.NewCost(p, list.Items, f.by, span, c.clock.Now)
 	return c.emit(result{views: []any{v}, raws: []client.Object{p}, text: v.Text(view.Style{Color: c.color})})
 }
 
@@ -128,7 +128,7 @@ func (c *call) costs(f costFlags) error {
 	var views []view.Cost
 	for i := range list.Items {
 		byName[list.Items[i].Name] = &list.Items[i]
-		views = append(views, view.NewCost(list.Items[i].Name, all.Items, "", span, c.clock.Now))
+		views = append(views, view.NewCost(&list.Items[i], all.Items, "", span, c.clock.Now))
 	}
 	sort.SliceStable(views, func(i, j int) bool { return view.Dearer(views[i], views[j]) })
 	r := result{list: true, table: view.CostListTable(views)}

@@ -335,10 +335,3 @@ func (f *follow) cut(cause error) error {
 	}
 	return &Error{Code: ExitInterrupted, What: "stopped watching; the work goes on", Cause: "Ctrl-C", Next: []string{"later: " + later}, Err: cause}
 }
-
-func orElse(s, other string) string {
-	if s == "" {
-		return other
-	}
-	return s
-}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"sort"
 	"strings"
@@ -242,7 +243,7 @@ func (c *call) imagesFor(m Market, types []view.Offer, image string) (map[string
 	}
 	asked := map[string][]string{}
 	for _, t := range types {
-		if id := orElse(image, of[t.Architecture]); id != "" {
+		if id := cmp.Or(image, of[t.Architecture]); id != "" {
 			asked[id] = append(asked[id], t.InstanceType)
 		}
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -187,15 +188,8 @@ func (c *call) accepted(t *v1alpha1.ClusterTask) {
 }
 
 func (c *call) followTask(p *v1alpha1.NodePool, t *v1alpha1.ClusterTask, w waitFlags) error {
-	f := follow{call: c, pool: p.Name, poolUID: p.UID, task: t.Name, timeout: orHour(w.timeout)}
+	f := follow{call: c, pool: p.Name, poolUID: p.UID, task: t.Name, timeout: cmp.Or(max(w.timeout, 0), time.Hour)}
 	return f.run()
-}
-
-func orHour(d time.Duration) time.Duration {
-	if d <= 0 {
-		return time.Hour
-	}
-	return d
 }
 
 // taskWords are the parts of task names that tell their type.

@@ -133,11 +133,9 @@ func (c *call) previewEdit(p, next *v1alpha1.NodePool) error {
 	}
 	plan := preview.Plan{}
 	if g, err := c.groupWith(p, next); err == nil && g != nil {
-		var list v1alpha1.InstanceList
-		if err := c.List(c.ctx, &list); err != nil {
-			return apiError(err, "cannot list instances")
+		if plan, err = c.planWith(p, g, preview.Ask{To: next.Spec.ExpectedNodes}); err != nil {
+			return err
 		}
-		plan = preview.New(p, g, list.Items, preview.Ask{To: next.Spec.ExpectedNodes}, c.Now())
 	}
 	text := joinLines(p.Name+" would be accepted:", changes)
 	if plan.Known {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"os"
 	"os/exec"
@@ -16,7 +17,7 @@ import (
 
 // editByHand opens the pool in an editor and sends what was changed there.
 func (c *call) editByHand(p *v1alpha1.NodePool, f editFlags) error {
-	editor := orElse(c.Env("VISUAL"), c.Env("EDITOR"))
+	editor := cmp.Or(c.Env("VISUAL"), c.Env("EDITOR"))
 	if editor == "" {
 		return badInput(p.Name+" was not changed", "no flag says what to change, and neither VISUAL nor EDITOR names an editor", fmt.Sprintf("`poolkeeper pool edit %s --help`", p.Name), "or set EDITOR")
 	}

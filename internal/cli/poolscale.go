@@ -276,9 +276,21 @@ func (c *call) plan(p *v1alpha1.NodePool, ask preview.Ask) (preview.Plan, error)
 	if err != nil {
 		return preview.Plan{}, err
 	}
+	return c.planWith(p, g, ask)
+}
+
+// planWith is the same for a group as it was read, or as it would be. The
+// activities are read before the instances, as the engine does.
+func (c *call) planWith(p *v1alpha1.NodePool, g *v1alpha1.ScalingGroup, ask preview.Ask) (preview.Plan, error) {
+	var activities v1alpha1.ScalingActivityList
+	if g != nil {
+		if err := c.List(c.ctx, &activities, client.MatchingLabels{v1alpha1.LabelGroup: g.Name}); err != nil {
+			return preview.Plan{}, apiError(err, "cannot list activities")
+		}
+	}
 	var list v1alpha1.InstanceList
 	if err := c.List(c.ctx, &list); err != nil {
 		return preview.Plan{}, apiError(err, "cannot list instances")
 	}
-	return preview.New(p, g, list.Items, ask, c.Now()), nil
+	return preview.New(p, g, activities.Items, list.Items, ask, c.Now()), nil
 }

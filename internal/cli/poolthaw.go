@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -82,7 +83,7 @@ func (a *app) poolRebalance() *cobra.Command {
 				return err
 			}
 			if p.Spec.ScalingPolicy.Type != v1alpha1.PolicyDistributionBalancing {
-				return badInput(p.Name+" was not rebalanced", fmt.Sprintf("its policy is %s, which does not balance zones", orElse(string(p.Spec.ScalingPolicy.Type), string(v1alpha1.PolicyPriority))),
+				return badInput(p.Name+" was not rebalanced", fmt.Sprintf("its policy is %s, which does not balance zones", cmp.Or(string(p.Spec.ScalingPolicy.Type), string(v1alpha1.PolicyPriority))),
 					fmt.Sprintf("`poolkeeper pool edit %s --policy DistributionBalancing`, then again", p.Name))
 			}
 			zones, apart, err := c.zones(p)

@@ -4,11 +4,10 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
-	"github.com/poolkeeper/poolkeeper/internal/cloud"
+	"github.com/poolkeeper/poolkeeper/internal/cli/outlook"
 	"github.com/poolkeeper/poolkeeper/internal/view"
 	"github.com/poolkeeper/poolkeeper/internal/view/preview"
 )
@@ -97,51 +96,10 @@ func (c *call) refresh(g *v1alpha1.ScalingGroup) ([]v1alpha1.ResourcePoolStatus,
 // pools asks the cloud for the outlook of resource pools, in the order of those
 // known already.
 func (c *call) pools(m Market, s *v1alpha1.LaunchSettings, vSwitches []string, before []v1alpha1.ResourcePoolStatus) ([]v1alpha1.ResourcePoolStatus, error) {
-	list, err := m.ResourcePools(c.ctx, vSwitches, s.InstanceTypes, chargesOf(s)...)
+	out, err := outlook.Read(c.ctx, m, s, vSwitches, c.Now())
 	if err != nil {
 		return nil, cloudError(err, "the outlook was not refreshed")
-	}
-	fit, err := m.Fits(c.ctx, s.ImageID, disksOf(s), s.InstanceTypes...)
-	if err != nil {
-		return nil, cloudError(err, "the outlook was not refreshed")
-	}
-	var out []v1alpha1.ResourcePoolStatus
-	for _, p := range list {
-		st := v1alpha1.ResourcePoolStatus{
-			VSwitch: p.VSwitch, Zone: p.Zone, InstanceType: p.InstanceType, ChargeType: v1alpha1.ChargeType(p.ChargeType), Stock: string(p.Stock),
-			VCPU: int32(p.VCPU), MemoryMiB: p.MemoryMiB, FreeAddresses: int32(p.FreeAddresses), CheckedTime: &metav1.Time{Time: c.Now()},
-		}
-		if p.Price.Known() {
-			st.PricePerHour, st.Currency = p.Price.Decimal(), p.Price.Currency
-		}
-		if p.Constraint != nil {
-			st.Constraint = string(p.Constraint.Code)
-		} else if miss := fit.Of(p.InstanceType, p.Zone); miss != nil {
-			st.Constraint = string(miss.Fault.Code)
-		}
-		out = append(out, st)
 	}
 	view.SortLike(out, before)
 	return out, nil
-}
-
-// chargesOf are the charge types that a pool asks for.
-func chargesOf(s *v1alpha1.LaunchSettings) []cloud.ChargeType {
-	switch c := cloud.ChargeType(s.Billing.ChargeType); c {
-	case "":
-		return []cloud.ChargeType{cloud.PayAsYouGo}
-	case cloud.Spot:
-		return []cloud.ChargeType{cloud.Spot, cloud.PayAsYouGo}
-	default:
-		return []cloud.ChargeType{c}
-	}
-}
-
-// disksOf are the disks of a machine.
-func disksOf(s *v1alpha1.LaunchSettings) []cloud.Disk {
-	var out []cloud.Disk
-	for _, d := range append([]v1alpha1.Disk{s.SystemDisk}, s.DataDisks...) {
-		out = append(out, cloud.Disk{Category: d.Category, SizeGiB: int(d.SizeGiB), PerformanceLevel: d.PerformanceLevel, Encrypted: d.Encrypted, KMSKeyID: d.KMSKeyID})
-	}
-	return out
 }

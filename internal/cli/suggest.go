@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -79,7 +80,7 @@ func swapped(root *cobra.Command, args []string) []string {
 			if len(rest) == 1 && verb == "get" && child(noun, "list") != nil {
 				verb = "list"
 			}
-			if v := child(noun, orElse(kubectlVerbs[verb], verb)); v != nil {
+			if v := child(noun, cmp.Or(kubectlVerbs[verb], verb)); v != nil {
 				return []string{typedAs(noun, v.Name(), rest[1:])}
 			}
 		}

@@ -67,4 +67,5 @@ var (
 func Register(r prometheus.Registerer, pools func() []Pool) {
 	r.MustRegister(collectors...)
 	r.MustRegister(poolCollector{pools})
+	r.MustRegister(Bills)
 }

@@ -30,7 +30,18 @@ type Cost struct {
 	Since  *time.Time `json:"since,omitempty"`
 	Until  time.Time  `json:"until"`
 	Lines  []CostLine `json:"lines"`
-	AsOf   AsOf       `json:"asOf"`
+	// Spent is what the pool cost until then since it was created, by billing,
+	// also of what was released since. Nothing where that is not known.
+	Spent []SpentLine `json:"spent,omitempty"`
+	AsOf  AsOf        `json:"asOf"`
+}
+
+// SpentLine is what was spent on instances that are billed in one way.
+type SpentLine struct {
+	Billing   string `json:"billing"`
+	Instances int32  `json:"instances"`
+	PerHour   string `json:"perHour"`
+	Amount    string `json:"amount"`
 }
 
 // CostLine is what instances of one kind cost.
@@ -44,6 +55,46 @@ type CostLine struct {
 	Hours  string `json:"hours"`
 	Amount string `json:"amount"`
 	Paid   bool   `json:"paidInAdvance,omitempty"`
+}
+
+// Spent is what instances that are billed in one way cost until a time, with
+// those that were released since: what the status has settled, and the price per
+// hour from then on.
+func Spent(p *v1alpha1.Price, b v1alpha1.BilledAs, at time.Time) *big.Rat {
+	sum := new(big.Rat)
+	if r, ok := new(big.Rat).SetString(b.Spent); ok {
+		sum.Add(sum, r)
+	}
+	if r, ok := new(big.Rat).SetString(b.PerHour); ok && p.SpentTime != nil && at.After(p.SpentTime.Time) {
+		sum.Add(sum, r.Mul(r, big.NewRat(int64(at.Sub(p.SpentTime.Time)/time.Second), 3600)))
+	}
+	return sum
+}
+
+// spentSince is what one instance cost from its creation to a time.
+func spentSince(perHour string, created, at time.Time) string {
+	r, ok := new(big.Rat).SetString(perHour)
+	if !ok {
+		return ""
+	}
+	hours, _ := Span{Until: at}.hours(created)
+	if hours == nil {
+		return "0.00"
+	}
+	return r.Mul(r, hours).FloatString(2)
+}
+
+// spentUntil is what a pool cost until a time that its status can speak of.
+func spentUntil(p *v1alpha1.Price, at time.Time) []SpentLine {
+	if p == nil || p.SpentTime == nil || at.Before(p.SpentTime.Time) {
+		return nil
+	}
+	var list []SpentLine
+	for _, b := range p.Billing {
+		perHour := orDefault(b.PerHour, "0")
+		list = append(list, SpentLine{Billing: BillingWord(b.ChargeType), Instances: b.Instances, PerHour: Money(perHour), Amount: Money(Spent(p, b, at).FloatString(6))})
+	}
+	return list
 }
 
 // CostKeys are the ways to group a bill.
@@ -79,11 +130,14 @@ func newSum(unit string) *sum {
 
 // NewCost makes the bill of a pool over a span of time. By is one of CostKeys,
 // or empty for zone, type and billing together.
-func NewCost(pool string, instances []v1alpha1.Instance, by string, span Span, now time.Time) Cost {
+func NewCost(p *v1alpha1.NodePool, instances []v1alpha1.Instance, by string, span Span, now time.Time) Cost {
+	pool := p.Name
 	v := Cost{APIVersion: APIVersion, Kind: "Cost", Pool: pool, Until: span.Until.UTC(), AsOf: AsOf{API: now.UTC()}, Lines: []CostLine{}}
 	if !span.Since.IsZero() {
 		since := span.Since.UTC()
 		v.Since = &since
+	} else {
+		v.Spent = spentUntil(p.Status.Price, span.Until)
 	}
 	total, paid, lines := newSum(""), new(big.Rat), map[string]*sum{}
 	for k := range instances {
@@ -108,6 +162,9 @@ func NewCost(pool string, instances []v1alpha1.Instance, by string, span Span, n
 		if ChargeToday(i) == v1alpha1.ChargeSubscription {
 			paid.Add(paid, price)
 		}
+	}
+	if pr := p.Status.Price; pr != nil {
+		v.Price.Currency = orDefault(v.Price.Currency, pr.Currency)
 	}
 	all := total.line("")
 	v.Price.PerHour, v.Hours, v.Amount = all.PerHour, all.Hours, all.Amount
@@ -172,12 +229,19 @@ func (c Cost) Text(s Style) string {
 	if c.Unpriced > 0 {
 		head += fmt.Sprintf("; %s without a known price", count(c.Unpriced, "instance"))
 	}
-	if len(c.Lines) == 0 {
-		return head + "\n"
+	text := head + "\n"
+	if len(c.Lines) > 0 {
+		text += CostTable(c).Text(s)
 	}
-	text := head + "\n" + CostTable(c).Text(s)
 	if len(c.Lines) > 1 {
 		text += fmt.Sprintf("In all %s hours, %s.\n", c.Hours, strings.TrimSpace(c.Price.Currency+" "+c.Amount))
+	}
+	var spent []string
+	for _, l := range c.Spent {
+		spent = append(spent, fmt.Sprintf("%s %s", l.Billing, l.Amount))
+	}
+	if len(spent) > 0 {
+		text += "Since the pool was created, also for what was released: " + strings.TrimSpace(c.Price.Currency+" "+strings.Join(spent, ", ")) + ".\n"
 	}
 	return text
 }

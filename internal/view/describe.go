@@ -92,12 +92,20 @@ func (v Pool) Describe(clock Clock, color bool) string {
 		field("Limits", "min %d, max %d", v.MinNodes, v.MaxNodes),
 		field("Policy", "%s", v.Policy),
 		listField("vSwitches", v.VSwitches), listField("Types", v.InstanceTypes), field("Image", "%s", v.Image.text()),
-		field("Strength", "%s", v.Strength))
+		field("Strength", "%s", v.strength()))
 	if v.Price != nil {
 		fields = append(fields, field("Price", "%s %s/h", v.Price.Currency, v.Price.PerHour))
 	}
 	fields = append(fields, field("Activity", "%s", v.Activity), field("Task", "%s", v.Task), field("Age", "%s", clock.Age(v.CreatedTime)))
 	return Describe(fields, color)
+}
+
+// strength is the word with its score; empty where nothing is known yet.
+func (v Pool) strength() string {
+	if v.Strength == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s, score %d", v.Strength, v.Score)
 }
 
 // Describe is an instance in named lines.
@@ -113,7 +121,7 @@ func (v Instance) Describe(clock Clock, color bool) string {
 		field("Billing", "%s", v.Billing),
 	}
 	if v.Price != nil {
-		fields = append(fields, field("Price", "%s %s/h", v.Price.Currency, v.Price.PerHour))
+		fields = append(fields, field("Price", "%s %s/h, %s since it was created", v.Price.Currency, v.Price.PerHour, v.Spent))
 	}
 	fields = append(fields,
 		field("Came", "%s", joinNonEmpty(", by ", v.CreationType, v.Activity)),

@@ -21,24 +21,26 @@ type Instance struct {
 	InstanceType string `json:"instanceType,omitempty"`
 	// Instance and NodeStatus are words; LifecycleState and NodeState are what
 	// machines compare.
-	Instance       string     `json:"instance"`
-	NodeStatus     string     `json:"nodeStatus"`
-	LifecycleState string     `json:"lifecycleState"`
-	NodeState      string     `json:"nodeState"`
-	CloudStatus    string     `json:"cloudStatus,omitempty"`
-	Billing        string     `json:"billing"`
-	Price          *Price     `json:"price,omitempty"`
-	Address        string     `json:"address,omitempty"`
-	CreationType   string     `json:"creationType"`
-	Activity       string     `json:"activity,omitempty"`
-	Step           string     `json:"step,omitempty"`
-	Code           string     `json:"code,omitempty"`
-	Note           string     `json:"note,omitempty"`
-	Summary        string     `json:"summary"`
-	Kept           []string   `json:"kept,omitempty"`
-	CreatedTime    time.Time  `json:"createdTime"`
-	JoinedTime     *time.Time `json:"joinedTime,omitempty"`
-	AsOf           AsOf       `json:"asOf"`
+	Instance       string `json:"instance"`
+	NodeStatus     string `json:"nodeStatus"`
+	LifecycleState string `json:"lifecycleState"`
+	NodeState      string `json:"nodeState"`
+	CloudStatus    string `json:"cloudStatus,omitempty"`
+	Billing        string `json:"billing"`
+	Price          *Price `json:"price,omitempty"`
+	// Spent is what it cost since it was created.
+	Spent        string     `json:"spent,omitempty"`
+	Address      string     `json:"address,omitempty"`
+	CreationType string     `json:"creationType"`
+	Activity     string     `json:"activity,omitempty"`
+	Step         string     `json:"step,omitempty"`
+	Code         string     `json:"code,omitempty"`
+	Note         string     `json:"note,omitempty"`
+	Summary      string     `json:"summary"`
+	Kept         []string   `json:"kept,omitempty"`
+	CreatedTime  time.Time  `json:"createdTime"`
+	JoinedTime   *time.Time `json:"joinedTime,omitempty"`
+	AsOf         AsOf       `json:"asOf"`
 
 	tone Tone
 }
@@ -59,6 +61,7 @@ func NewInstance(i *v1alpha1.Instance, clock Clock) Instance {
 	}
 	if p.PricePerHour != "" {
 		v.Price = &Price{Currency: p.Currency, PerHour: Money(p.PricePerHour)}
+		v.Spent = spentSince(p.PricePerHour, i.CreationTimestamp.Time, clock.Now)
 	}
 	if t := i.Status.JoinedTime; t != nil {
 		u := t.UTC()

@@ -30,7 +30,9 @@ type Pool struct {
 	Task     string   `json:"task,omitempty"`
 	Price    *Price   `json:"price,omitempty"`
 	// Strength is the elastic strength: Strong, Medium or Weak.
-	Strength      string   `json:"strength,omitempty"`
+	Strength string `json:"strength,omitempty"`
+	// Score is the sum of the scores of its resource pools.
+	Score         int32    `json:"strengthScore"`
 	Policy        string   `json:"policy"`
 	MinNodes      int32    `json:"minNodes"`
 	MaxNodes      int32    `json:"maxNodes"`
@@ -125,6 +127,7 @@ func NewPool(p *v1alpha1.NodePool, g *v1alpha1.ScalingGroup, now time.Time) Pool
 	if v.Policy == "" {
 		v.Policy = string(v1alpha1.PolicyPriority)
 	}
+	v.Score = p.Status.StrengthScore
 	if pr := p.Status.Price; pr != nil {
 		v.Price = &Price{Currency: pr.Currency, PerHour: Money(pr.PerHour)}
 	}

@@ -189,7 +189,7 @@ func wrongPool(now sight, p v1alpha1.NodePool) []string {
 		if i.Spec.Release == nil && !removed && i.Spec.CreationType != v1alpha1.CreatedUnknown {
 			counted++
 		}
-		if i.Status.LifecycleState == v1alpha1.InstanceInService && i.Status.NodeState == v1alpha1.NodeReady && i.Spec.Release == nil {
+		if (i.Status.LifecycleState == v1alpha1.InstanceInService || i.Status.LifecycleState == v1alpha1.InstanceProtected) && i.Status.NodeState == v1alpha1.NodeReady && i.Spec.Release == nil {
 			inService++
 		}
 		if i.Spec.CreationType == v1alpha1.CreatedUnknown {

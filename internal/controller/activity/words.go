@@ -89,7 +89,7 @@ func summary(a *api.ScalingActivity) string {
 		if !asked {
 			continue
 		}
-		s := fmt.Sprintf("%s/%s: %d created", a.Spec.Candidates[c].VSwitch, a.Spec.Candidates[c].InstanceType, made)
+		s := fmt.Sprintf("%s: %d created", placeWord(&a.Spec.Candidates[c]), made)
 		if uncertain > 0 {
 			s += fmt.Sprintf(", %d unsure (looked for by tag)", uncertain)
 		}
@@ -103,6 +103,14 @@ func summary(a *api.ScalingActivity) string {
 		parts = append(parts, fmt.Sprintf("%s left out: %s", l.Instance, l.Reason))
 	}
 	return clip(strings.Join(parts, "; "), 2000)
+}
+
+// placeWord is a candidate as it stands in a summary.
+func placeWord(c *api.Candidate) string {
+	if c.ChargeType == api.ChargeSpot {
+		return c.VSwitch + "/" + c.InstanceType + " as spot"
+	}
+	return c.VSwitch + "/" + c.InstanceType
 }
 
 // dealt tells how many of the instances that the activity names were dealt with,

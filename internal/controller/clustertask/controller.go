@@ -9,6 +9,7 @@ package clustertask
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -164,6 +165,7 @@ func (w *work) conflict(err error) (ctrl.Result, error) {
 func (w *work) end(state api.TaskState, code, message string) {
 	st := &w.t.Status
 	st.State, st.EndTime = state, w.stamp()
+	st.Progress, _, _ = strings.Cut(st.Progress, nextMark) // nothing more is tried for it
 	if code != "" || message != "" {
 		st.Error = &api.TaskError{Code: cut(code, 128), Message: cut(message, 2048)}
 	}

@@ -3,6 +3,7 @@ package clustertask
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -160,7 +161,10 @@ func failedCounted(c api.PoolCounts) int32 {
 func (w *work) progress(v *view) {
 	st, c := &w.t.Status, v.pool.Status.Counts
 	w.stage(stageDecide, api.TaskSuccess)
-	if w.t.Spec.To < w.t.Spec.From {
+	from := w.t.Spec.From
+	if w.t.Spec.To < from && c.Instances < st.Target {
+		from = 0 // lowered while fewer were there: what is told is what comes
+	} else if w.t.Spec.To < from {
 		wanted := max(w.t.Spec.From-st.Target, 0)
 		left := max(c.Instances+c.Removing-st.Target, 0)
 		st.Counts = api.TaskCounts{Wanted: wanted, Released: max(wanted-left, 0)}
@@ -168,7 +172,7 @@ func (w *work) progress(v *view) {
 		w.stage(stageRemove, over(left == 0))
 		return
 	}
-	wanted := max(st.Target-w.t.Spec.From, 0)
+	wanted := max(st.Target-from, 0)
 	missing := max(st.Target-c.Instances, 0)
 	open := missing + c.Joining + failedCounted(c)
 	st.Counts = api.TaskCounts{Wanted: wanted, Created: max(wanted-missing, 0), Joined: max(wanted-open, 0), Failed: c.Failed}
@@ -179,14 +183,17 @@ func (w *work) progress(v *view) {
 	if c.Uncertain > 0 {
 		st.Progress += fmt.Sprintf(", %d unsure", c.Uncertain)
 	}
-	if why := v.pool.Status.Why; why != nil && missing > 0 && !w.outOfTime() {
+	if why := v.pool.Status.Why; why != nil && missing > 0 {
 		if next := words.WhyNext(why, words.Clock{Now: w.now, Zone: time.UTC}); next != "" {
-			st.Progress += "; next: " + next
+			st.Progress += nextMark + next
 		}
 	}
 	w.stage(stageCreate, over(missing == 0 && c.Uncertain == 0))
 	w.stage(stageJoin, over(open == 0))
 }
+
+// nextMark stands between what came and what is tried next.
+const nextMark = "; next: "
 
 func over(yes bool) api.TaskState {
 	if yes {
@@ -209,7 +216,7 @@ func (w *work) deadline(ctx context.Context, v *view) (time.Duration, error) {
 	if w.t.Status.Counts.Created > 0 && w.t.Status.Counts.Created < w.t.Status.Counts.Wanted {
 		code = fault.PartialSuccess
 	}
-	message := w.t.Status.Progress
+	message, _, _ := strings.Cut(w.t.Status.Progress, nextMark)
 	for n, c := range w.t.Status.Causes {
 		if n == 0 {
 			message += "; stopped by " + c.Code

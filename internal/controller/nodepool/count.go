@@ -2,7 +2,6 @@ package nodepool
 
 import (
 	"fmt"
-	"math/big"
 	"sort"
 	"time"
 
@@ -37,12 +36,12 @@ type tally struct {
 func count(p *passed, list []*api.Instance) tally {
 	t := tally{codes: map[string]int{}, activities: map[string]bool{}, subscriptions: map[string]time.Time{}}
 	in, out := directions(p.pool.Spec.Transfers)
-	sum := newSum()
+	bill := newBill()
 	for _, i := range list {
 		if i.Status.LifecycleState == api.InstanceRemoved {
 			continue
 		}
-		sum.add(i)
+		bill.add(i)
 		if i.Spec.CreationType == api.CreatedUnknown || !ofGroup(p.group, i) {
 			continue
 		}
@@ -62,7 +61,7 @@ func count(p *passed, list []*api.Instance) tally {
 	sort.Strings(t.offline)
 	sort.Strings(t.stopped)
 	sort.Slice(t.undrained, func(a, b int) bool { return t.undrained[a].Name < t.undrained[b].Name })
-	t.price = sum.price()
+	t.price = bill.price()
 	return t
 }
 
@@ -157,30 +156,6 @@ func (t *tally) code() string {
 		}
 	}
 	return best
-}
-
-// sum adds up prices of instances in the currency of the first.
-type sum struct {
-	total    *big.Rat
-	currency string
-}
-
-func newSum() *sum { return &sum{total: new(big.Rat)} }
-
-func (s *sum) add(i *api.Instance) {
-	one, ok := new(big.Rat).SetString(i.Spec.Placement.PricePerHour)
-	if !ok {
-		return
-	}
-	s.currency = max(s.currency, i.Spec.Placement.Currency)
-	s.total.Add(s.total, one)
-}
-
-func (s *sum) price() *api.Price {
-	if s.total.Sign() == 0 {
-		return nil
-	}
-	return &api.Price{Currency: s.currency, PerHour: s.total.FloatString(3)}
 }
 
 // some names up to five of a list.

@@ -15,6 +15,7 @@ import (
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/fault"
+	"github.com/poolkeeper/poolkeeper/internal/metrics"
 	"github.com/poolkeeper/poolkeeper/internal/view"
 )
 
@@ -38,6 +39,7 @@ func (r *Reconciler) report(ctx context.Context, p *passed) (ctrl.Result, error)
 	p.waits = r.Waits
 	ending := fill(pool, p, list, now, r.Waits.ExpiryWarning)
 	r.warnSubscriptions(p, ending)
+	metrics.Bills.Tell(pool.Name, billed(pool.Status.Price, r.Now))
 	if !equality.Semantic.DeepEqual(pool.Status, p.pool.Status) {
 		r.memory.of(pool.Name, func(k *remembered) { k.written = now })
 		if err := r.Client.Status().Update(ctx, pool); err != nil {
@@ -90,13 +92,13 @@ func fill(pool *api.NodePool, p *passed, list []*api.Instance, now time.Time, wa
 	st := &pool.Status
 	t := count(p, list)
 	st.ObservedGeneration = pool.Generation
-	st.Counts, st.Price, st.Nodes = t.counts, t.price, t.counts.InService
+	st.Counts, st.Price, st.Nodes = t.counts, settled(st.Price, t.price, now), t.counts.InService
 	st.Selector = api.LabelPool + "=" + pool.Name
 	if p.task != "" {
 		st.Task = p.task
 	}
 	if p.group != nil {
-		st.ScalingGroup, st.Strength = p.group.Name, p.group.Status.Strength
+		st.ScalingGroup, st.Strength, st.StrengthScore = p.group.Name, p.group.Status.Strength, p.group.Status.StrengthScore
 		st.HealthCheckPassed = pool.Spec.HealthCheck
 	}
 	st.Why = why(pool, p, &t, now)

@@ -107,7 +107,8 @@ func (g *group) learn(ctx context.Context, ask bool) {
 	}
 	g.outlook()
 	if len(g.g.Status.ResourcePools) > 0 {
-		g.g.Status.Strength = scaling.Strength(snapshot.Of(g.g, nil, nil, g.now, g.Waits))
+		e := scaling.Outlook(snapshot.Of(g.g, nil, nil, g.now, g.Waits))
+		g.g.Status.Strength, g.g.Status.StrengthScore = e.Word, int32(e.Sum)
 	}
 }
 

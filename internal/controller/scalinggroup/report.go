@@ -93,6 +93,9 @@ func (g *group) explain(d scaling.Decision) (scaling.Why, bool) {
 		}
 		w.Edit = row.AdviceFor(w.Edit, snapshot.Details(g.g, w.Place))
 	}
+	if w.Code == fault.InstanceTypeNoStock || w.Code == fault.NoStock {
+		w.Edit += "; what is in stock and what would help: poolkeeper strength get " + g.g.Spec.Pool + " --refresh"
+	}
 	w.Sentence, w.Edit = fault.InPool(w.Sentence, g.g.Spec.Pool), fault.InPool(w.Edit, g.g.Spec.Pool)
 	return w, true
 }

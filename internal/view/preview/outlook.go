@@ -10,7 +10,7 @@ import (
 // on what its status knows.
 func Strength(g *v1alpha1.ScalingGroup, clock view.Clock) view.Strength {
 	v := view.NewStrength(g, clock)
-	e := scaling.Outlook(planned(g, nil, g.Spec.DesiredCapacity, clock.Now))
+	e := scaling.Outlook(planned(g, nil, nil, g.Spec.DesiredCapacity, clock.Now))
 	if len(e.Pools) == 0 {
 		return v
 	}

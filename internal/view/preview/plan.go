@@ -93,8 +93,8 @@ const planSteps = 8
 
 // New runs the planner on a pool as it would be with a wish, decision after
 // decision, until it would create or rest. It changes nothing that it is given.
-// The group may be nil.
-func New(p *v1alpha1.NodePool, g *v1alpha1.ScalingGroup, instances []v1alpha1.Instance, ask Ask, now time.Time) Plan {
+// The group may be nil; activities are those of the group.
+func New(p *v1alpha1.NodePool, g *v1alpha1.ScalingGroup, activities []v1alpha1.ScalingActivity, instances []v1alpha1.Instance, ask Ask, now time.Time) Plan {
 	v := Plan{APIVersion: view.APIVersion, Kind: "Plan", Pool: p.Name, From: p.Spec.ExpectedNodes, To: ask.To, AsOf: view.AsOf{API: now.UTC()}}
 	have := p.Status.Counts.Instances + p.Status.Counts.Uncertain
 	if len(ask.Out) == 0 {
@@ -105,7 +105,7 @@ func New(p *v1alpha1.NodePool, g *v1alpha1.ScalingGroup, instances []v1alpha1.In
 		return v
 	}
 	v.Known, v.AsOf.Cloud = true, view.NewestCheck(g)
-	s := planned(g, instances, ask.To, now)
+	s := planned(g, activities, instances, ask.To, now)
 	r := run{plan: &v, group: g, ask: ask, found: map[string]scaling.Instance{}, grades: scaling.Outlook(s).Pools, now: now}
 	for _, i := range s.Instances {
 		r.found[i.Name] = i

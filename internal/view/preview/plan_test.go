@@ -70,7 +70,7 @@ func TestPlanAddsUp(t *testing.T) {
 		p, g, list := drawPool(t)
 		to := rapid.Int32Range(0, 20).Draw(t, "to")
 		pool, group := p.DeepCopy(), g.DeepCopy()
-		plan := New(p, g, list, Ask{To: to}, now)
+		plan := New(p, g, nil, list, Ask{To: to}, now)
 		if diff := cmp.Diff(pool, p) + cmp.Diff(group, g); diff != "" {
 			t.Fatalf("changed what it was given:\n%s", diff)
 		}
@@ -104,7 +104,7 @@ func TestPlanAddsUp(t *testing.T) {
 func TestPlanWithoutGroup(t *testing.T) {
 	p := &v1alpha1.NodePool{ObjectMeta: metav1.ObjectMeta{Name: "web"}}
 	p.Spec.ExpectedNodes, p.Status.Counts.Instances = 5, 3
-	plan := New(p, nil, nil, Ask{To: 4}, now)
+	plan := New(p, nil, nil, nil, Ask{To: 4}, now)
 	if plan.Known || plan.Drop != 1 || plan.Create != 0 {
 		t.Errorf("plan %+v", plan)
 	}
@@ -117,10 +117,10 @@ func TestHashFollowsTheWorld(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p, g, list := drawPool(t)
 		ask := Ask{To: rapid.Int32Range(0, 20).Draw(t, "to")}
-		plan := New(p, g, list, ask, now)
+		plan := New(p, g, nil, list, ask, now)
 		turned := slices.Clone(list)
 		slices.Reverse(turned)
-		if again := New(p, g, turned, ask, now.Add(time.Second)); again.Hash != plan.Hash {
+		if again := New(p, g, nil, turned, ask, now.Add(time.Second)); again.Hash != plan.Hash {
 			t.Fatalf("two names for one plan:\n%s%s", plan.Text(), again.Text())
 		}
 		if len(plan.Release) == 0 {
@@ -131,7 +131,7 @@ func TestHashFollowsTheWorld(t *testing.T) {
 				list[i].Spec.Protected = true
 			}
 		}
-		if other := New(p, g, list, ask, now); other.Hash == plan.Hash {
+		if other := New(p, g, nil, list, ask, now); other.Hash == plan.Hash {
 			t.Fatalf("one name for two plans:\n%s%s", plan.Text(), other.Text())
 		}
 	})
@@ -153,7 +153,7 @@ func TestNamedLeave(t *testing.T) {
 		if keep {
 			ask.To = p.Spec.ExpectedNodes
 		}
-		plan := New(p, g, list, ask, now)
+		plan := New(p, g, nil, list, ask, now)
 		if blockedByUnknown(list, ask.To) {
 			return
 		}

@@ -14,16 +14,17 @@ import (
 
 // planned is a group with its instances as the engine's planner sees them, for
 // a preview of another desired number. Entries of tasks are taken as carried
-// out, and no rebalance goes on beside it.
-func planned(g *v1alpha1.ScalingGroup, instances []v1alpha1.Instance, desired int32, now time.Time) scaling.Snapshot {
+// out, an open activity as if it had ended, and no rebalance goes on beside it.
+func planned(g *v1alpha1.ScalingGroup, activities []v1alpha1.ScalingActivity, instances []v1alpha1.Instance, desired int32, now time.Time) scaling.Snapshot {
 	mine := make([]v1alpha1.Instance, 0, len(instances))
 	for i := range instances {
 		if instances[i].Spec.Group == g.Name {
 			mine = append(mine, instances[i])
 		}
 	}
-	s := snapshot.Of(g, nil, mine, now, wait.Defaults())
-	s.Desired, s.Uncertain, s.Rebalance = int(desired), int(g.Status.Uncertain), false
+	s := snapshot.Of(g, activities, mine, now, wait.Defaults())
+	s.Desired, s.Busy, s.Rebalance = int(desired), false, false
+	s.Uncertain = max(s.Uncertain, int(g.Status.Uncertain))
 	if c := meta.FindStatusCondition(g.Status.Conditions, v1alpha1.ConditionFrozen); s.Frozen == "" && c != nil && c.Status == metav1.ConditionTrue {
 		s.NoRelease = orDefault(c.Message, "nothing is released while the pool is frozen")
 	}
