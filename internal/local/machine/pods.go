@@ -20,7 +20,7 @@ const podEvery = 500 * time.Millisecond
 
 // pace spreads the looks of all kubelets at their pods, so that together they
 // ask so many times a second at most: the more machines, the longer each waits.
-// docs/decisions/0008-pods-are-listed-at-a-pace.md says why no kubelet watches.
+// docs/decisions/0012-pods-are-listed-at-a-pace.md says why no kubelet watches.
 type pace struct {
 	gap time.Duration
 
