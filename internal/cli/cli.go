@@ -13,6 +13,8 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/poolkeeper/poolkeeper/internal/cli/meant"
 )
 
 // Options is what the command line is wired with. Empty fields have the
@@ -172,7 +174,7 @@ func Execute(root *cobra.Command) int {
 
 func execute(ctx context.Context, root *cobra.Command) int {
 	root.InitDefaultCompletionCmd()
-	if c := child(root, "completion"); c != nil {
+	if c := meant.Child(root, "completion"); c != nil {
 		asNoun(c).Example = "  source <(poolkeeper completion bash)"
 	}
 	cmd, err := root.ExecuteContextC(ctx)

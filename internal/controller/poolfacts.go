@@ -2,7 +2,6 @@ package controller
 
 import (
 	"context"
-	"strconv"
 	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -32,10 +31,6 @@ func poolFacts(cache client.Reader) []metrics.Pool {
 			Nodes: map[string]int32{"inService": c.InService, "joining": c.Joining, "failed": c.Failed, "offline": c.Offline, "removing": c.Removing}}
 		if p.Status.Why != nil {
 			f.Code = p.Status.Why.Code
-		}
-		if price := p.Status.Price; price != nil {
-			f.Currency = price.Currency
-			f.PricePerHour, _ = strconv.ParseFloat(price.PerHour, 64)
 		}
 		out = append(out, f)
 	}

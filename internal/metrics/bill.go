@@ -27,12 +27,13 @@ type bills struct {
 	pools map[string]func() []Billed
 }
 
-var (
-	perHourDesc = prometheus.NewDesc("poolkeeper_pool_price_per_hour",
-		"What the instances of a pool cost per hour now, by pool, charge type and currency.", []string{"pool", "charge_type", "currency"}, nil)
-	spentDesc = prometheus.NewDesc("poolkeeper_pool_spent_total",
-		"What the instances of a pool cost since it was created, also those released since, by pool, charge type and currency. The vendor's bill decides.", []string{"pool", "charge_type", "currency"}, nil)
-)
+// ofBills are the metrics of what pools cost.
+var ofBills = []described{
+	{"poolkeeper_pool_price_per_hour", "What the instances of a pool cost per hour now, by pool, charge type and currency.", "gauge", []string{"pool", "charge_type", "currency"}},
+	{"poolkeeper_pool_spent_total", "What the instances of a pool cost since it was created, also those released since, by pool, charge type and currency. The vendor's bill decides.", "counter", []string{"pool", "charge_type", "currency"}},
+}
+
+var billDescs = descs(ofBills)
 
 // Tell sets what a pool costs. A nil function forgets the pool.
 func (b *bills) Tell(pool string, read func() []Billed) {
@@ -47,8 +48,9 @@ func (b *bills) Tell(pool string, read func() []Billed) {
 
 // Describe names the metrics.
 func (b *bills) Describe(to chan<- *prometheus.Desc) {
-	to <- perHourDesc
-	to <- spentDesc
+	for _, d := range billDescs {
+		to <- d
+	}
 }
 
 // Collect writes them as they are now.
@@ -57,8 +59,8 @@ func (b *bills) Collect(to chan<- prometheus.Metric) {
 	defer b.mu.Unlock()
 	for pool, read := range b.pools {
 		for _, l := range read() {
-			to <- prometheus.MustNewConstMetric(perHourDesc, prometheus.GaugeValue, l.PerHour, pool, l.ChargeType, l.Currency)
-			to <- prometheus.MustNewConstMetric(spentDesc, prometheus.CounterValue, l.Spent, pool, l.ChargeType, l.Currency)
+			to <- prometheus.MustNewConstMetric(billDescs[0], prometheus.GaugeValue, l.PerHour, pool, l.ChargeType, l.Currency)
+			to <- prometheus.MustNewConstMetric(billDescs[1], prometheus.CounterValue, l.Spent, pool, l.ChargeType, l.Currency)
 		}
 	}
 }

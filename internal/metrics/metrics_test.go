@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -11,8 +12,10 @@ import (
 func TestThePageHasWhatIsRegistered(t *testing.T) {
 	r := prometheus.NewPedanticRegistry()
 	Register(r, func() []Pool {
-		return []Pool{{Name: "web", Expected: 3, Nodes: map[string]int32{"inService": 2}, Code: "Account.Arrearage", Held: true, PricePerHour: 1.5, Currency: "CNY"}}
+		return []Pool{{Name: "web", Expected: 3, Nodes: map[string]int32{"inService": 2}, Code: "Account.Arrearage", Held: true}}
 	})
+	Bills.Tell("web", func() []Billed { return []Billed{{ChargeType: "Spot", Currency: "CNY", PerHour: 1.5, Spent: 2}} })
+	defer Bills.Tell("web", nil)
 	SweepErrors.Inc()
 	got, err := r.Gather()
 	if err != nil {
@@ -26,12 +29,12 @@ func TestThePageHasWhatIsRegistered(t *testing.T) {
 			t.Errorf("%s is not on the page", f.GetName())
 		}
 	}
-	for _, d := range ofPools {
+	for _, d := range slices.Concat(ofPools, ofBills) {
 		if !seen[d.name] {
 			t.Errorf("%s is on the page and nobody tells it", d.name)
 		}
 	}
-	for _, d := range append(page, ofPools...) {
+	for _, d := range slices.Concat(page, ofPools, ofBills) {
 		if d.help == "" || !strings.HasPrefix(d.name, "poolkeeper_") || d.kind == "counter" && !strings.HasSuffix(d.name, "_total") {
 			t.Errorf("%+v", d)
 		}

@@ -59,7 +59,7 @@ to do about it.
 
 // Page is every metric as a page of Markdown, by name.
 func Page() string {
-	list := append(slices.Clone(page), ofPools...)
+	list := slices.Concat(page, ofPools, ofBills)
 	slices.SortFunc(list, func(a, b described) int { return strings.Compare(a.name, b.name) })
 	var b strings.Builder
 	b.WriteString(pageHead)

@@ -12,9 +12,6 @@ type Pool struct {
 	Code string
 	// Held, Frozen and Complete are as its status says.
 	Held, Frozen, Complete bool
-	// PricePerHour of what there is, in Currency.
-	PricePerHour float64
-	Currency     string
 }
 
 // ofPools are the metrics of pools. They are read from the pools when somebody
@@ -26,16 +23,17 @@ var ofPools = []described{
 	{"poolkeeper_pool_held", "1 while the same cause of a pool is only tried now and then.", "gauge", []string{"pool"}},
 	{"poolkeeper_pool_frozen", "1 while nothing of a pool is released or replaced.", "gauge", []string{"pool"}},
 	{"poolkeeper_pool_why", "1 for the fault code of what keeps a pool from its wish; no series where nothing does.", "gauge", []string{"pool", "code"}},
-	{"poolkeeper_pool_price_per_hour", "What the instances of a pool cost per hour by unit prices, in the currency of the label.", "gauge", []string{"pool", "currency"}},
 }
 
-var poolDescs = func() []*prometheus.Desc {
+var poolDescs = descs(ofPools)
+
+func descs(list []described) []*prometheus.Desc {
 	var out []*prometheus.Desc
-	for _, d := range ofPools {
+	for _, d := range list {
 		out = append(out, prometheus.NewDesc(d.name, d.help, d.labels, nil))
 	}
 	return out
-}()
+}
 
 // poolCollector tells of the pools that there are.
 type poolCollector struct{ pools func() []Pool }
@@ -62,9 +60,6 @@ func (c poolCollector) Collect(to chan<- prometheus.Metric) {
 		gauge(4, number(p.Frozen), p.Name)
 		if p.Code != "" {
 			gauge(5, 1, p.Name, p.Code)
-		}
-		if p.Currency != "" {
-			gauge(6, p.PricePerHour, p.Name, p.Currency)
 		}
 	}
 }

@@ -87,7 +87,8 @@ func TestThePolicyAllowsWhatIsSentAndNothingElse(t *testing.T) {
 		t.Fatalf("%+v, %v", policy, err)
 	}
 	reads, mutations := sent(t)
-	maps.DeleteFunc(reads, func(a string, _ bool) bool { return free[a] })
+	// What is only tried, as a dry run, needs the right to do it.
+	maps.DeleteFunc(reads, func(a string, _ bool) bool { return free[a] || mutations[a] })
 	for n, want := range []map[string]bool{reads, mutations} {
 		s := policy.Statement[n]
 		if diff := cmp.Diff(slices.Sorted(maps.Keys(want)), s.Action); diff != "" || s.Effect != "Allow" || len(want) == 0 {

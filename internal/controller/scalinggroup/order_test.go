@@ -273,7 +273,7 @@ func TestLostRecordsAreNotMadeAgain(t *testing.T) {
 				t.Fatalf("creates: %v, want %v; %+v", made, c.open, b.group().Status.Why)
 			}
 			if !c.open {
-				b.says(b.condition(api.ConditionFrozen).Message, "4 instances carry our tags", "poolkeeper pool adopt --all")
+				b.says(b.condition(api.ConditionFrozen).Message, "4 instances carry our tags", "poolkeeper pool adopt web --all")
 			}
 		})
 	}
