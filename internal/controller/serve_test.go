@@ -42,7 +42,7 @@ func reviews(t *testing.T) *rest.Config {
 		_ = json.NewEncoder(w).Encode(answer)
 	}))
 	t.Cleanup(s.Close)
-	return &rest.Config{Host: s.URL, QPS: -1}
+	return &rest.Config{Host: s.URL, QPS: -1, ContentConfig: rest.ContentConfig{ContentType: "application/json"}}
 }
 
 // serve starts metrics as they are served at an address, on loopback.
@@ -104,14 +104,13 @@ func TestMetricsBeyondLoopbackNeedTLSAndAToken(t *testing.T) {
 		}
 	}
 	host := serve(t, "0.0.0.0:8443")
-	// A token that is refused is answered 500 by controller-runtime.
 	for what, c := range map[string]struct {
 		url, token string
 		want       int
 	}{
 		"plain HTTP":          {"http://" + host + "/metrics", "prometheus", http.StatusBadRequest},
 		"no token":            {"https://" + host + "/metrics", "", http.StatusUnauthorized},
-		"an unknown token":    {"https://" + host + "/metrics", "forged", http.StatusInternalServerError},
+		"an unknown token":    {"https://" + host + "/metrics", "forged", http.StatusUnauthorized},
 		"one without a right": {"https://" + host + "/metrics", "somebody", http.StatusForbidden},
 		"one with the right":  {"https://" + host + "/metrics", "prometheus", http.StatusOK},
 	} {
