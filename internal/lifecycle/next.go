@@ -90,9 +90,10 @@ func gone(f Facts) (Step, bool) {
 	return Step{Kind: DeleteRecord, Gone: why}, true
 }
 
-// visible says whether it must be visible by now, and since when.
+// visible says whether it must be visible by now, and since when. When it was
+// created is by another clock than ours, which may be ahead by the margin.
 func (f Facts) visible() (time.Time, bool) {
-	at := f.Record.Created.Add(f.Waits.Visibility)
+	at := f.Record.Created.Add(f.Waits.Visibility + f.Waits.ClockMargin)
 	return at, !f.Record.Seen.IsZero() || !f.Now.Before(at)
 }
 

@@ -27,7 +27,7 @@ func (c *checker) notYet() string {
 		return "the pool is being deleted"
 	}
 	want := int(pool.Spec.ExpectedNodes)
-	counted := 0
+	counted, attached := 0, 0
 	records := c.records()
 	for _, name := range sortedKeys(records) {
 		i := records[name]
@@ -38,9 +38,15 @@ func (c *checker) notYet() string {
 			return name + " is still to go"
 		}
 		counted++
+		if i.Spec.CreationType == api.CreatedAttached {
+			attached++
+		}
 		if why := c.unwell(i); why != "" {
 			return name + why
 		}
+	}
+	if kept := counted == attached && counted > want; kept { // scaling in never picks these
+		want = counted
 	}
 	if counted != want {
 		return fmt.Sprintf("%d are counted, %d are asked for", counted, want)
@@ -62,8 +68,24 @@ func (c *checker) notYet() string {
 	return c.openTask()
 }
 
-// unwell says what is wrong with a counted instance.
+// ownRecords is how many Instances there are but for those of copies.
+func (c *checker) ownRecords() int {
+	n := 0
+	for name, i := range c.records() {
+		if i.Spec.CreationType != api.CreatedUnknown || !c.copies[name] || !c.region.Has(name) {
+			n++
+		}
+	}
+	return n
+}
+
+// unwell says what is wrong with a counted instance. A machine that a person
+// brought in and that never joined waits for that person: the engine neither
+// starts nor replaces it.
 func (c *checker) unwell(i *api.Instance) string {
+	if i.Spec.CreationType == api.CreatedAttached && i.Status.JoinedTime == nil {
+		return ""
+	}
 	for _, s := range c.region.List() {
 		if s.ID != i.Name {
 			continue
@@ -104,7 +126,9 @@ func (c *checker) group() *api.ScalingGroup {
 	return nil
 }
 
-// somethingLeft names what is left of a pool that is gone (I3).
+// somethingLeft names what is left of a pool that is gone (I3). A machine to
+// which somebody copied our tags keeps its record of unknown origin for as long
+// as it is there, until a person says whose it is.
 func (c *checker) somethingLeft() string {
 	for _, i := range c.region.List() {
 		if i.Tags[cloud.TagCluster] == clusterID && !c.copies[i.ID] && !c.world.releasing[i.ID] {
@@ -112,7 +136,7 @@ func (c *checker) somethingLeft() string {
 		}
 	}
 	kinds := map[string][]string{}
-	for what, list := range map[string]int{"instances": len(c.api.Objects(apiserver.Instance)), "activities": len(c.api.Objects(apiserver.ScalingActivity)),
+	for what, list := range map[string]int{"instances": c.ownRecords(), "activities": len(c.api.Objects(apiserver.ScalingActivity)),
 		"groups": len(c.api.Objects(apiserver.ScalingGroup)), "requests": len(c.api.Objects(apiserver.Secret))} {
 		if list > 0 {
 			kinds[what] = append(kinds[what], fmt.Sprint(list))

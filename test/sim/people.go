@@ -346,6 +346,7 @@ func (p *people) attach() {
 	}
 	p.effects()
 	p.check.ceiling++
+	p.check.ceiling++ // an attached instance is one more that is expected
 	p.ask(api.ClusterTaskSpec{Type: api.TaskAttach, Instances: []string{strings.TrimPrefix(said, "made ")}})
 }
 
