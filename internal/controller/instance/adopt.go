@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"time"
 
@@ -146,8 +147,8 @@ type living struct {
 }
 
 // of returns the activity that an instance names, where the piece that it names
-// asked for more than it has and its group is the living one. It counts as made
-// by that piece from then on.
+// asked for more than it has and does not know others as its own, and its group
+// is the living one. It counts as made by that piece from then on.
 func (p *asked) of(ctx context.Context, c cloud.Instance) (*api.ScalingActivity, int, error) {
 	o, ok := cloud.OriginOf(c.Tags)
 	if !ok || o.Piece < 0 {
@@ -163,6 +164,9 @@ func (p *asked) of(ctx context.Context, c cloud.Instance) (*api.ScalingActivity,
 			continue
 		}
 		asked, key := act.Status.Pieces[o.Piece], piece{o.ActivityUID, o.Piece}
+		if answered := asked.State == api.PieceResolved && len(asked.Instances) > 0; answered && !slices.Contains(asked.Instances, c.ID) {
+			return nil, 0, nil // the piece knows which are its own: these tags were copied
+		}
 		if max(p.has[key], len(asked.Instances)) >= int(asked.Amount) {
 			return nil, 0, nil
 		}
