@@ -96,6 +96,9 @@ func (c *checker) unwell(i *api.Instance) string {
 		if !c.nodeReady(i.Name) && !slices.Contains([]api.NodeState{api.NodeUnknown}, i.Status.NodeState) {
 			return " has not joined"
 		}
+		if i.Status.SeenTime == nil {
+			return " was not shown by a list yet, which is written down when it is"
+		}
 		return ""
 	}
 	return " is recorded and not there"
