@@ -156,7 +156,7 @@ func (w *work) refusals(ctx context.Context, g *api.ScalingGroup, found map[stri
 		found[code].Count = n
 	}
 	for _, a := range list {
-		if a.CreationTimestamp.Before(&w.t.CreationTimestamp) && a.Status.Done {
+		if a.Status.Done && w.older(a) {
 			continue
 		}
 		w.told(a)
@@ -173,6 +173,13 @@ func (w *work) refusals(ctx context.Context, g *api.ScalingGroup, found map[stri
 		add(stopped, a.Status.Message, "", nil)
 	}
 	return nil
+}
+
+// older says whether an activity was decided before the task. Where both are of
+// the same second, its number tells.
+func (w *work) older(a *api.ScalingActivity) bool {
+	made, asked := a.CreationTimestamp, w.t.CreationTimestamp
+	return made.Before(&asked) || made.Equal(&asked) && a.Spec.Wanted != w.t.Status.Target
 }
 
 // mostTold is how many activities a task tells of.
