@@ -1,7 +1,8 @@
 package clustertask
 
 import (
-	"sort"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 )
@@ -40,24 +41,14 @@ func (m *memory) close(task string) {
 func (m *memory) of(pool string) []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	out := make([]string, 0, len(m.pools[pool]))
-	for t := range m.pools[pool] {
-		out = append(out, t)
-	}
-	sort.Strings(out)
-	return out
+	return slices.Sorted(maps.Keys(m.pools[pool]))
 }
 
 // all are the open tasks, by name.
 func (m *memory) all() []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	out := make([]string, 0, len(m.pool))
-	for t := range m.pool {
-		out = append(out, t)
-	}
-	sort.Strings(out)
-	return out
+	return slices.Sorted(maps.Keys(m.pool))
 }
 
 func (m *memory) wrote(task string, now time.Time) {

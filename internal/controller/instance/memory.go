@@ -1,6 +1,8 @@
 package instance
 
 import (
+	"maps"
+	"slices"
 	"sort"
 	"sync"
 	"time"
@@ -174,12 +176,7 @@ func (g *groups) drop(name string) {
 func (g *groups) names() []string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	out := make([]string, 0, len(g.by))
-	for name := range g.by {
-		out = append(out, name)
-	}
-	sort.Strings(out)
-	return out
+	return slices.Sorted(maps.Keys(g.by))
 }
 
 // budget bounds how often something is done in each window of time.
