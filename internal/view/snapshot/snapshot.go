@@ -20,7 +20,7 @@ import (
 // when stock is read again, and what only the guard of the cloud knows.
 func Of(g *v1alpha1.ScalingGroup, activities []v1alpha1.ScalingActivity, instances []v1alpha1.Instance, now time.Time, w wait.Settings) scaling.Snapshot {
 	spec := &g.Spec
-	r := read{g: g, pools: Pools(g), sent: map[string]time.Time{}, vcpu: map[string]int{}}
+	r := read{g: g, pools: Pools(g), sent: map[string]time.Time{}, settings: map[string]int64{}, vcpu: map[string]int{}}
 	s := scaling.Snapshot{
 		Now: now, Settings: Settings(spec), Desired: int(spec.DesiredCapacity), Pools: r.pools, Refusals: Refusals(g.Status.Refusals),
 		Emptying: spec.Emptying, Frozen: spec.Frozen, Rebalance: spec.RebalanceCount > g.Status.RebalancedCount,
