@@ -234,6 +234,15 @@ type Snapshot struct {
 	// Lost says what became of instances that left by nobody of ours and are
 	// not replaced yet; empty where none did.
 	Lost string
+	// Left is what the activity before took away with the number unchanged and
+	// without a person's word; zero where it did not.
+	Left Left
+}
+
+// Left says how many instances an activity took away, and its cause.
+type Left struct {
+	Count int
+	Cause string
 }
 
 // Reason is why something is not done. Text is a sentence without a full stop.

@@ -132,6 +132,7 @@ func snapshotOf(a words) Snapshot {
 		Now: now, Desired: a.number("desired", 0), Uncertain: a.number("uncertain", 0), Busy: a.is("busy"), Emptying: a.is("emptying"),
 		KeepFailed: a.number("keepFailed", 1), KeepFailedFor: 4 * time.Hour, Rebalance: a.is("rebalance"), Max: a.number("max", 0),
 		Generation: int64(a.number("generation", 0)), Cause: strings.ReplaceAll(a.by["cause"], "_", " "), Lost: strings.ReplaceAll(a.by["lost"], "_", " "),
+		Left: Left{Count: a.number("left", 0), Cause: strings.ReplaceAll(a.by["because"], "_", " ")},
 		Settings: Settings{
 			Policy: Policy(a.by["policy"]), TypeFirst: a.is("typeFirst"), StrictBalance: a.is("strict"), Charge: ChargeType(a.by["charge"]),
 			OnDemandBase: a.number("base", 0), OnDemandPercent: a.number("percent", 0), SpotPools: a.number("spotPools", 2), Compensate: a.by["compensate"] != "no",

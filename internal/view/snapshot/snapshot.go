@@ -34,6 +34,7 @@ func Of(g *v1alpha1.ScalingGroup, activities []v1alpha1.ScalingActivity, instanc
 		s.Busy = s.Busy || Ours(g, activities[i].Spec.GroupUID) && !activities[i].Status.Done
 		r.remember(&activities[i])
 	}
+	s.Left = left(g, activities)
 	s.Instances = make([]scaling.Instance, 0, len(instances))
 	for i := range instances {
 		s.Instances = append(s.Instances, r.instance(&instances[i]))
@@ -46,6 +47,25 @@ func Of(g *v1alpha1.ScalingGroup, activities []v1alpha1.ScalingActivity, instanc
 		s.Transfers = append(s.Transfers, scaling.Transfer{Instance: t.Instance, In: t.Direction == v1alpha1.TransferIn, Release: t.Release, Task: t.Task})
 	}
 	return s
+}
+
+// left is what the newest activity took away to be replaced: the number was the
+// same in the one before, and nobody named what goes.
+func left(g *v1alpha1.ScalingGroup, activities []v1alpha1.ScalingActivity) scaling.Left {
+	var before, last *v1alpha1.ScalingActivitySpec
+	for i := range activities {
+		if Ours(g, activities[i].Spec.GroupUID) {
+			before, last = last, &activities[i].Spec
+		}
+	}
+	if before == nil || before.Wanted != last.Wanted || last.Wanted != g.Spec.DesiredCapacity {
+		return scaling.Left{}
+	}
+	gone := slices.Concat(last.Release, last.TakeOut)
+	if slices.ContainsFunc(gone, func(l v1alpha1.Leaving) bool { return l.Task != "" }) {
+		return scaling.Left{}
+	}
+	return scaling.Left{Count: len(gone), Cause: last.Cause}
 }
 
 // Ours says whether an object with this group UID is of the group, and not of
