@@ -132,7 +132,9 @@ func TestFarCeilingsChangeNothing(t *testing.T) {
 
 // When the next creation may begin is when the oldest are an hour old.
 func TestCreationsGoOnWhenTheOldestLeaveTheHour(t *testing.T) {
-	ago := func(minutes, n int) Creation { return Creation{At: now.Add(-time.Duration(minutes) * time.Minute), N: n} }
+	ago := func(minutes, n int) Creation {
+		return Creation{At: now.Add(-time.Duration(minutes) * time.Minute), N: n}
+	}
 	c := Ceiling{Creations: 5, Used: Used{Created: []Creation{ago(10, 2), ago(59, 3), ago(60, 100)}}}
 	s := Snapshot{Now: now, Desired: 9, Settings: Settings{Policy: Priority, Charge: PayAsYouGo}, Ceilings: []Ceiling{c},
 		Pools: []ResourcePool{{VSwitch: "vsw-a", Zone: "zone-a", InstanceType: "g7", ChargeType: PayAsYouGo, FreeAddresses: -1}}}
