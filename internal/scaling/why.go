@@ -86,6 +86,8 @@ func (w *Why) because(s Snapshot, d Decision) {
 		w.NextStep = "they are released when they are no longer kept"
 	case r.OnWord:
 		w.NextStep = "nothing is tried until a person lets a machine join again, or has it replaced"
+	case r.Ceiling != "":
+		w.NextStep = "it goes on when the ceiling leaves room"
 	case misfit(d.Blocked):
 		w.NextStep = "an edit of the pool is tried at once; without one, what fits is looked up again"
 	case !w.Next.IsZero() && fault.Lookup(r.Code).Scope == fault.ScopeCluster:
