@@ -27,6 +27,11 @@ func (p *plan) scaleOut() {
 		return
 	}
 	usable := p.usable()
+	if len(usable) > 0 {
+		if n, usable = p.within(n, usable); n == 0 {
+			return
+		}
+	}
 	p.create(n, candidates(p, usable, n))
 	if p.d.Create > 0 {
 		p.d.Cause = p.cause(fmt.Sprintf("scale out from %d to %d", p.d.Counted+p.s.Uncertain, p.s.Desired))

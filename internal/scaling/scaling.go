@@ -216,6 +216,8 @@ type Snapshot struct {
 	// never beyond Max, then released. Max 0 is no limit.
 	Rebalance bool
 	Max       int
+	// Ceilings bound what is created.
+	Ceilings []Ceiling
 	// Generation of the settings that new instances are created with; 0 where
 	// not known.
 	Generation int64
@@ -263,6 +265,8 @@ type Reason struct {
 	Count int
 	Held  bool
 	Burnt int64
+	// Ceiling that it speaks of, in words; empty where it speaks of none.
+	Ceiling string
 }
 
 // Chosen is one instance that leaves, and why this one.
@@ -313,6 +317,9 @@ type Decision struct {
 	// Imbalance is by how many instances the fullest zone exceeds the emptiest,
 	// where zones are to be balanced.
 	Imbalance int
+	// Checks are what the ceilings say of what was to be created, each that is
+	// set once.
+	Checks []CeilingCheck
 	// Counted and Missing are what was reckoned with: missing is negative
 	// where there are too many.
 	Counted, Missing int
