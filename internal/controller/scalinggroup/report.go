@@ -27,7 +27,7 @@ func (r *Reconciler) report(ctx context.Context, g *group, d scaling.Decision) (
 		return again, nil
 	}
 	since := g.now.Sub(g.kept.written)
-	if left := r.Waits.StatusInterval - since; left > 0 && since >= 0 && !urgent(g.before, &g.g.Status) {
+	if left := r.Waits.Summary(len(g.instances)) - since; left > 0 && since >= 0 && !urgent(g.before, &g.g.Status) {
 		again.RequeueAfter = min(again.RequeueAfter, left)
 		return again, nil
 	}
