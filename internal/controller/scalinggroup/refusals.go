@@ -5,6 +5,7 @@ import (
 	"hash/fnv"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -45,8 +46,12 @@ func (g *group) remember() {
 	}
 	list = g.ofMachines(list, words)
 	if spec.ResumeCount > st.ResumedCount {
-		list = nil
-		st.ResumedCount, st.ResumedTime = spec.ResumeCount, nowTime(g.now.Truncate(time.Second))
+		if zone, typ, one := strings.Cut(spec.ResumeCandidate, "/"); one {
+			list = scaling.Resumed(list, snapshot.Pools(g.g), zone, typ)
+		} else {
+			list, st.ResumedTime = nil, nowTime(g.now.Truncate(time.Second))
+		}
+		st.ResumedCount = spec.ResumeCount
 	}
 	list = scaling.Current(list, spec.SettingsGeneration)
 	g.setRefusals(scaling.Lasting(list, g.now, lasting*g.Waits.Held), words)
