@@ -166,7 +166,8 @@ func (g *group) ofMachine(list []scaling.Refusal, words map[string]words, i *api
 	m := scaling.Met{
 		Code: fault.Code(i.Status.Code), At: at, Tried: tried, Generation: generation,
 		Place: fault.Place{VSwitch: p.VSwitch, Zone: p.Zone, InstanceType: p.InstanceType, ChargeType: string(p.ChargeType), Disk: snapshot.Disks(&g.g.Spec)},
-		Burnt: scaling.Accrued([]scaling.Billed{{Price: scaling.Micros(p.PricePerHour), From: tried}}, at),
+		// Both by the second, as a failure is written.
+		Burnt: scaling.Accrued([]scaling.Billed{{Price: scaling.Micros(p.PricePerHour), From: tried.Truncate(time.Second)}}, at),
 	}
 	if m.Code == "" {
 		m.Code = fault.FailedJoinCluster
