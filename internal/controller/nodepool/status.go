@@ -140,6 +140,19 @@ func stopped(pool *api.NodePool, t *tally) *api.Why {
 	return w
 }
 
+// late tells of machines that join late, and when the first by name is given up.
+func late(list []*api.Instance) *api.Why {
+	i := list[0]
+	w := &api.Why{Sentence: i.Name + " joins late: " + view.JoinStep(i)}
+	if n := len(list); n > 1 {
+		w.Sentence = fmt.Sprintf("%d machines join late, the first of them %s", n, w.Sentence)
+	}
+	if end := view.JoinEnd(i); !end.IsZero() {
+		w.Next, w.NextTime = "its join is given up", &metav1.Time{Time: end}
+	}
+	return w
+}
+
 // leaving tells of instances that go, and what the drain of one waits for.
 func leaving(t *tally, limit time.Duration) *api.Why {
 	are := "are"
@@ -205,6 +218,8 @@ func why(pool *api.NodePool, p *passed, t *tally, now time.Time) *api.Why {
 		w = &api.Why{Sentence: "the change was passed down, and its scaling group has not looked at it yet", Next: "it decides what to create or release"}
 	case group != nil:
 		return group.DeepCopy()
+	case len(t.late) > 0:
+		w = late(t.late)
 	case len(t.undrained) > 0:
 		w = undrained(t, p.waits.Held)
 	case len(t.activities) > 0 && !p.mode.emptying:
