@@ -220,7 +220,7 @@ func (s *soak) play(t *testing.T, p *spell, size int) int {
 	began, wished := time.Now(), make(chan error, 1)
 	go func() {
 		for n, number := range p.numbers {
-			time.Sleep(time.Until(began.Add(time.Duration(n) * p.length / time.Duration(len(p.numbers)))))
+			<-time.After(time.Until(began.Add(time.Duration(n) * p.length / time.Duration(len(p.numbers)))))
 			if err := s.scale(t.Context(), int32(number)); err != nil {
 				wished <- err
 				return
@@ -229,7 +229,7 @@ func (s *soak) play(t *testing.T, p *spell, size int) int {
 		wished <- nil
 	}()
 	for _, e := range p.events {
-		time.Sleep(time.Until(began.Add(e.at)))
+		<-time.After(time.Until(began.Add(e.at)))
 		if err := e.do(s); err != nil {
 			t.Errorf("%s: %v", e.what, err)
 		}
