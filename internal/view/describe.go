@@ -251,7 +251,10 @@ func (v Pool) Tell(clock Clock, color bool) string {
 	if v.Activity != "" {
 		trail = append(trail, "activity "+v.Activity)
 	}
-	if v.Task != "" {
+	for _, t := range v.Running {
+		trail = append(trail, "task "+t)
+	}
+	if v.Task != "" && len(v.Running) == 0 {
 		trail = append(trail, "task "+v.Task)
 	}
 	return head + ".\n" + Describe(append(fields, listField("Trail", trail)), color)

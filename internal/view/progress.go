@@ -190,12 +190,12 @@ func Live(l Look, clock Clock) []string {
 	if t := l.Task; t != nil {
 		c := t.Status.Counts
 		switch {
-		case len(t.Status.Instances) > 0:
-			done, of := instancesDone(t)
-			row(string(t.Spec.Type), done, of, t.Status.Progress)
 		case t.Spec.Type == v1alpha1.TaskScale && t.Spec.To >= t.Spec.From:
 			row("Create", c.Created, c.Wanted, "")
 			row("Join", c.Joined, c.Created, failedText(c.Failed))
+		case t.Spec.Type != v1alpha1.TaskScale && len(t.Status.Instances) > 0:
+			done, of := instancesDone(t)
+			row(string(t.Spec.Type), done, of, t.Status.Progress)
 		default:
 			row("Remove", c.Released, c.Wanted, "")
 		}

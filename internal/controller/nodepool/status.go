@@ -129,10 +129,15 @@ func state(pool *api.NodePool, p *passed, t *tally) api.PoolState {
 	return api.PoolActive
 }
 
-// stopped tells of instances that do not run in the cloud.
-func stopped(pool *api.NodePool, t *tally) *api.Why {
+// stopped tells of instances that do not run in the cloud. What the group says
+// of the health check holds.
+func stopped(p *passed, t *tally) *api.Why {
+	pool, check := p.pool, p.pool.Spec.HealthCheck
+	if p.group != nil {
+		check = p.group.Spec.HealthCheck
+	}
 	w := &api.Why{Sentence: "not running in the cloud: " + some(t.stopped), Next: "they are replaced, as the health check is on"}
-	if pool.Spec.HealthCheck != api.HealthCheckECS {
+	if check != api.HealthCheckECS {
 		w.Sentence += "; not replaced, as the health check is off"
 		w.Next, w.Solution = "", "start it in the cloud, or have it replaced: poolkeeper pool edit "+pool.Name+" --health-check ECS"
 	}
@@ -205,11 +210,15 @@ func why(pool *api.NodePool, p *passed, t *tally, now time.Time) *api.Why {
 	case group != nil:
 		return group.DeepCopy()
 	case len(t.undrained) > 0:
-		w = undrained(t, p.waits.Held)
+		again := p.waits.Held
+		if p.mode.emptying {
+			again = p.waits.DrainPass
+		}
+		w = undrained(t, again)
 	case len(t.activities) > 0 && !p.mode.emptying:
 		w = leaving(t, p.waits.DrainLimit)
 	case len(t.stopped) > 0:
-		w = stopped(pool, t)
+		w = stopped(p, t)
 	case t.counts.Offline > 0:
 		w = &api.Why{Sentence: fmt.Sprintf("%d of its nodes are not Ready or gone from the API: %s", t.counts.Offline, some(t.offline)), Solution: "look at their kubelets; an instance whose machine is beyond help: poolkeeper node remove " + t.offline[0] + " --release"}
 	default:
