@@ -245,7 +245,9 @@ func (v Pool) Tell(clock Clock, color bool) string {
 	}
 	fields := WhyFields(v.Why, clock)
 	for _, m := range v.Conditions {
-		fields = append(fields, field(m.Name, "%s", m.Text))
+		if !strings.Contains(m.Text, trimPoint(v.Why.Sentence)) && !strings.Contains(v.Why.Sentence, m.Text) {
+			fields = append(fields, field(m.Name, "%s", m.Text))
+		}
 	}
 	var trail []string
 	if v.Activity != "" {

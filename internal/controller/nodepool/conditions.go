@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/view"
 )
 
 // conditions writes every condition of a pool.
@@ -89,6 +90,9 @@ func atExpectedNumber(pool *api.NodePool, p *passed, t *tally) metav1.Condition 
 	}
 	if t.counts.Uncertain > 0 {
 		c.Message += fmt.Sprintf(", %d more uncertain", t.counts.Uncertain)
+	}
+	if w := pool.Status.Why; w != nil && c.Status != metav1.ConditionTrue {
+		c.Message += ": " + view.WhyCause(w)
 	}
 	return c
 }
