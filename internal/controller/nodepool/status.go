@@ -23,13 +23,14 @@ func (r *Reconciler) report(ctx context.Context, p *passed) (ctrl.Result, error)
 		k.task = cmp.Or(p.task, k.task)
 		p.task = k.task
 	})
-	if left := max(r.memory.untilWrite(p.pool.Name, now, r.Waits.StatusInterval), r.untilLooked(p, now)); left > 0 && !r.mustSay(p) {
+	if left := max(r.untilWrite(p.pool.Name, now), r.untilLooked(p, now)); left > 0 && !r.mustSay(p) {
 		return ctrl.Result{RequeueAfter: left}, nil
 	}
 	list, err := r.instances(ctx, r.Client, p.pool.Name)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
+	r.memory.of(p.pool.Name, func(k *remembered) { k.size = len(list) })
 	r.warnHealthCheck(p)
 	pool := p.pool.DeepCopy()
 	p.waits = r.Waits

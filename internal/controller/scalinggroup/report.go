@@ -27,7 +27,7 @@ func (r *Reconciler) report(ctx context.Context, g *group, d scaling.Decision) (
 		return again, nil
 	}
 	since := g.now.Sub(g.kept.written)
-	if left := r.Waits.StatusInterval - since; left > 0 && since >= 0 && !urgent(g.before, &g.g.Status) {
+	if left := r.Waits.Summary(len(g.instances)) - since; left > 0 && since >= 0 && !urgent(g.before, &g.g.Status) {
 		again.RequeueAfter = min(again.RequeueAfter, left)
 		return again, nil
 	}
@@ -58,6 +58,7 @@ func (g *group) fill(d scaling.Decision) {
 	for i := range g.activities {
 		s.LastActivity = max(s.LastActivity, g.activities[i].Spec.Number)
 	}
+	s.Installation = g.Ceilings.DeepCopy()
 	w, short := g.explain(d)
 	s.Why = g.why(w, short)
 	s.Summary = fmt.Sprintf("%d of %d instances", s.Counted, g.g.Spec.DesiredCapacity)
