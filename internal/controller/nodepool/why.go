@@ -11,6 +11,7 @@ import (
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/fault"
+	"github.com/poolkeeper/poolkeeper/internal/view"
 )
 
 // why names the one reason for which the pool is not as wished: what keeps the
@@ -68,6 +69,8 @@ func reason(pool *api.NodePool, p *passed, t *tally) *api.Why {
 		return &api.Why{Sentence: "the change was passed down, and its scaling group has not looked at it yet", Next: passedDown}
 	case p.group.Status.Why != nil:
 		return nil
+	case len(t.late) > 0:
+		return late(t.late)
 	case len(t.undrained) > 0 && p.mode.emptying:
 		return undrained(t, p.waits.DrainPass)
 	case len(t.undrained) > 0:
@@ -112,6 +115,19 @@ func stopped(p *passed, t *tally) *api.Why {
 	if check != api.HealthCheckECS {
 		w.Sentence += "; not replaced, as the health check is off"
 		w.Next, w.Solution = "", "start it in the cloud, or have it replaced: poolkeeper pool edit "+pool.Name+" --health-check ECS"
+	}
+	return w
+}
+
+// late tells of machines that join late, and when the first by name is given up.
+func late(list []*api.Instance) *api.Why {
+	i := list[0]
+	w := &api.Why{Sentence: i.Name + " joins late: " + view.JoinStep(i), Next: "it is waited for"}
+	if n := len(list); n > 1 {
+		w.Sentence = fmt.Sprintf("%d machines join late, the first of them %s", n, w.Sentence)
+	}
+	if end := view.JoinEnd(i); !end.IsZero() {
+		w.Next, w.NextTime = "its join is given up", &metav1.Time{Time: end}
 	}
 	return w
 }
