@@ -229,6 +229,8 @@ const (
 	InstanceRemoving     LifecycleState = "Removing"
 	InstanceRemovingWait LifecycleState = "RemovingWait"
 	InstanceRemoved      LifecycleState = "Removed"
+	// InstanceUnknownOrigin waits for a person to adopt or disown it.
+	InstanceUnknownOrigin LifecycleState = "UnknownOrigin"
 )
 
 // NodeState is the state of an instance's Node.
@@ -246,8 +248,8 @@ const (
 // InstanceStatus is what is so.
 type InstanceStatus struct {
 	// lifecycleState in the group: Pending, PendingWait, InService, Protected,
-	// Standby, Stopped, Removing, RemovingWait, or Removed (taken out and not
-	// released).
+	// Standby, Stopped, Removing, RemovingWait, Removed (taken out and not
+	// released) or UnknownOrigin (it waits for a person to adopt or disown it).
 	// +optional
 	// +kubebuilder:validation:MaxLength=32
 	LifecycleState LifecycleState `json:"lifecycleState,omitempty"`
@@ -308,6 +310,11 @@ type InstanceStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	Step string `json:"step,omitempty"`
+	// resetting is true where its join was given up while a reset of MIG
+	// partitions was under way, which may yet end. It is not replaced by itself:
+	// another machine would begin the same.
+	// +optional
+	Resetting bool `json:"resetting,omitempty"`
 	// log is the end of its join log, redacted, at most 4096 characters.
 	// +optional
 	// +kubebuilder:validation:MaxLength=8192

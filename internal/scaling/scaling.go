@@ -139,6 +139,9 @@ type Instance struct {
 	// FailedToJoin is true once its join was given up, NotStarted where that is
 	// because it never ran: nothing on it could be looked at.
 	FailedToJoin, NotStarted bool
+	// Resetting is true where it was given up while it reset its MIG partitions,
+	// and neither an edit nor a person's word since lets it be replaced.
+	Resetting bool
 	// Joined is true once its Node was Ready.
 	Joined bool
 	// Unhealthy is true where the health check is on and two sweeps in a row
@@ -251,6 +254,9 @@ type Reason struct {
 	Text string
 	// Edit is what helps in this case; empty: what the catalogue says.
 	Edit string
+	// Next is what comes next where neither time nor edit decides; empty: what
+	// the catalogue says.
+	Next string
 	// Names are the instances that it speaks of, in an order that is always the
 	// same.
 	Names []string
@@ -265,6 +271,8 @@ type Reason struct {
 	Count int
 	Held  bool
 	Burnt int64
+	// OnWord is true where nothing is tried until a person says so.
+	OnWord bool
 	// Ceiling that it speaks of, in words; empty where it speaks of none.
 	Ceiling string
 }

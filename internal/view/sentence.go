@@ -158,7 +158,7 @@ func instancePhrase(i *v1alpha1.Instance) string {
 	case node == "-":
 		return strings.ToLower(state)
 	default:
-		return fmt.Sprintf("%s, its node %s", strings.ToLower(state), strings.ToLower(node))
+		return fmt.Sprintf("%s, its node %s", strings.ToLower(state), strings.ToLower(node[:1])+node[1:])
 	}
 }
 

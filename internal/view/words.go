@@ -2,10 +2,13 @@ package view
 
 import (
 	"fmt"
+	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/bootstrap"
 )
 
 // Tone says how a word is meant, for colours; no word depends on it alone.
@@ -115,9 +118,10 @@ func IsFrozen(p *v1alpha1.NodePool) bool { return holds(p, v1alpha1.ConditionFro
 
 // instanceWords are the lifecycle states as people read them.
 var instanceWords = map[v1alpha1.LifecycleState]string{
-	v1alpha1.InstancePendingWait:  "Pending wait",
-	v1alpha1.InstanceInService:    "In service",
-	v1alpha1.InstanceRemovingWait: "Removing wait",
+	v1alpha1.InstancePendingWait:   "Pending wait",
+	v1alpha1.InstanceInService:     "In service",
+	v1alpha1.InstanceRemovingWait:  "Removing wait",
+	v1alpha1.InstanceUnknownOrigin: "Unknown origin",
 }
 
 // InstanceWord is the lifecycle state of an instance as people read it.
@@ -157,18 +161,43 @@ func NodeWord(i *v1alpha1.Instance) string {
 	case v1alpha1.NodeFailed:
 		return "Failed to join"
 	case "":
-		if st.LifecycleState == v1alpha1.InstanceRemoved {
+		if st.LifecycleState == v1alpha1.InstanceRemoved || ofUnknownOrigin(i) {
 			return "-"
 		}
-		return "Joining"
+		return joiningWord(i)
+	case v1alpha1.NodeJoining:
+		return joiningWord(i)
 	}
 	return string(st.NodeState)
+}
+
+func joiningWord(i *v1alpha1.Instance) string {
+	if step := JoinStep(i); step != "" {
+		return "Joining (" + step + ")"
+	}
+	return "Joining"
+}
+
+// JoinStep is the step that a machine is at which joins late, with the limit of
+// its join: "MIG reset, up to 40 min". Empty where none is known.
+func JoinStep(i *v1alpha1.Instance) string {
+	st := &i.Status
+	if st.Step == "" || st.NodeState != "" && st.NodeState != v1alpha1.NodeJoining {
+		return ""
+	}
+	step := bootstrap.Step(st.Step).Words()
+	if limit := time.Duration(i.Spec.JoinDeadlineSeconds) * time.Second; limit > 0 {
+		step += ", up to " + strings.TrimSuffix(Took(limit), " 0 s")
+	}
+	return step
 }
 
 // instanceTone is the tone of an instance's words.
 func instanceTone(i *v1alpha1.Instance) Tone {
 	switch {
 	case i.Status.LifecycleState == v1alpha1.InstanceRemoved:
+		return ToneHold
+	case ofUnknownOrigin(i):
 		return ToneHold
 	case i.Status.NodeState == v1alpha1.NodeFailed, i.Status.NodeState == v1alpha1.NodeUnknown:
 		return ToneBad

@@ -74,7 +74,7 @@ type Settings struct {
 	// Stock is how often stock and prices are read at rest.
 	Stock time.Duration
 	// StatusInterval is the shortest time between two writes of one summary
-	// status while things move.
+	// status while things move; see Summary for what is large.
 	StatusInterval time.Duration
 	// Gather is how long events of one group are gathered into one pass.
 	Gather time.Duration
@@ -125,6 +125,14 @@ func Defaults() Settings {
 
 // shortest is the default of Expiry: the shortest expiry of the catalogue.
 const shortest = 5 * time.Minute
+
+// Summary is the shortest time between two looks at n instances for a summary
+// status while things move: StatusInterval for few, as much again for each 1,000
+// and five times as much at most, so that what looking costs does not grow with
+// the size while thousands come or go.
+func (s Settings) Summary(n int) time.Duration {
+	return min(s.StatusInterval+time.Duration(n)*s.StatusInterval/1000, 5*s.StatusInterval)
+}
 
 // Faults are the waits of the failure catalogue.
 func (s Settings) Faults() fault.Waits {

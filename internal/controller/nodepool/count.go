@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/view"
 )
 
 // tally is what the instances of a pool are doing.
@@ -25,7 +26,9 @@ type tally struct {
 	// undrained are leaving instances that no task named and whose required drain
 	// stopped at its limit; waiting is the first by name whose drain is blocked.
 	undrained []*api.Instance
-	waiting   *api.Instance
+	// late are those that join late, at a step that is known.
+	late    []*api.Instance
+	waiting *api.Instance
 	// activities that decided that instances go which are still there.
 	activities map[string]bool
 }
@@ -60,7 +63,9 @@ func count(p *passed, list []*api.Instance) tally {
 	sort.Strings(t.failed)
 	sort.Strings(t.offline)
 	sort.Strings(t.stopped)
-	sort.Slice(t.undrained, func(a, b int) bool { return t.undrained[a].Name < t.undrained[b].Name })
+	for _, list := range [][]*api.Instance{t.undrained, t.late} {
+		sort.Slice(list, func(a, b int) bool { return list[a].Name < list[b].Name })
+	}
 	t.price = bill.price()
 	return t
 }
@@ -100,6 +105,9 @@ func (t *tally) stays(i *api.Instance) {
 		t.offline = append(t.offline, i.Name)
 	default:
 		c.Joining++
+		if view.JoinStep(i) != "" {
+			t.late = append(t.late, i)
+		}
 	}
 	if i.Spec.Protected {
 		c.Protected++
