@@ -84,7 +84,7 @@ func (c *call) whyPool(o client.Object) (bool, error) {
 func (c *call) whyInstance(o client.Object) (bool, error) {
 	i := o.(*v1alpha1.Instance)
 	v := view.NewInstance(i, c.clock)
-	well := i.Status.NodeState == v1alpha1.NodeReady && i.Spec.Release == nil && i.Spec.CreationType != v1alpha1.CreatedUnknown
+	well := i.Status.NodeState == v1alpha1.NodeReady && i.Spec.Release == nil && len(view.Held(i)) == 0 && i.Spec.CreationType != v1alpha1.CreatedUnknown
 	return well, c.emit(result{views: []any{v}, raws: []client.Object{i}, text: v.Tell(i.Status.Log)})
 }
 

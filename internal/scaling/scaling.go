@@ -139,7 +139,11 @@ type Instance struct {
 	// FailedToJoin is true once its join was given up, NotStarted where that is
 	// because it never ran: nothing on it could be looked at.
 	FailedToJoin, NotStarted bool
-	// Joined is true once its Node was Ready.
+	// Abandoned is true where it failed because a lifecycle hook ended its way
+	// in: it goes at once.
+	Abandoned bool
+	// Joined is true once its Node was Ready and no lifecycle hook held it any
+	// more.
 	Joined bool
 	// Unhealthy is true where the health check is on and two sweeps in a row
 	// did not show it running.

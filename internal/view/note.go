@@ -18,8 +18,10 @@ func InstanceNote(i *v1alpha1.Instance, clock Clock) string {
 		return leavingNote(i, clock)
 	case ofUnknownOrigin(i):
 		return "origin unknown"
-	case st.NodeState == v1alpha1.NodeFailed:
+	case st.NodeState == v1alpha1.NodeFailed, abandoned(i):
 		return failedNote(i)
+	case st.LifecycleState == v1alpha1.InstancePendingWait:
+		return hookNote(i, clock)
 	case (st.NodeState == v1alpha1.NodeJoining || st.NodeState == "") && st.Step != "":
 		return "at " + st.Step
 	case st.LifecycleState == v1alpha1.InstanceStopped:
@@ -54,6 +56,9 @@ func leavingNote(i *v1alpha1.Instance, clock Clock) string {
 	parts := []string{joinNonEmpty(": ", verb, m.Reason)}
 	if m.NotBeforeTime != nil && m.NotBeforeTime.After(clock.Now) {
 		parts = append(parts, "kept to look at until "+clock.At(m.NotBeforeTime.Time))
+	}
+	if note := hookNote(i, clock); note != "" {
+		parts = append(parts, note)
 	}
 	if i.Status.DrainBlocked != "" {
 		parts = append(parts, "drain waits: "+i.Status.DrainBlocked)

@@ -58,7 +58,8 @@ func PoolGap(p *v1alpha1.NodePool) string {
 			parts = append(parts, fmt.Sprintf("%d %s", n, what))
 		}
 	}
-	add(c.Joining, "joining")
+	add(c.Joining-c.PendingWait, "joining")
+	add(c.PendingWait, "in pending wait")
 	add(c.Failed, "failed to join")
 	add(c.Offline, "offline")
 	add(c.Standby, "standby")

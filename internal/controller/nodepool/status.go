@@ -164,6 +164,29 @@ func leaving(t *tally, limit time.Duration) *api.Why {
 	return w
 }
 
+// held tells of instances that lifecycle hooks hold on their way in or out, and
+// when the first of these hooks is over by itself.
+func held(t *tally) *api.Why {
+	i := t.held[0]
+	h := view.Held(i)
+	if len(h) == 0 {
+		return &api.Why{Sentence: i.Name + " is held by a lifecycle hook"}
+	}
+	first, way := h[0], "in"
+	if first.Transition == api.WayOut {
+		way = "out"
+	}
+	w := &api.Why{Sentence: fmt.Sprintf("lifecycle hook %s holds %s on its way %s", first.Name, i.Name, way), Next: "its default result, " + string(first.DefaultResult) + ", is taken",
+		Solution: "complete it: " + view.HookAct(i.Name, first.Name, "continue")}
+	if n := len(t.held); n > 1 {
+		w.Sentence += fmt.Sprintf("; %d are held in all", n)
+		w.Solution += "; all of them: poolkeeper hook list --pool " + i.Spec.Pool
+	}
+	until := metav1.NewTime(first.UntilTime.Truncate(time.Second))
+	w.NextTime = &until
+	return w
+}
+
 // undrained tells of leaving instances whose required drain stopped at its
 // limit, and when the first of them is tried again.
 func undrained(t *tally, held time.Duration) *api.Why {
@@ -206,6 +229,8 @@ func why(pool *api.NodePool, p *passed, t *tally, now time.Time) *api.Why {
 		return group.DeepCopy()
 	case len(t.undrained) > 0:
 		w = undrained(t, p.waits.Held)
+	case len(t.held) > 0:
+		w = held(t)
 	case len(t.activities) > 0 && !p.mode.emptying:
 		w = leaving(t, p.waits.DrainLimit)
 	case len(t.stopped) > 0:
