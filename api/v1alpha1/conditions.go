@@ -45,6 +45,7 @@ const (
 	ReasonWaiting           = "Waiting"
 	ReasonHeld              = "Held"
 	ReasonOnlyKept          = "OnlyKeptInstances"
+	ReasonCeiling           = "Ceiling"
 	ReasonJoining           = "Joining"
 	ReasonJoinFailed        = "JoinFailed"
 	ReasonNotReady          = "NotReady"

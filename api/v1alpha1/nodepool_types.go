@@ -55,6 +55,21 @@ type NodePoolSpec struct {
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=10000
 	MaxNodes int32 `json:"maxNodes,omitempty"`
+	// maxCreationsPerHour is the most instances that the pool begins to create
+	// within any hour. Unit: instances, 1 to 100000; 0: no ceiling. Default 0.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=100000
+	MaxCreationsPerHour int32 `json:"maxCreationsPerHour,omitempty"`
+	// maxSpendPerHour is the most that the pool's instances may cost together
+	// per hour for one more to be created: a decimal number above 0 in the
+	// currency of the prices, such as "60.00". It releases nothing; a resource
+	// pool whose price is not known is not asked, and an instance whose price is
+	// not known is reckoned at the dearest known. Empty: no ceiling.
+	// +optional
+	// +kubebuilder:validation:MaxLength=16
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,9}([.][0-9]{1,6})?)?$') && (self == '' || self.matches('[1-9]'))",message="maxSpendPerHour is a price per hour above 0, such as 60.00: leave it out for no ceiling, and lower expectedNodes to create nothing"
+	MaxSpendPerHour string `json:"maxSpendPerHour,omitempty"`
 	// scalingPolicy says which resource pool (an instance type in a vSwitch)
 	// is asked next, and which instance goes first. Default Priority.
 	// +optional

@@ -51,6 +51,16 @@ type ScalingGroupSpec struct {
 	// maxSize is the most that desiredCapacity may be. Unit: instances.
 	// +kubebuilder:validation:Minimum=0
 	MaxSize int32 `json:"maxSize"`
+	// maxCreationsPerHour is the most instances that the group begins to create
+	// within any hour. Unit: instances; 0: no ceiling.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	MaxCreationsPerHour int32 `json:"maxCreationsPerHour,omitempty"`
+	// maxSpendPerHour is the most that its instances may cost together per hour
+	// for one more to be created, a decimal number. Empty: no ceiling.
+	// +optional
+	// +kubebuilder:validation:MaxLength=16
+	MaxSpendPerHour string `json:"maxSpendPerHour,omitempty"`
 	// settingsGeneration is the generation of the pool whose launch settings
 	// these are: the last valid ones.
 	SettingsGeneration int64 `json:"settingsGeneration"`
@@ -212,6 +222,10 @@ type ScalingGroupStatus struct {
 	// emptiest, where zones are to be balanced.
 	// +optional
 	Imbalance int32 `json:"imbalance,omitempty"`
+	// installation are the ceilings of the whole installation, as the controller
+	// was started with them; a preview reckons with them. Absent for none.
+	// +optional
+	Installation *Ceilings `json:"installation,omitempty"`
 	// conditions: AtDesiredCapacity, Held, Frozen, Balanced, UnknownInstances,
 	// AccountMatches, Valid (false where its requests cannot be written down),
 	// DeletionBlocked.
@@ -220,6 +234,22 @@ type ScalingGroupStatus struct {
 	// +listMapKey=type
 	// +kubebuilder:validation:MaxItems=32
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// Ceilings are what a person allows at most of all pools together.
+type Ceilings struct {
+	// nodes that may be counted or coming. Unit: instances; 0: no ceiling.
+	// +optional
+	Nodes int32 `json:"nodes,omitempty"`
+	// creationsPerHour that may begin within any hour. Unit: instances; 0: no
+	// ceiling.
+	// +optional
+	CreationsPerHour int32 `json:"creationsPerHour,omitempty"`
+	// spendPerHour is what all instances may cost together per hour for one more
+	// to be created, a decimal number. Empty: no ceiling.
+	// +optional
+	// +kubebuilder:validation:MaxLength=16
+	SpendPerHour string `json:"spendPerHour,omitempty"`
 }
 
 // ResourcePoolStatus is what is known of one instance type in one vSwitch.

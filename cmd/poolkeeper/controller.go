@@ -13,6 +13,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
+	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/cloud/alicloud"
 	"github.com/poolkeeper/poolkeeper/internal/controller"
 	"github.com/poolkeeper/poolkeeper/internal/metrics"
@@ -22,6 +23,7 @@ import (
 type controllerFlags struct {
 	controller.Settings
 	kubeconfig, endpoint, identity, ca, vpc string
+	ceilings                                api.Ceilings
 }
 
 // newControllerCommand returns the subcommand that runs the controllers. Each
@@ -51,6 +53,7 @@ func newControllerCommand(version string) *cobra.Command {
 	fs.StringVar(&f.MetricsCertDir, "metrics-cert-dir", env("METRICS_CERT_DIR", ""), "directory with tls.crt and tls.key for metrics beyond loopback; empty: a certificate of its own")
 	fs.StringVar(&f.HealthAddress, "health-probe-bind-address", env("HEALTH_PROBE_BIND_ADDRESS", "127.0.0.1:8081"), "address of /healthz and /readyz")
 	fs.StringVar(&f.ProfileAddress, "pprof-bind-address", env("PPROF_BIND_ADDRESS", "0"), "loopback address of Go's profiles under /debug/pprof; 0: none")
+	ceilingFlags(fs, &f.ceilings, env)
 	fs.IntVar(&f.Workers, "workers", 16, "writes under way at once")
 	factor, _ := strconv.ParseFloat(env("TIME_FACTOR", "1"), 64)
 	fs.Float64Var(&f.Factor, "time-factor", factor, "divide every wait by this, for tests")
@@ -62,6 +65,9 @@ func newControllerCommand(version string) *cobra.Command {
 func (f *controllerFlags) open(version string) (err error) {
 	if err := loopback(f.ProfileAddress); err != nil {
 		return fmt.Errorf("--pprof-bind-address %s: %w", f.ProfileAddress, err)
+	}
+	if f.Ceilings, err = checkCeilings(f.ceilings); err != nil {
+		return err
 	}
 	if f.Kube, err = clientcmd.BuildConfigFromFlags("", f.kubeconfig); err != nil {
 		return fmt.Errorf("read kubeconfig: %w", err)

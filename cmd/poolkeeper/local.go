@@ -13,9 +13,11 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 	"sigs.k8s.io/yaml"
 
+	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/config"
 	"github.com/poolkeeper/poolkeeper/internal/cli"
 	"github.com/poolkeeper/poolkeeper/internal/local/control"
@@ -64,11 +66,17 @@ func localUp(dir func() string) *cobra.Command {
 	f.IntVar(&o.MaxNodes, "max-nodes", 0, fmt.Sprintf("`nodes` that the region is made for, at most %d (default: as before, else %d)", up.MostNodes, up.DefaultMaxNodes))
 	f.StringVar(&o.Scenario, "scenario", "", "`file` that says what the local cloud sells (default: as before, else its own)")
 	f.Float64Var(&o.TimeFactor, "time-factor", 0, "divide every wait by this `factor` (default: as before, else 1)")
+	var c api.Ceilings
+	ceilingFlags(f, &c, func(_, otherwise string) string { return otherwise })
 	f.BoolVar(&detach, "detach", false, "run in the background; return when the region is ready")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := sayZero(cmd); err != nil {
 			return err
 		}
+		if _, err := checkCeilings(c); err != nil {
+			return &cli.Error{Code: cli.ExitInput, What: "the local region was not started", Cause: err.Error(), Next: []string{"`poolkeeper local up --help`"}}
+		}
+		o.Ceilings = givenCeilings(cmd)
 		o.Dir = dir()
 		self, err := os.Executable()
 		if err != nil {
@@ -80,6 +88,17 @@ func localUp(dir func() string) *cobra.Command {
 		return told(runUp(cmd, o, self))
 	}
 	return cmd
+}
+
+// givenCeilings are the ceilings that were typed.
+func givenCeilings(cmd *cobra.Command) map[string]string {
+	given := map[string]string{}
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		if strings.HasPrefix(f.Name, "ceiling-") {
+			given[f.Name] = f.Value.String()
+		}
+	})
+	return given
 }
 
 // sayZero refuses a 0 that somebody typed: it would pass for "as before".

@@ -108,7 +108,7 @@ func (w *activityWatcher) change(o *v1alpha1.ScalingActivity) {
 func (w *activityWatcher) cut(cause error) error {
 	e := &Error{Code: ExitInterrupted, What: "stopped watching; the work goes on", Cause: "Ctrl-C", Err: cause}
 	if cause == errTimeout {
-		e = &Error{Code: ExitTimeout, What: fmt.Sprintf("not done after %s; the work goes on", short(w.timeout)), Err: cause}
+		e = &Error{Code: ExitTimeout, What: fmt.Sprintf("not done after %s; the work goes on", view.Duration(w.timeout)), Err: cause}
 	}
 	e.Next = []string{fmt.Sprintf("later: `poolkeeper activity watch %s`", w.name)}
 	return e

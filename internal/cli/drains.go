@@ -3,17 +3,15 @@ package cli
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/cli/reply"
+	"github.com/poolkeeper/poolkeeper/internal/view"
 )
 
 // mostDrains bounds for how many nodes a preview lists pods.
@@ -25,7 +23,7 @@ func (c *call) drains(list []*v1alpha1.Instance, f removeFlags) string {
 	if !f.drain {
 		return "  drain      off: pods are not evicted first"
 	}
-	lines := []string{fmt.Sprintf("  drain      each within %s; one that does not end stops the rest", short(f.limit))}
+	lines := []string{fmt.Sprintf("  drain      each within %s; one that does not end stops the rest", view.Duration(f.limit))}
 	for n, i := range list {
 		if n == mostDrains {
 			lines = append(lines, fmt.Sprintf("             and %d more", len(list)-n))
@@ -50,7 +48,7 @@ func (c *call) drain(i *v1alpha1.Instance) string {
 	}
 	var pods []corev1.Pod
 	for _, p := range all.Items {
-		if evicted(&p) {
+		if view.Evicted(&p) {
 			pods = append(pods, p)
 		}
 	}
@@ -62,16 +60,6 @@ func (c *call) drain(i *v1alpha1.Instance) string {
 		text += "; may wait for " + strings.Join(b, ", ")
 	}
 	return text
-}
-
-// evicted is true for a pod that a drain moves: not those that the node itself
-// keeps, that a daemon set puts back, or that have ended.
-func evicted(p *corev1.Pod) bool {
-	if _, mirror := p.Annotations[corev1.MirrorPodAnnotationKey]; mirror {
-		return false
-	}
-	owner := metav1.GetControllerOf(p)
-	return (owner == nil || owner.Kind != "DaemonSet") && p.Status.Phase != corev1.PodSucceeded && p.Status.Phase != corev1.PodFailed
 }
 
 // budgets are the disruption budgets that allow no eviction of these pods now.
@@ -88,36 +76,11 @@ func (c *call) budgets(pods []corev1.Pod) []string {
 			continue // the drain itself will tell
 		}
 		for _, b := range list.Items {
-			if b.Status.DisruptionsAllowed == 0 && covers(&b, pods) {
+			if b.Status.DisruptionsAllowed == 0 && view.Covers(&b, pods) {
 				found = append(found, fmt.Sprintf("PDB %s/%s (%d of %d healthy, needs %d)",
 					b.Namespace, b.Name, b.Status.CurrentHealthy, b.Status.ExpectedPods, b.Status.DesiredHealthy))
 			}
 		}
 	}
 	return found
-}
-
-func covers(b *policyv1.PodDisruptionBudget, pods []corev1.Pod) bool {
-	sel, err := metav1.LabelSelectorAsSelector(b.Spec.Selector)
-	if err != nil {
-		return false
-	}
-	for _, p := range pods {
-		if p.Namespace == b.Namespace && sel.Matches(labels.Set(p.Labels)) {
-			return true
-		}
-	}
-	return false
-}
-
-// short writes a duration without its zeros: "30m", "1h30m".
-func short(d time.Duration) string {
-	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = strings.TrimSuffix(s, "0s")
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = strings.TrimSuffix(s, "0m")
-	}
-	return s
 }

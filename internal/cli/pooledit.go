@@ -155,6 +155,7 @@ func (c *call) groupWith(p, next *v1alpha1.NodePool) (*v1alpha1.ScalingGroup, er
 	if err != nil {
 		return nil, err
 	}
+	g.Spec.MaxCreationsPerHour, g.Spec.MaxSpendPerHour = next.Spec.MaxCreationsPerHour, next.Spec.MaxSpendPerHour
 	g.Spec.LaunchSettings, g.Spec.ScalingPolicy = *next.Spec.LaunchSettings.DeepCopy(), *next.Spec.ScalingPolicy.DeepCopy()
 	s := &g.Spec.LaunchSettings
 	if g.Status.ResourcePools, err = c.pools(m, s, s.VSwitches, nil); err != nil {

@@ -136,15 +136,7 @@ func (c *call) showScaleIn(p *v1alpha1.NodePool, to int32, yes bool) (string, er
 	if yes || !c.interactive() {
 		return "", nil
 	}
-	return plan.Hash, c.ask(scaleQuestion(plan), "y")
-}
-
-// scaleQuestion says the act and its number.
-func scaleQuestion(plan preview.Plan) string {
-	if n := len(plan.Release); n > 0 {
-		return fmt.Sprintf("Release %s? [y/N]", plural(n, "instance"))
-	}
-	return fmt.Sprintf("Reduce %s by %s? [y/N]", plan.Pool, plural(int(plan.From-plan.To), "node"))
+	return plan.Hash, c.ask(plan.Question(), "y")
 }
 
 // stillPlan makes the check that a pool, as it was read last, still comes to
@@ -280,17 +272,23 @@ func (c *call) plan(p *v1alpha1.NodePool, ask preview.Ask) (preview.Plan, error)
 }
 
 // planWith is the same for a group as it was read, or as it would be. The
-// activities are read before the instances, as the engine does.
+// activities are read before the instances, as the engine does; those of other
+// groups only where the installation has ceilings.
 func (c *call) planWith(p *v1alpha1.NodePool, g *v1alpha1.ScalingGroup, ask preview.Ask) (preview.Plan, error) {
-	var activities v1alpha1.ScalingActivityList
+	w := preview.World{Pool: p, Group: g, Now: c.Now()}
 	if g != nil {
-		if err := c.List(c.ctx, &activities, client.MatchingLabels{v1alpha1.LabelGroup: g.Name}); err != nil {
+		var mine []client.ListOption
+		if g.Status.Installation == nil {
+			mine = append(mine, client.MatchingLabels{v1alpha1.LabelGroup: g.Name})
+		} else if err := c.List(c.ctx, &w.Groups); err != nil {
+			return preview.Plan{}, apiError(err, "cannot list scaling groups")
+		}
+		if err := c.List(c.ctx, &w.Activities, mine...); err != nil {
 			return preview.Plan{}, apiError(err, "cannot list activities")
 		}
 	}
-	var list v1alpha1.InstanceList
-	if err := c.List(c.ctx, &list); err != nil {
+	if err := c.List(c.ctx, &w.Instances); err != nil {
 		return preview.Plan{}, apiError(err, "cannot list instances")
 	}
-	return preview.New(p, g, activities.Items, list.Items, ask, c.Now()), nil
+	return preview.New(w, ask), nil
 }

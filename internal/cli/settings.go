@@ -16,7 +16,8 @@ import (
 // settings are the flags that `pool create` and `pool edit` share: each, where
 // it is given, sets one thing of a pool.
 type settings struct {
-	min, max                     int32
+	min, max, creations          int32
+	spend                        string
 	policy, billing, image       string
 	systemDisk                   string
 	securityGroups               []string
@@ -30,6 +31,8 @@ type settings struct {
 func (s *settings) add(f *pflag.FlagSet) {
 	f.Int32Var(&s.min, "min-nodes", 0, "least that the expected number may be")
 	f.Int32Var(&s.max, "max-nodes", 2000, "most that the expected number may be")
+	f.Int32Var(&s.creations, "max-creations-per-hour", 0, "most `instances` that it begins to create within any hour; 0: no ceiling")
+	f.StringVar(&s.spend, "max-spend-per-hour", "", "most that its instances may cost together per hour for one more to be created, a `price` such as 60.00; empty: no ceiling")
 	f.StringVar(&s.policy, "policy", "Priority", "`policy`: Priority, DistributionBalancing or CostOptimization")
 	f.StringVar(&s.billing, "billing", "PayAsYouGo", "how new instances are billed: PayAsYouGo or Spot (Subscription: in a file)")
 	f.StringVar(&s.image, "image", "", "`image` that machines start from")
@@ -51,23 +54,25 @@ func (s *settings) add(f *pflag.FlagSet) {
 func (s *settings) apply(cmd *cobra.Command, spec *v1alpha1.NodePoolSpec) (bool, error) {
 	var problem error
 	set := map[string]func(){
-		"min-nodes":       func() { spec.MinNodes = s.min },
-		"max-nodes":       func() { spec.MaxNodes = s.max },
-		"policy":          func() { spec.ScalingPolicy.Type = v1alpha1.ScalingPolicyType(s.policy) },
-		"billing":         func() { spec.Billing.ChargeType = v1alpha1.ChargeType(s.billing) },
-		"image":           func() { spec.ImageID = s.image },
-		"security-group":  func() { spec.SecurityGroups = s.securityGroups },
-		"key-pair":        func() { spec.Login = &v1alpha1.Login{KeyPair: s.keyPair} },
-		"drain":           func() { spec.Drain.Mode = v1alpha1.DrainMode(s.drain) },
-		"health-check":    func() { spec.HealthCheck = v1alpha1.HealthCheck(s.healthCheck) },
-		"join-deadline":   func() { spec.JoinDeadlineSeconds = &s.joinDeadline },
-		"keep-failed":     func() { spec.KeepFailed = &s.keepFailed },
-		"node-label":      func() { spec.Nodes.Labels = s.labels },
-		"tag":             func() { spec.Tags = s.tags },
-		"manage-attached": func() { spec.ManageAttached = s.manageAttached },
-		"unschedulable":   func() { spec.Nodes.Unschedulable = s.unscheduling },
-		"system-disk":     func() { problem = setDisk(&spec.SystemDisk, s.systemDisk) },
-		"node-taint":      func() { spec.Nodes.Taints, problem = parseTaints(s.taints) },
+		"min-nodes":              func() { spec.MinNodes = s.min },
+		"max-nodes":              func() { spec.MaxNodes = s.max },
+		"max-creations-per-hour": func() { spec.MaxCreationsPerHour = s.creations },
+		"max-spend-per-hour":     func() { spec.MaxSpendPerHour = s.spend },
+		"policy":                 func() { spec.ScalingPolicy.Type = v1alpha1.ScalingPolicyType(s.policy) },
+		"billing":                func() { spec.Billing.ChargeType = v1alpha1.ChargeType(s.billing) },
+		"image":                  func() { spec.ImageID = s.image },
+		"security-group":         func() { spec.SecurityGroups = s.securityGroups },
+		"key-pair":               func() { spec.Login = &v1alpha1.Login{KeyPair: s.keyPair} },
+		"drain":                  func() { spec.Drain.Mode = v1alpha1.DrainMode(s.drain) },
+		"health-check":           func() { spec.HealthCheck = v1alpha1.HealthCheck(s.healthCheck) },
+		"join-deadline":          func() { spec.JoinDeadlineSeconds = &s.joinDeadline },
+		"keep-failed":            func() { spec.KeepFailed = &s.keepFailed },
+		"node-label":             func() { spec.Nodes.Labels = s.labels },
+		"tag":                    func() { spec.Tags = s.tags },
+		"manage-attached":        func() { spec.ManageAttached = s.manageAttached },
+		"unschedulable":          func() { spec.Nodes.Unschedulable = s.unscheduling },
+		"system-disk":            func() { problem = setDisk(&spec.SystemDisk, s.systemDisk) },
+		"node-taint":             func() { spec.Nodes.Taints, problem = parseTaints(s.taints) },
 	}
 	any := false
 	cmd.Flags().Visit(func(f *pflag.Flag) {

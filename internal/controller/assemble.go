@@ -74,7 +74,7 @@ func Assemble(p Parts) *Assembly {
 	a.Sweeper = sweep.New(sweep.Options{Cloud: p.Cloud, ClusterID: p.ClusterID, Waits: p.Waits, Now: p.Now, Allowed: allowed, Report: p.Report})
 	requests := &encoder{a}
 	a.Groups = &scalinggroup.Reconciler{Cache: p.Cache, Live: p.Live, Market: newMarket(p.Cloud, p.Now, p.Waits.Held), Encoder: requests, Events: p.Events,
-		Waits: p.Waits, Now: p.Now, Account: a.account, Guard: a.guard}
+		Waits: p.Waits, Now: p.Now, Account: a.account, Guard: a.guard, Ceilings: p.Ceilings}
 	a.Instances = &instance.Reconciler{Cache: p.Cache, Live: p.Live, Cloud: p.Cloud, Tags: p.Cloud, Billing: p.Cloud,
 		Nodes: node.Cluster{Cache: p.Cache, Clients: p.Clients}, Sweeper: a.Sweeper, Events: p.Events, ClusterID: p.ClusterID, Region: p.Region,
 		Waits: p.Waits, Now: p.Now, Each: p.Each, Allowed: p.Cloud.Allow, OnFreeze: a.Groups.Poke, Access: a.access}

@@ -70,6 +70,8 @@ type Settings struct {
 	NodeCA        []byte
 	// NodeLease is how long a Node's lease lasts.
 	NodeLease time.Duration
+	// Ceilings of the whole installation; nil for none.
+	Ceilings *api.Ceilings
 	// Factor divides every wait.
 	Factor float64
 	// MetricsAddress and HealthAddress; "0" for none.

@@ -1,5 +1,7 @@
 package fault
 
+import "strings"
+
 // Codes of the public page.
 const (
 	InstanceTypeNoStock       Code = "RecommendEmpty.InstanceTypeNoStock"
@@ -59,6 +61,14 @@ const (
 	CredentialsMissing Code = "Credentials.Missing"
 	// AccountChanged: the credentials are those of another account.
 	AccountChanged Code = "Account.Changed"
+	// CeilingNodes, CeilingCreations and CeilingSpend: what a person set as the
+	// most of a pool, or of the installation, is reached.
+	CeilingNodes     Code = "Ceiling.Nodes"
+	CeilingCreations Code = "Ceiling.Creations"
+	CeilingSpend     Code = "Ceiling.Spend"
+	// CeilingPriceUnknown: there is a ceiling on spend, and no price to reckon
+	// with.
+	CeilingPriceUnknown Code = "Ceiling.PriceUnknown"
 	// RequestInvalid: the request cannot be sent as it is written.
 	RequestInvalid Code = "Request.Invalid"
 )
@@ -115,3 +125,6 @@ const (
 	DeletionProtection         Code = "InvalidOperation.DeletionProtection"
 	ChargeTypeViolation        Code = "ChargeTypeViolation"
 )
+
+// IsCeiling says whether a code stands for a ceiling that a person set.
+func IsCeiling(c Code) bool { return strings.HasPrefix(string(c), "Ceiling.") }

@@ -27,6 +27,11 @@ func (p *plan) scaleOut() {
 		return
 	}
 	usable := p.usable()
+	if len(usable) > 0 {
+		if n, usable = p.within(n, usable); n == 0 {
+			return
+		}
+	}
 	p.create(n, candidates(p, usable, n))
 	if p.d.Create > 0 {
 		p.d.Cause = p.cause(fmt.Sprintf("scale out from %d to %d", p.d.Counted+p.s.Uncertain, p.s.Desired))
@@ -36,19 +41,13 @@ func (p *plan) scaleOut() {
 	}
 }
 
-// replaces names unhealthy instances that are on their way out, where they are
-// all that is missing and nobody changed the number.
+// replaces says what left in the activity before, where that is all that is
+// missing and nobody changed the number.
 func (p *plan) replaces() string {
-	var seen []string
-	for _, i := range p.s.Instances {
-		if i.Unhealthy && !i.Marked.IsZero() && !i.Removed && i.Task == "" {
-			seen = append(seen, i.unhealthy())
-		}
-	}
-	if p.s.Cause != "" || p.d.Missing > len(seen) {
+	if p.s.Cause != "" || p.d.Missing > p.s.Left.Count {
 		return ""
 	}
-	return fault.List(seen)
+	return p.s.Left.Cause
 }
 
 // create sets how many are created where, without those shares that no zone may

@@ -84,6 +84,9 @@ func (p *plan) rebalance() {
 		return
 	}
 	emptiest := slices.DeleteFunc(usable, func(pool ResourcePool) bool { return share[pool.Zone] == 0 })
+	if n, emptiest = p.within(n, emptiest); n == 0 {
+		return
+	}
 	p.d.Create, p.d.Surge = n, n
 	p.d.Candidates = p.balanced(emptiest, zonesOf(emptiest), n)
 	p.d.Cause = p.cause("rebalance: zones differ by " + some(p.d.Imbalance, "instance"))

@@ -220,6 +220,8 @@ type Snapshot struct {
 	// never beyond Max, then released. Max 0 is no limit.
 	Rebalance bool
 	Max       int
+	// Ceilings bound what is created.
+	Ceilings []Ceiling
 	// Generation of the settings that new instances are created with; 0 where
 	// not known.
 	Generation int64
@@ -236,6 +238,15 @@ type Snapshot struct {
 	// Lost says what became of instances that left by nobody of ours and are
 	// not replaced yet; empty where none did.
 	Lost string
+	// Left is what the activity before took away with the number unchanged and
+	// without a person's word; zero where it did not.
+	Left Left
+}
+
+// Left says how many instances an activity took away, and its cause.
+type Left struct {
+	Count int
+	Cause string
 }
 
 // Reason is why something is not done. Text is a sentence without a full stop.
@@ -258,6 +269,8 @@ type Reason struct {
 	Count int
 	Held  bool
 	Burnt int64
+	// Ceiling that it speaks of, in words; empty where it speaks of none.
+	Ceiling string
 }
 
 // Chosen is one instance that leaves, and why this one.
@@ -308,6 +321,9 @@ type Decision struct {
 	// Imbalance is by how many instances the fullest zone exceeds the emptiest,
 	// where zones are to be balanced.
 	Imbalance int
+	// Checks are what the ceilings say of what was to be created, each that is
+	// set once.
+	Checks []CeilingCheck
 	// Counted and Missing are what was reckoned with: missing is negative
 	// where there are too many.
 	Counted, Missing int

@@ -100,13 +100,15 @@ func (w words) duration(key string) time.Duration {
 	return d
 }
 
-func (w words) micros() int64 {
-	if w.by["price"] == "" {
+func (w words) micros() int64 { return w.money("price") }
+
+func (w words) money(key string) int64 {
+	if w.by[key] == "" {
 		return 0
 	}
-	f, err := strconv.ParseFloat(w.by["price"], 64)
+	f, err := strconv.ParseFloat(w.by[key], 64)
 	if err != nil {
-		w.t.Fatalf("price: %v", err)
+		w.t.Fatalf("%s: %v", key, err)
 	}
 	return int64(f*1e6 + 0.5)
 }
@@ -130,6 +132,7 @@ func snapshotOf(a words) Snapshot {
 		Now: now, Desired: a.number("desired", 0), Uncertain: a.number("uncertain", 0), Busy: a.is("busy"), Emptying: a.is("emptying"),
 		KeepFailed: a.number("keepFailed", 1), KeepFailedFor: 4 * time.Hour, Rebalance: a.is("rebalance"), Max: a.number("max", 0),
 		Generation: int64(a.number("generation", 0)), Cause: strings.ReplaceAll(a.by["cause"], "_", " "), Lost: strings.ReplaceAll(a.by["lost"], "_", " "),
+		Left: Left{Count: a.number("left", 0), Cause: strings.ReplaceAll(a.by["because"], "_", " ")},
 		Settings: Settings{
 			Policy: Policy(a.by["policy"]), TypeFirst: a.is("typeFirst"), StrictBalance: a.is("strict"), Charge: ChargeType(a.by["charge"]),
 			OnDemandBase: a.number("base", 0), OnDemandPercent: a.number("percent", 0), SpotPools: a.number("spotPools", 2), Compensate: a.by["compensate"] != "no",
@@ -159,6 +162,14 @@ func (w *world) line(t *testing.T, kind string, f words, rest string) {
 			Place: fault.Place{VSwitch: f.by["vsw"], Zone: f.by["zone"], InstanceType: f.by["type"], ChargeType: f.by["charge"], Disk: f.by["disk"]},
 			Last:  f.ago("last"), Until: now.Add(f.duration("until")), Burnt: f.micros(),
 		})
+	case "ceiling":
+		s.Ceilings = append(s.Ceilings, Ceiling{
+			Whole: f.is("whole"), Nodes: f.number("nodes", 0), Creations: f.number("creations", 0), Spend: f.money("spend"),
+			Used: Used{Nodes: f.number("there", 0), PerHour: f.money("costs"), Unpriced: f.number("unpriced", 0), Dearest: f.money("dearest")},
+		})
+	case "created":
+		c := &s.Ceilings[len(s.Ceilings)-1]
+		c.Used.Created = append(c.Used.Created, Creation{At: f.ago("ago"), N: f.number("n", 1)})
 	case "frozen":
 		s.Frozen = rest
 	case "norelease":
@@ -240,6 +251,13 @@ func show(d Decision) string {
 	}
 	for _, r := range d.Blocked {
 		fmt.Fprintf(&b, "blocked: %s\n", strings.TrimPrefix(fmt.Sprintf("%s: %s", r.Code, r.Text), ": "))
+	}
+	for _, c := range d.Checks {
+		if c.Stops == 0 {
+			fmt.Fprintf(&b, "ceiling %s: ok\n", c.Ceiling)
+		} else {
+			fmt.Fprintf(&b, "ceiling %s: stops %d of %d\n", c.Ceiling, c.Stops, c.Of)
+		}
 	}
 	if !d.Wake.IsZero() {
 		fmt.Fprintf(&b, "wake in %s\n", d.Wake.Sub(now))

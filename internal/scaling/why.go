@@ -82,6 +82,8 @@ func (w *Why) because(s Snapshot, d Decision) {
 	switch {
 	case r.Code == fault.OnlyKeptInstances:
 		w.NextStep = "they are released when they are no longer kept"
+	case r.Ceiling != "":
+		w.NextStep = "it goes on when the ceiling leaves room"
 	case misfit(d.Blocked):
 		w.NextStep = "an edit of the pool is tried at once; without one, what fits is looked up again"
 	case !w.Next.IsZero() && fault.Lookup(r.Code).Scope == fault.ScopeCluster:

@@ -89,7 +89,7 @@ func (v Pool) Describe(clock Clock, color bool) string {
 	}
 	fields = append(fields, WhyFields(v.Why, clock)...)
 	fields = append(fields,
-		field("Limits", "min %d, max %d", v.MinNodes, v.MaxNodes),
+		field("Limits", "%s", v.limits()),
 		field("Policy", "%s", v.Policy),
 		listField("vSwitches", v.VSwitches), listField("Types", v.InstanceTypes), field("Image", "%s", v.Image.text()),
 		field("Strength", "%s", v.strength()))
@@ -98,6 +98,18 @@ func (v Pool) Describe(clock Clock, color bool) string {
 	}
 	fields = append(fields, field("Activity", "%s", v.Activity), field("Task", "%s", v.Task), field("Age", "%s", clock.Age(v.CreatedTime)))
 	return Describe(fields, color)
+}
+
+// limits are what a person allows of the pool.
+func (v Pool) limits() string {
+	text := fmt.Sprintf("min %d, max %d", v.MinNodes, v.MaxNodes)
+	if n := v.MaxCreationsPerHour; n > 0 {
+		text += fmt.Sprintf(", at most %d created per hour", n)
+	}
+	if s := v.MaxSpendPerHour; s != "" {
+		text += ", at most " + Money(s) + "/h"
+	}
+	return text
 }
 
 // strength is the word with its score; empty where nothing is known yet.

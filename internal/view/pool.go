@@ -32,12 +32,15 @@ type Pool struct {
 	// Strength is the elastic strength: Strong, Medium or Weak.
 	Strength string `json:"strength,omitempty"`
 	// Score is the sum of the scores of its resource pools.
-	Score         int32    `json:"strengthScore"`
-	Policy        string   `json:"policy"`
-	MinNodes      int32    `json:"minNodes"`
-	MaxNodes      int32    `json:"maxNodes"`
-	VSwitches     []string `json:"vSwitches"`
-	InstanceTypes []string `json:"instanceTypes"`
+	Score    int32  `json:"strengthScore"`
+	Policy   string `json:"policy"`
+	MinNodes int32  `json:"minNodes"`
+	MaxNodes int32  `json:"maxNodes"`
+	// MaxCreationsPerHour and MaxSpendPerHour are ceilings that a person set.
+	MaxCreationsPerHour int32    `json:"maxCreationsPerHour,omitempty"`
+	MaxSpendPerHour     string   `json:"maxSpendPerHour,omitempty"`
+	VSwitches           []string `json:"vSwitches"`
+	InstanceTypes       []string `json:"instanceTypes"`
 	// Image that new machines start from, with what the cloud says of it where
 	// it was asked.
 	Image       *Image    `json:"image,omitempty"`
@@ -120,7 +123,7 @@ func NewPool(p *v1alpha1.NodePool, g *v1alpha1.ScalingGroup, now time.Time) Pool
 		Complete: Complete(p), Summary: PoolSentence(p, now), Counts: newCounts(p), Why: newWhy(p.Status.Why),
 		Chips: chips(p, now), Task: p.Status.Task, Strength: p.Status.Strength,
 		Policy:   string(p.Spec.ScalingPolicy.Type),
-		MinNodes: p.Spec.MinNodes, MaxNodes: p.Spec.MaxNodes,
+		MinNodes: p.Spec.MinNodes, MaxNodes: p.Spec.MaxNodes, MaxCreationsPerHour: p.Spec.MaxCreationsPerHour, MaxSpendPerHour: p.Spec.MaxSpendPerHour,
 		VSwitches: p.Spec.VSwitches, InstanceTypes: p.Spec.InstanceTypes,
 		CreatedTime: p.CreationTimestamp.UTC(), AsOf: AsOf{API: now.UTC()}, Conditions: troubles(p), tone: PoolTone(p), gap: PoolGap(p),
 	}

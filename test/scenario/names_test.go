@@ -126,6 +126,28 @@ var (
 	}
 )
 
+// byNumber orders the rows of instances in what kubectl lists: it goes by their
+// IDs, which are of chance.
+func byNumber(text string) string {
+	lines := strings.SplitAfter(text, "\n")
+	number := func(line string) int {
+		k, err := strconv.Atoi(strings.TrimPrefix(strings.Fields(line + " -")[0], "i-"))
+		if err != nil {
+			return 0
+		}
+		return k
+	}
+	for i := 0; i < len(lines); i++ {
+		j := i
+		for j < len(lines) && number(lines[j]) > 0 {
+			j++
+		}
+		slices.SortFunc(lines[i:j], func(a, b string) int { return cmp.Compare(number(a), number(b)) })
+		i = j
+	}
+	return strings.Join(lines, "")
+}
+
 // seen makes what a command wrote the same in every run.
 func (n *names) seen(text, dir string) string {
 	text = strings.ReplaceAll(text, dir, "DIR")

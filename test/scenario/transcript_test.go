@@ -101,6 +101,9 @@ func (s *story) run(t *testing.T, d *datadriven.TestData) string {
 			s.look(t)
 		}
 		out = s.seen(out, s.dir)
+		if strings.HasPrefix(line, "kubectl get ") {
+			out = byNumber(out)
+		}
 		if d.HasArg("sort") {
 			lines := strings.SplitAfter(out, "\n")
 			slices.Sort(lines[min(1, len(lines)):])

@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/fault"
 )
 
 // conditions writes every condition of a pool.
@@ -80,6 +81,9 @@ func atExpectedNumber(pool *api.NodePool, p *passed, t *tally) metav1.Condition 
 		c.Status, c.Reason = metav1.ConditionTrue, api.ReasonAsExpected
 	case have > want && onlyKept(p.group):
 		c.Reason = api.ReasonOnlyKept
+	case have < want && p.group.Status.Why != nil && fault.IsCeiling(fault.Code(p.group.Status.Why.Code)):
+		c.Reason = api.ReasonCeiling
+		c.Message += ": " + p.group.Status.Why.Sentence
 	case meta.IsStatusConditionTrue(pool.Status.Conditions, api.ConditionHeld):
 		c.Reason = api.ReasonHeld
 	case have > want:

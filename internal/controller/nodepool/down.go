@@ -92,6 +92,7 @@ func wanted(p *passed) *api.ScalingGroupSpec {
 	w := p.pool.DeepCopy().Spec
 	s.Pool, s.PoolUID, s.PoolGeneration = p.pool.Name, string(p.pool.UID), p.pool.Generation
 	s.DesiredCapacity, s.MinSize, s.MaxSize = w.ExpectedNodes, w.MinNodes, w.MaxNodes
+	s.MaxCreationsPerHour, s.MaxSpendPerHour = w.MaxCreationsPerHour, w.MaxSpendPerHour
 	s.Transfers = w.Transfers
 	s.ScalingPolicy, s.Drain, s.LifecycleHooks = w.ScalingPolicy, w.Drain, w.LifecycleHooks
 	s.Undrained = p.drain.undrained(s.Undrained)

@@ -48,7 +48,9 @@ func (g *group) atDesired(d scaling.Decision) {
 	switch {
 	case s.Why.Code == string(fault.OnlyKeptInstances):
 		reason = api.ReasonOnlyKept
-	case len(d.Blocked) > 0:
+	case fault.IsCeiling(fault.Code(s.Why.Code)):
+		reason = api.ReasonCeiling
+	case len(d.Blocked) > 0 && d.Empty():
 	case d.Counted > int(g.g.Spec.DesiredCapacity):
 		reason = api.ReasonScalingIn
 	case d.Counted < int(g.g.Spec.DesiredCapacity):

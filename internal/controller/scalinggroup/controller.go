@@ -8,6 +8,7 @@ package scalinggroup
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"k8s.io/client-go/tools/record"
@@ -89,7 +90,11 @@ type Reconciler struct {
 	Account func(ctx context.Context) (string, error)
 	// Guard looks at the picture of the cloud.
 	Guard func(g *api.ScalingGroup) Guarded
+	// Ceilings are those of the whole installation; nil for none.
+	Ceilings *api.Ceilings
 
+	// deciding is held by the one group that decides under them.
+	deciding    sync.Mutex
 	forgettable forgettable
 	pokes       chan event.TypedGenericEvent[string]
 }
@@ -112,8 +117,17 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		}
 		g.live = n > 0
 		g.learn(ctx, n == 0)
-		if d = g.decide(); d.Empty() {
+		if d, err = g.decide(ctx, from); err != nil {
+			return ctrl.Result{}, err
+		}
+		if d.Empty() {
 			return r.rest(ctx, g, d)
+		}
+		if n == 0 && d.Create > 0 && r.Ceilings != nil {
+			if !r.deciding.TryLock() { // what another group decides now is not there to be read yet
+				return ctrl.Result{RequeueAfter: r.Waits.Conflict}, nil
+			}
+			defer r.deciding.Unlock()
 		}
 	}
 	return r.act(ctx, g, d)

@@ -159,12 +159,20 @@ func (g *group) noRelease() string {
 }
 
 // decide is what the group does next.
-func (g *group) decide() scaling.Decision {
+func (g *group) decide(ctx context.Context, from client.Reader) (scaling.Decision, error) {
 	s := snapshot.Of(g.g, g.activities, g.instances, g.now, g.Waits)
 	s.NextLook, s.Frozen, s.NoRelease = g.nextLook(), g.freeze.Text, g.noRelease()
 	s.Cause, s.Lost = g.changed(), g.lost()
-	g.s = s
 	d := scaling.Plan(s)
+	if d.Create > 0 && g.Ceilings != nil { // at rest nobody asks what the others have
+		whole, err := g.whole(ctx, from)
+		if err != nil {
+			return d, err
+		}
+		s.Ceilings = append(s.Ceilings, whole)
+		d = scaling.Plan(s)
+	}
+	g.s = s
 	if d.Create > 0 && g.live {
 		if left := g.unrecorded(); len(left) > 0 {
 			g.s.Instances = append(slices.Clip(s.Instances), left...)
@@ -174,7 +182,21 @@ func (g *group) decide() scaling.Decision {
 	if n := len(g.kept.vanished); n > 0 && d.Create > 0 {
 		d.Cause += fmt.Sprintf("; vanished before they ran: %d", n)
 	}
-	return g.pause(d)
+	return g.pause(d), nil
+}
+
+// whole are the ceilings of the whole installation with what is used of them:
+// all activities are read before all instances, as those of the group are.
+func (g *group) whole(ctx context.Context, from client.Reader) (scaling.Ceiling, error) {
+	var activities api.ScalingActivityList
+	var groups api.ScalingGroupList
+	var instances api.InstanceList
+	for _, list := range []client.ObjectList{&activities, &groups, &instances} {
+		if err := from.List(ctx, list, client.UnsafeDisableDeepCopy); err != nil {
+			return scaling.Ceiling{}, fmt.Errorf("list what the ceilings of the installation count: %w", err)
+		}
+	}
+	return snapshot.Installation(g.Ceilings, groups.Items, activities.Items, instances.Items, g.g.Name, g.now), nil
 }
 
 // unrecorded are the instances that the cloud shows with our tags, that have no

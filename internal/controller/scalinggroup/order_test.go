@@ -217,8 +217,15 @@ func TestTheHealthCheckReplacesWhatIsStopped(t *testing.T) {
 	}
 	b.edit(func(g *api.ScalingGroup) { g.Spec.HealthCheck = api.HealthCheckECS })
 	b.later(time.Minute)
-	if a := b.open(); a == nil || len(a.Spec.Release) != 1 || a.Spec.Release[0].Instance != b.instances()[0].Name {
+	a := b.open()
+	if a == nil || len(a.Spec.Release) != 1 || a.Spec.Release[0].Instance != b.instances()[0].Name {
 		t.Fatalf("%+v", a)
+	}
+	b.carryOut(all)
+	b.gone()
+	b.later(time.Minute)
+	if next := b.open(); next == nil || next.Spec.Create != 1 || next.Spec.Cause != a.Spec.Cause {
+		t.Fatalf("the replacement does not tell the cause %q: %+v", a.Spec.Cause, next)
 	}
 }
 

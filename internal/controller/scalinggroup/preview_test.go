@@ -42,7 +42,9 @@ func (b *bench) before(to int32) preview.Plan {
 	g, p := b.group(), &api.NodePool{}
 	p.Name, p.UID, p.Spec.ExpectedNodes = "web", "pool-uid", g.Spec.DesiredCapacity
 	p.Status.Counts.Instances = g.Status.Counted
-	return preview.New(p, g, b.activities(), b.instances(), preview.Ask{To: to}, b.clock.Now())
+	w := preview.World{Pool: p, Group: g, Now: b.clock.Now()}
+	w.Activities.Items, w.Instances.Items = b.activities(), b.instances()
+	return preview.New(w, preview.Ask{To: to})
 }
 
 // execute lets the group reach a number, where the cloud gives all it is asked

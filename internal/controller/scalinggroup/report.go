@@ -58,6 +58,7 @@ func (g *group) fill(d scaling.Decision) {
 	for i := range g.activities {
 		s.LastActivity = max(s.LastActivity, g.activities[i].Spec.Number)
 	}
+	s.Installation = g.Ceilings.DeepCopy()
 	w, short := g.explain(d)
 	s.Why = g.why(w, short)
 	s.Summary = fmt.Sprintf("%d of %d instances", s.Counted, g.g.Spec.DesiredCapacity)

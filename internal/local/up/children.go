@@ -6,9 +6,11 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -72,6 +74,9 @@ func (r *region) controllerCommand() (args, env []string) {
 		"--identity-certificate", r.path("cloud", "identity.crt"),
 		"--metrics-bind-address", r.metrics(), "--health-probe-bind-address", r.health(),
 		"--node-lease-duration", HeartbeatsFor(r.MaxNodes).Lease.String(),
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.Ceilings)) {
+		args = append(args, "--"+name, r.Ceilings[name])
 	}
 	env = []string{"ALIBABA_CLOUD_ACCESS_KEY_ID=" + key.AccessKeyID, "ALIBABA_CLOUD_ACCESS_KEY_SECRET=" + key.AccessKeySecret}
 	return append(args, r.factor()...), env

@@ -36,6 +36,9 @@ type Options struct {
 	MaxNodes int
 	// Scenario is a file of the local cloud's settings; empty for its own.
 	Scenario string
+	// Ceilings are flags of the controller with their values: what all pools
+	// together may have. What stands there not is as before.
+	Ceilings map[string]string
 	// TimeFactor divides every wait of the engine. 0: as before, else 1.
 	// 1 to 10,000.
 	TimeFactor float64

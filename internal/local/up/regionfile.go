@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"time"
@@ -29,6 +30,8 @@ type Region struct {
 	Scenario string `json:"scenario,omitempty"`
 	// TimeFactor divides every wait of the engine.
 	TimeFactor float64 `json:"timeFactor"`
+	// Ceilings are flags of the controller with their values.
+	Ceilings map[string]string `json:"ceilings,omitempty"`
 	// Sampled is true once the samples were created.
 	Sampled bool `json:"sampled"`
 	// CreatedTime is when the directory was first used.
@@ -84,6 +87,10 @@ func merge(o Options) (now, before Region, err error) {
 	now.MostNodesEver = max(before.MostNodesEver, now.MaxNodes)
 	now.TimeFactor = first(o.TimeFactor, before.TimeFactor, 1)
 	now.Scenario = first(o.Scenario, before.Scenario)
+	if now.Ceilings = maps.Clone(before.Ceilings); len(o.Ceilings) > 0 && now.Ceilings == nil {
+		now.Ceilings = map[string]string{}
+	}
+	maps.Copy(now.Ceilings, o.Ceilings)
 	if now.CreatedTime.IsZero() {
 		now.CreatedTime = time.Now().UTC().Truncate(time.Second)
 	}

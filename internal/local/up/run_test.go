@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -396,5 +397,24 @@ func TestNotifierTellsWhoWaits(t *testing.T) {
 	}
 	if err := follow(strings.NewReader(""), out, "the.log"); err == nil || !strings.Contains(fmt.Sprint(err.(*Error).Next), "the.log") {
 		t.Errorf("a child that ends early: %v", err)
+	}
+}
+
+// Ceilings hold the next time too; one that is given anew replaces its own.
+func TestCeilingsAreRememberedAndPassedOn(t *testing.T) {
+	dir := t.TempDir()
+	r, _, err := merge(Options{Dir: dir, Ceilings: map[string]string{"ceiling-nodes": "20", "ceiling-spend-per-hour": "60"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.write(dir); err != nil {
+		t.Fatal(err)
+	}
+	if r, _, err = merge(Options{Dir: dir, Ceilings: map[string]string{"ceiling-nodes": "0"}}); err != nil {
+		t.Fatal(err)
+	}
+	args, _ := (&region{Region: r, term: &terminal{out: io.Discard}}).controllerCommand()
+	if got := strings.Join(args, " "); !strings.Contains(got, "--ceiling-nodes 0 --ceiling-spend-per-hour 60") {
+		t.Errorf("the controller is started with %s", got)
 	}
 }

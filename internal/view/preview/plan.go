@@ -16,6 +16,7 @@ import (
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/scaling"
 	"github.com/poolkeeper/poolkeeper/internal/view"
+	"github.com/poolkeeper/poolkeeper/internal/view/snapshot"
 )
 
 // Plan is what a wish means for a pool: the planner's own decisions on the
@@ -41,12 +42,14 @@ type Plan struct {
 	Release  []Leaving       `json:"release,omitempty"`
 	TakeOut  []Leaving       `json:"takeOut,omitempty"`
 	// Kept are instances that scaling in does not pick.
-	Kept    []Leaving   `json:"kept,omitempty"`
-	Blocked []string    `json:"blocked,omitempty"`
-	Drain   string      `json:"drain,omitempty"`
-	Before  *view.Price `json:"priceBefore,omitempty"`
-	After   *view.Price `json:"priceAfter,omitempty"`
-	AsOf    view.AsOf   `json:"asOf"`
+	Kept    []Leaving `json:"kept,omitempty"`
+	Blocked []string  `json:"blocked,omitempty"`
+	// Ceilings are what the ceilings that are set say of what is created.
+	Ceilings []Ceiling   `json:"ceilings,omitempty"`
+	Drain    string      `json:"drain,omitempty"`
+	Before   *view.Price `json:"priceBefore,omitempty"`
+	After    *view.Price `json:"priceAfter,omitempty"`
+	AsOf     view.AsOf   `json:"asOf"`
 
 	blocked []string // codes and names: what the hash is made of
 }
@@ -78,6 +81,28 @@ type Leaving struct {
 	Help string `json:"help,omitempty"`
 }
 
+// Ceiling is what one ceiling says.
+type Ceiling struct {
+	// Ceiling in words: "60.00/h".
+	Ceiling string `json:"ceiling"`
+	Code    string `json:"code,omitempty"`
+	// Of is how many were to be created, Stops how many of them it stops.
+	Of    int32 `json:"of"`
+	Stops int32 `json:"stops"`
+}
+
+// World is what a plan is made on, as it was read. Group may be nil; activities
+// and instances are those of the group, or of all groups; Groups are all where
+// the installation has ceilings.
+type World struct {
+	Pool       *v1alpha1.NodePool
+	Group      *v1alpha1.ScalingGroup
+	Groups     v1alpha1.ScalingGroupList
+	Activities v1alpha1.ScalingActivityList
+	Instances  v1alpha1.InstanceList
+	Now        time.Time
+}
+
 // Ask is what is wished of a pool.
 type Ask struct {
 	// To is the expected number. Unit: nodes.
@@ -93,8 +118,8 @@ const planSteps = 8
 
 // New runs the planner on a pool as it would be with a wish, decision after
 // decision, until it would create or rest. It changes nothing that it is given.
-// The group may be nil; activities are those of the group.
-func New(p *v1alpha1.NodePool, g *v1alpha1.ScalingGroup, activities []v1alpha1.ScalingActivity, instances []v1alpha1.Instance, ask Ask, now time.Time) Plan {
+func New(w World, ask Ask) Plan {
+	p, g, now := w.Pool, w.Group, w.Now
 	v := Plan{APIVersion: view.APIVersion, Kind: "Plan", Pool: p.Name, From: p.Spec.ExpectedNodes, To: ask.To, AsOf: view.AsOf{API: now.UTC()}}
 	have := p.Status.Counts.Instances + p.Status.Counts.Uncertain
 	if len(ask.Out) == 0 {
@@ -105,7 +130,10 @@ func New(p *v1alpha1.NodePool, g *v1alpha1.ScalingGroup, activities []v1alpha1.S
 		return v
 	}
 	v.Known, v.AsOf.Cloud = true, view.NewestCheck(g)
-	s := planned(g, activities, instances, ask.To, now)
+	s := planned(g, w.Activities.Items, w.Instances.Items, ask.To, now)
+	if c := g.Status.Installation; c != nil {
+		s.Ceilings = append(s.Ceilings, snapshot.Installation(c, w.Groups.Items, w.Activities.Items, w.Instances.Items, g.Name, now))
+	}
 	r := run{plan: &v, group: g, ask: ask, found: map[string]scaling.Instance{}, grades: scaling.Outlook(s).Pools, now: now}
 	for _, i := range s.Instances {
 		r.found[i.Name] = i
@@ -181,10 +209,21 @@ func (r *run) add(d scaling.Decision, s scaling.Snapshot) {
 	if len(r.ask.Out) == 0 || r.ask.To == v.From {
 		v.CallBack = append(v.CallBack, d.CallBack...)
 	}
+	for _, c := range d.Checks {
+		v.Ceilings = append(v.Ceilings, newCeiling(c))
+	}
 	if d.Create -= r.anyway; d.Create > 0 {
 		v.Create = int32(d.Create)
 		r.creation(d, s.Settings.StrictBalance)
 	}
+}
+
+func newCeiling(c scaling.CeilingCheck) Ceiling {
+	out := Ceiling{Ceiling: c.Ceiling, Of: int32(c.Of), Stops: int32(c.Stops)}
+	if c.Stops > 0 {
+		out.Code = string(c.Code)
+	}
+	return out
 }
 
 // leaving is one that goes, with what it is; its price goes with it.

@@ -62,6 +62,10 @@ func drawPool(t *rapid.T) (*v1alpha1.NodePool, *v1alpha1.ScalingGroup, []v1alpha
 	return p, g, list
 }
 
+func world(p *v1alpha1.NodePool, g *v1alpha1.ScalingGroup, list []v1alpha1.Instance) World {
+	return World{Pool: p, Group: g, Instances: v1alpha1.InstanceList{Items: list}, Now: now}
+}
+
 // TestPlanAddsUp: what is called back, created and let go makes exactly the
 // number asked for, or the plan says why not; nobody who is kept goes; nothing
 // that was given is changed.
@@ -70,7 +74,7 @@ func TestPlanAddsUp(t *testing.T) {
 		p, g, list := drawPool(t)
 		to := rapid.Int32Range(0, 20).Draw(t, "to")
 		pool, group := p.DeepCopy(), g.DeepCopy()
-		plan := New(p, g, nil, list, Ask{To: to}, now)
+		plan := New(world(p, g, list), Ask{To: to})
 		if diff := cmp.Diff(pool, p) + cmp.Diff(group, g); diff != "" {
 			t.Fatalf("changed what it was given:\n%s", diff)
 		}
@@ -104,7 +108,7 @@ func TestPlanAddsUp(t *testing.T) {
 func TestPlanWithoutGroup(t *testing.T) {
 	p := &v1alpha1.NodePool{ObjectMeta: metav1.ObjectMeta{Name: "web"}}
 	p.Spec.ExpectedNodes, p.Status.Counts.Instances = 5, 3
-	plan := New(p, nil, nil, nil, Ask{To: 4}, now)
+	plan := New(World{Pool: p, Now: now}, Ask{To: 4})
 	if plan.Known || plan.Drop != 1 || plan.Create != 0 {
 		t.Errorf("plan %+v", plan)
 	}
@@ -117,10 +121,12 @@ func TestHashFollowsTheWorld(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p, g, list := drawPool(t)
 		ask := Ask{To: rapid.Int32Range(0, 20).Draw(t, "to")}
-		plan := New(p, g, nil, list, ask, now)
+		plan := New(world(p, g, list), ask)
 		turned := slices.Clone(list)
 		slices.Reverse(turned)
-		if again := New(p, g, nil, turned, ask, now.Add(time.Second)); again.Hash != plan.Hash {
+		later := world(p, g, turned)
+		later.Now = now.Add(time.Second)
+		if again := New(later, ask); again.Hash != plan.Hash {
 			t.Fatalf("two names for one plan:\n%s%s", plan.Text(), again.Text())
 		}
 		if len(plan.Release) == 0 {
@@ -131,7 +137,7 @@ func TestHashFollowsTheWorld(t *testing.T) {
 				list[i].Spec.Protected = true
 			}
 		}
-		if other := New(p, g, nil, list, ask, now); other.Hash == plan.Hash {
+		if other := New(world(p, g, list), ask); other.Hash == plan.Hash {
 			t.Fatalf("one name for two plans:\n%s%s", plan.Text(), other.Text())
 		}
 	})
@@ -153,7 +159,7 @@ func TestNamedLeave(t *testing.T) {
 		if keep {
 			ask.To = p.Spec.ExpectedNodes
 		}
-		plan := New(p, g, nil, list, ask, now)
+		plan := New(world(p, g, list), ask)
 		if blockedByUnknown(list, ask.To) {
 			return
 		}
@@ -185,4 +191,29 @@ func blockedByUnknown(list []v1alpha1.Instance, to int32) bool {
 		}
 	}
 	return n > max(3, to/5)
+}
+
+// TestCeilingsStandInThePlan: each that is set says ok, or what it stops and
+// why; those of the installation count what other pools have and are about to
+// create.
+func TestCeilingsStandInThePlan(t *testing.T) {
+	p := &v1alpha1.NodePool{ObjectMeta: metav1.ObjectMeta{Name: "web"}}
+	g := &v1alpha1.ScalingGroup{ObjectMeta: metav1.ObjectMeta{Name: "web"}, Spec: v1alpha1.ScalingGroupSpec{Pool: "web", MaxSpendPerHour: "60.00"}}
+	g.Status.ResourcePools = []v1alpha1.ResourcePoolStatus{{VSwitch: "vsw-a", Zone: "a", InstanceType: "g7", ChargeType: v1alpha1.ChargePayAsYouGo,
+		Stock: "WithStock", PricePerHour: "1.2", Currency: "CNY", FreeAddresses: -1}}
+	w := world(p, g, nil)
+	if text := New(w, Ask{To: 16}).Text(); !strings.Contains(text, "  ceiling    60.00/h: ok\n") {
+		t.Errorf("text:\n%s", text)
+	}
+	g.Status.Installation = &v1alpha1.Ceilings{Nodes: 20}
+	other := v1alpha1.ScalingActivity{Spec: v1alpha1.ScalingActivitySpec{Group: "batch", Create: 10}}
+	w.Groups.Items = []v1alpha1.ScalingGroup{*g, {ObjectMeta: metav1.ObjectMeta{Name: "batch"}}}
+	w.Activities.Items = []v1alpha1.ScalingActivity{other}
+	for range 3 {
+		w.Instances.Items = append(w.Instances.Items, v1alpha1.Instance{Spec: v1alpha1.InstanceSpec{Group: "batch"}})
+	}
+	plan := New(w, Ask{To: 16})
+	if text := plan.Text(); plan.Create != 7 || !strings.Contains(text, "  ceiling    20 nodes of the installation: stops 9 of 16\n  but        the installation's ceiling of 20 nodes: 13 are there or on their way Ceiling.Nodes\n") {
+		t.Errorf("creates %d:\n%s", plan.Create, text)
+	}
 }

@@ -22,7 +22,13 @@ func planned(g *v1alpha1.ScalingGroup, activities []v1alpha1.ScalingActivity, in
 			mine = append(mine, instances[i])
 		}
 	}
-	s := snapshot.Of(g, activities, mine, now, wait.Defaults())
+	var own []v1alpha1.ScalingActivity
+	for i := range activities {
+		if activities[i].Spec.Group == g.Name {
+			own = append(own, activities[i])
+		}
+	}
+	s := snapshot.Of(g, own, mine, now, wait.Defaults())
 	s.Desired, s.Busy, s.Rebalance = int(desired), false, false
 	s.Uncertain = max(s.Uncertain, int(g.Status.Uncertain))
 	if c := meta.FindStatusCondition(g.Status.Conditions, v1alpha1.ConditionFrozen); s.Frozen == "" && c != nil && c.Status == metav1.ConditionTrue {

@@ -51,10 +51,28 @@ func (v Plan) Lines() string {
 	} else if v.Drain != "" {
 		add("drain", v.Drain+", before each release")
 	}
+	for _, c := range v.Ceilings {
+		said := "ok"
+		if c.Stops > 0 {
+			said = fmt.Sprintf("stops %d of %d", c.Stops, c.Of)
+		}
+		add("ceiling", c.Ceiling+": "+said)
+	}
 	for _, s := range v.Blocked {
 		add("but", s)
 	}
 	return text + table(rows)
+}
+
+// Question asks for a scale-in, with the act and its number.
+func (v Plan) Question() string {
+	if n := len(v.Release); n > 0 {
+		return fmt.Sprintf("Release %s? [y/N]", some(n))
+	}
+	if n := v.From - v.To; n > 1 {
+		return fmt.Sprintf("Reduce %s by %d nodes? [y/N]", v.Pool, n)
+	}
+	return fmt.Sprintf("Reduce %s by 1 node? [y/N]", v.Pool)
 }
 
 // Brief is a plan on one line.

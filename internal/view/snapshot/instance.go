@@ -14,6 +14,7 @@ import (
 // read is what is known beside an instance's own record.
 type read struct {
 	g     *v1alpha1.ScalingGroup
+	now   time.Time
 	pools []scaling.ResourcePool
 	// sent is when each piece was first sent, by activity UID and index.
 	sent map[string]time.Time

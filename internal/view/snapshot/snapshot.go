@@ -20,7 +20,7 @@ import (
 // when stock is read again, and what only the guard of the cloud knows.
 func Of(g *v1alpha1.ScalingGroup, activities []v1alpha1.ScalingActivity, instances []v1alpha1.Instance, now time.Time, w wait.Settings) scaling.Snapshot {
 	spec := &g.Spec
-	r := read{g: g, pools: Pools(g), sent: map[string]time.Time{}, vcpu: map[string]int{}}
+	r := reader(g, now)
 	s := scaling.Snapshot{
 		Now: now, Settings: Settings(spec), Desired: int(spec.DesiredCapacity), Pools: r.pools, Refusals: Refusals(g.Status.Refusals),
 		Emptying: spec.Emptying, Frozen: spec.Frozen, Rebalance: spec.RebalanceCount > g.Status.RebalancedCount,
@@ -34,17 +34,38 @@ func Of(g *v1alpha1.ScalingGroup, activities []v1alpha1.ScalingActivity, instanc
 		s.Busy = s.Busy || Ours(g, activities[i].Spec.GroupUID) && !activities[i].Status.Done
 		r.remember(&activities[i])
 	}
-	for _, p := range r.pools {
-		r.vcpu[p.InstanceType] = p.VCPU
-	}
+	s.Left = left(g, activities)
 	s.Instances = make([]scaling.Instance, 0, len(instances))
 	for i := range instances {
 		s.Instances = append(s.Instances, r.instance(&instances[i]))
+	}
+	if c := (scaling.Ceiling{Creations: int(spec.MaxCreationsPerHour), Spend: scaling.Micros(spec.MaxSpendPerHour)}); c.Creations > 0 || c.Spend > 0 {
+		c.Used = r.used(s.Instances, activities, instances, false)
+		s.Ceilings = append(s.Ceilings, c)
 	}
 	for _, t := range spec.Transfers {
 		s.Transfers = append(s.Transfers, scaling.Transfer{Instance: t.Instance, In: t.Direction == v1alpha1.TransferIn, Release: t.Release, Task: t.Task})
 	}
 	return s
+}
+
+// left is what the newest activity took away to be replaced: the number was the
+// same in the one before, and nobody named what goes.
+func left(g *v1alpha1.ScalingGroup, activities []v1alpha1.ScalingActivity) scaling.Left {
+	var before, last *v1alpha1.ScalingActivitySpec
+	for i := range activities {
+		if Ours(g, activities[i].Spec.GroupUID) {
+			before, last = last, &activities[i].Spec
+		}
+	}
+	if before == nil || before.Wanted != last.Wanted || last.Wanted != g.Spec.DesiredCapacity {
+		return scaling.Left{}
+	}
+	gone := slices.Concat(last.Release, last.TakeOut)
+	if slices.ContainsFunc(gone, func(l v1alpha1.Leaving) bool { return l.Task != "" }) {
+		return scaling.Left{}
+	}
+	return scaling.Left{Count: len(gone), Cause: last.Cause}
 }
 
 // Ours says whether an object with this group UID is of the group, and not of
