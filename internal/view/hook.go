@@ -58,21 +58,29 @@ type Hook struct {
 	// State is Waiting, or how it ended: a result and by what.
 	State string `json:"state"`
 	// Wait names this wait; an answer repeats it. Empty for the built-in one.
-	Wait          string     `json:"wait,omitempty"`
-	DefaultResult string     `json:"defaultResult,omitempty"`
-	Heartbeats    int32      `json:"heartbeats,omitempty"`
-	Result        string     `json:"result,omitempty"`
-	EndedBy       string     `json:"endedBy,omitempty"`
-	StartTime     time.Time  `json:"startTime"`
-	UntilTime     *time.Time `json:"untilTime,omitempty"`
-	EndTime       *time.Time `json:"endTime,omitempty"`
-	Note          string     `json:"note,omitempty"`
+	Wait          string `json:"wait,omitempty"`
+	DefaultResult string `json:"defaultResult,omitempty"`
+	Heartbeats    int32  `json:"heartbeats,omitempty"`
+	Result        string `json:"result,omitempty"`
+	// Answer is what was said to it and is not taken in yet.
+	Answer    string     `json:"answer,omitempty"`
+	EndedBy   string     `json:"endedBy,omitempty"`
+	StartTime time.Time  `json:"startTime"`
+	UntilTime *time.Time `json:"untilTime,omitempty"`
+	EndTime   *time.Time `json:"endTime,omitempty"`
+	Note      string     `json:"note,omitempty"`
 
-	tone Tone
+	tone  Tone
+	waits bool
 }
 
 // Waits is true while the hook holds its instance.
-func (h Hook) Waits() bool { return h.Result == "" }
+func (h Hook) Waits() bool { return h.waits }
+
+// Answerable is true while somebody may complete it.
+func (h Hook) Answerable() bool {
+	return h.Waits() && h.Answer == "" && h.Wait != "" && h.tone == ToneBusy
+}
 
 // endedBy are the ends of hooks as people read them.
 var endedBy = map[v1alpha1.HookEnd]string{
@@ -95,9 +103,11 @@ func HooksOf(i *v1alpha1.Instance) []Hook {
 		}
 		switch {
 		case s.Result != "":
-			h.State, h.tone = fmt.Sprintf("%s, %s", s.Result, endedBy[s.EndedBy]), ToneOff
+			h.end()
 		case len(held) == 0:
-			h.State, h.tone, h.Note = "Over", ToneOff, "the instance left this way"
+			h.State, h.tone, h.waits = "Over", ToneOff, false
+		default:
+			h.answered(i)
 		}
 		list = append(list, h)
 	}
@@ -107,8 +117,22 @@ func HooksOf(i *v1alpha1.Instance) []Hook {
 	return list
 }
 
+// end tells how it ended.
+func (h *Hook) end() {
+	h.State, h.tone, h.waits = h.Result+", "+endedBy[v1alpha1.HookEnd(h.EndedBy)], ToneOff, false
+}
+
+// answered takes in what was said to it and not taken in yet.
+func (h *Hook) answered(i *v1alpha1.Instance) {
+	for _, a := range i.Spec.HookAnswers {
+		if a.Hook == h.Name && a.Wait == h.Wait && a.Result != "" {
+			h.Answer, h.State = string(a.Result), fmt.Sprintf("Waiting, answered %s", a.Result)
+		}
+	}
+}
+
 func newHook(i *v1alpha1.Instance, name, transition string) Hook {
-	return Hook{APIVersion: APIVersion, Kind: "Hook", Instance: i.Name, Pool: i.Spec.Pool, Name: name, Transition: transition, State: "Waiting", tone: ToneBusy}
+	return Hook{APIVersion: APIVersion, Kind: "Hook", Instance: i.Name, Pool: i.Spec.Pool, Name: name, Transition: transition, State: "Waiting", tone: ToneBusy, waits: true}
 }
 
 // drainHook is the drain of a leaving instance as a hook; ok is false where
@@ -136,7 +160,7 @@ func drainHook(i *v1alpha1.Instance) (h Hook, ok bool) {
 		if st.PodsLeft > 0 {
 			h.EndedBy = string(v1alpha1.HookTimedOut)
 		}
-		h.State, h.tone = fmt.Sprintf("%s, %s", h.Result, endedBy[v1alpha1.HookEnd(h.EndedBy)]), ToneOff
+		h.end()
 	case DrainStopped(i):
 		h.Note, h.tone = "stopped at its limit: "+st.DrainBlocked, ToneWarn
 	case st.DrainBlocked != "":
