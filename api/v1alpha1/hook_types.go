@@ -58,6 +58,15 @@ type LifecycleHook struct {
 	DefaultResult HookResult `json:"defaultResult,omitempty"`
 }
 
+// TimeoutSeconds is the heartbeat timeout of a hook, the default where it names
+// none. Unit: seconds.
+func (h *LifecycleHook) TimeoutSeconds() int32 {
+	if h.HeartbeatTimeoutSeconds == nil {
+		return 600
+	}
+	return *h.HeartbeatTimeoutSeconds
+}
+
 // HookAnswer is what a person or a program says to a hook that holds an
 // instance.
 type HookAnswer struct {

@@ -95,8 +95,8 @@ type Settings struct {
 	// APIServer is how often the API server is asked whether it answers, and
 	// Quiet for how long nobody may have been refused before throttling is over.
 	APIServer, Quiet time.Duration
-	// HookTimeout is the default heartbeat timeout of a lifecycle hook; those that
-	// pools name keep their proportion to it.
+	// HookTimeout is the default heartbeat timeout of a lifecycle hook; what pools
+	// name keeps its proportion to it.
 	HookTimeout time.Duration
 	// ExpiryWarning is how long before its end a subscription is warned of.
 	ExpiryWarning time.Duration

@@ -15,11 +15,8 @@ import (
 func (p *pass) rules() []lifecycle.HookRule {
 	var out []lifecycle.HookRule
 	for _, h := range p.group.Spec.LifecycleHooks {
-		r := lifecycle.HookRule{Name: h.Name, Way: lifecycle.Way(h.Transition), Timeout: p.Waits.HookTimeout, Default: lifecycle.Result(h.DefaultResult)}
-		if s := h.HeartbeatTimeoutSeconds; s != nil {
-			r.Timeout = p.Waits.Hook(*s)
-		}
-		out = append(out, r)
+		out = append(out, lifecycle.HookRule{Name: h.Name, Way: lifecycle.Way(h.Transition), Timeout: p.Waits.Hook(h.TimeoutSeconds()),
+			Default: lifecycle.Result(h.DefaultResult)})
 	}
 	return out
 }
