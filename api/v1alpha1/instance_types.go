@@ -315,6 +315,11 @@ type InstanceStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	Step string `json:"step,omitempty"`
+	// resetting is true where its join was given up while a reset of MIG
+	// partitions was under way, which may yet end. It is not replaced by itself:
+	// another machine would begin the same.
+	// +optional
+	Resetting bool `json:"resetting,omitempty"`
 	// log is the end of its join log, redacted, at most 4096 characters.
 	// +optional
 	// +kubebuilder:validation:MaxLength=8192

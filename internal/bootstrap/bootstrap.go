@@ -39,6 +39,14 @@ const (
 	StepPostUserData Step = "post-user-data"
 )
 
+// Words is a step as people read it.
+func (s Step) Words() string {
+	if s == StepMIGReset {
+		return "MIG reset"
+	}
+	return string(s)
+}
+
 // Steps are all steps in the order in which a machine takes them.
 func Steps() []Step {
 	return []Step{StepScript, StepNetwork, StepReach, StepMIGReset, StepRuntime, StepKubelet,
@@ -111,7 +119,8 @@ type Waits struct {
 	// CredentialTries is after how many refusals of the credential in a row
 	// the machine gives up. Default 5.
 	CredentialTries int
-	// MIGLimit bounds the reset of MIG partitions. Default 40 min.
+	// MIGLimit bounds the reset of MIG partitions. Default 40 min, or the join
+	// deadline where that is longer.
 	MIGLimit time.Duration
 }
 
@@ -125,7 +134,7 @@ func (w Waits) withDefaults() Waits {
 	def(&w.ReachPause, 2*time.Second)
 	def(&w.RetryMin, 2*time.Second)
 	def(&w.RetryMax, time.Minute)
-	def(&w.MIGLimit, 40*time.Minute)
+	def(&w.MIGLimit, max(40*time.Minute, w.JoinDeadline))
 	if w.ReachTries <= 0 {
 		w.ReachTries = 120
 	}

@@ -62,6 +62,15 @@ func (r Report) At() Step {
 	return r.Last.Step
 }
 
+// timedOut is the exit code of a command whose time was over.
+const timedOut = 124
+
+// Resetting says that a reset of MIG partitions is under way, or was only no
+// longer waited for: it may yet end.
+func (r Report) Resetting() bool {
+	return r.Last.Step == StepMIGReset && (r.Last.Outcome == OutcomeWaiting || r.Last.Exit == timedOut)
+}
+
 const maxLines = 200
 
 var lineShape = regexp.MustCompile(`cloud-init(?:\[[0-9]+\])?: poolkeeper step=([a-z-]{1,32}) outcome=(ok|waiting|skipped|failed)(?: exit=([0-9]{1,3}))?(?: duration=(-?[0-9]{1,12})ms)?(?: (.*))?$`)

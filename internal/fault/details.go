@@ -52,7 +52,8 @@ const (
 	DetailBlocked Detail = "blocked"
 	// DetailInstance is one instance, which failed.
 	DetailInstance Detail = "instance"
-	// DetailMIG is an instance whose reset of MIG partitions took too long.
+	// DetailMIG is an instance whose reset of MIG partitions took too long, or
+	// several with a blank between.
 	DetailMIG Detail = "mig"
 	// DetailInstances names instances, each with its way out.
 	DetailInstances Detail = "instances"
@@ -94,6 +95,12 @@ func (e Entry) AdviceFor(solution string, d Details) string {
 	if n := d[DetailGiB]; n != "" {
 		text = strings.ReplaceAll(text, ":GIB", ":"+n)
 	}
+	return text
+}
+
+// ResetAdvice is what helps where the MIG reset of instances took too long.
+func ResetAdvice(instances []string) string {
+	text, _ := fill(hintReset, Details{DetailMIG: strings.Join(instances, " ")})
 	return text
 }
 

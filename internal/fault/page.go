@@ -8,6 +8,10 @@ const (
 	topUp   = "top up the account on its page at the vendor (local region: poolkeeper local balance set AMOUNT)" + seenLate
 )
 
+// hintReset is what helps where a reset of MIG partitions did not end in time.
+const hintReset = "the MIG reset may yet end: wait until nvidia-smi --query-gpu=mig.mode.current --format=csv,noheader says Disabled on the machine, " +
+	"then poolkeeper node rejoin {mig}, and type there what that prints; or replace it now: poolkeeper node remove {mig} --release --keep-expected"
+
 // pageRows are the failures of the public page.
 var pageRows = []Entry{
 	{Code: InstanceTypeNoStock, Origin: OriginPage, RaisedBy: byGroup,
@@ -113,8 +117,7 @@ var pageRows = []Entry{
 		Solution: "read the log lines in the task; on the machine: grep cloud-init /var/log/messages",
 		Hints: []string{"in the local region: poolkeeper local instance exec {instance} -- grep cloud-init /var/log/messages; " +
 			"on the real cloud: ssh to {instance}, or its console there",
-			"the reset of MIG partitions may yet end: wait, then poolkeeper node rejoin {mig}; " +
-				"or replace it now: poolkeeper node remove {mig} --release --keep-expected"},
+			hintReset},
 		Scope: ScopeInstance, Next: NextReplace, Retry: backoff},
 	{Code: APIServerInternalError, Origin: OriginPage, RaisedBy: byCalls,
 		Cause:    "the API server of the cluster cannot be reached, or fails",

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/poolkeeper/poolkeeper/internal/fault"
 )
@@ -19,8 +20,8 @@ type plan struct {
 	// included.
 	zones map[string]int
 	seen  int // of the counted
-	// waits says that machines which failed wait to be replaced.
-	waits Reason
+	// waits say that machines which failed wait to be replaced.
+	waits []Reason
 }
 
 // Plan returns what the group does next.
@@ -55,10 +56,12 @@ func Plan(s Snapshot) Decision {
 	case s.Rebalance:
 		p.rebalance()
 	}
-	if p.d.Empty() && p.waits.Text != "" {
-		p.block(p.waits)
-		if sooner(p.waits.Until, p.d.Wake) {
-			p.d.Wake = p.waits.Until
+	if p.d.Empty() {
+		for _, r := range p.waits {
+			p.block(r)
+			if sooner(r.Until, p.d.Wake) {
+				p.d.Wake = r.Until
+			}
 		}
 	}
 	return p.d
@@ -227,16 +230,22 @@ func (p *plan) empty() {
 // replacement is due; a few are kept for a while to be looked at. Where joins
 // fail again and again no replacement is near, and they go at once, as does one
 // that never ran, since there is nothing on it to look at, and one that a
-// lifecycle hook abandoned. A kept one, such as a subscription, stays.
+// lifecycle hook abandoned. A kept one, such as a subscription, stays; so does
+// one that resets its MIG partitions yet.
 func (p *plan) failed() {
 	if p.s.NoRelease != "" {
 		return
 	}
 	var list []Instance
+	var resetting []string
 	kept := 0
 	for _, i := range p.s.Instances {
 		switch {
 		case !i.FailedToJoin || i.ReleaseSent || i.Removed:
+		case i.Marked.IsZero() && i.Resetting:
+			if p.counts(i) && !i.Unknown {
+				resetting = append(resetting, i.Name)
+			}
 		case !i.Marked.IsZero() && (i.NotStarted || i.Abandoned):
 		case !i.Marked.IsZero():
 			kept++
@@ -244,11 +253,12 @@ func (p *plan) failed() {
 			list = append(list, i)
 		}
 	}
+	p.resets(resetting)
 	if memory, waiting := p.joinMemory(); waiting && !p.s.held(memory) {
 		all := len(list)
 		list = slices.DeleteFunc(list, func(i Instance) bool { return !i.Abandoned })
 		if left := all - len(list); left > 0 {
-			p.waits = p.reason(memory, some(left, "machine")+" that failed to join: replaced when the wait is over")
+			p.waits = append(p.waits, p.reason(memory, some(left, "machine")+" that failed to join: replaced when the wait is over"))
 		}
 	}
 	slices.SortFunc(list, Newest)
@@ -268,6 +278,19 @@ func (p *plan) failed() {
 	if len(list) > 0 {
 		p.d.Cause = whatFailed(list)
 	}
+}
+
+// resets holds machines whose reset of MIG partitions did not end in time: it
+// may yet end, and another machine would begin the same.
+func (p *plan) resets(names []string) {
+	if len(names) == 0 {
+		return
+	}
+	memory, _ := p.joinMemory()
+	r := p.reason(memory, "the MIG reset of "+fault.List(names)+" did not end within the join deadline; nothing is replaced by itself, as another machine would begin the same")
+	r.Code, r.Names, r.Until, r.Held, r.OnWord = fault.FailedJoinCluster, names, time.Time{}, true, true
+	r.Edit = fault.ResetAdvice(names)
+	p.waits = append(p.waits, r)
 }
 
 // whatFailed names those that did not start, those that a hook abandoned and

@@ -74,6 +74,7 @@ func drawInstance(t *rapid.T, n int) Instance {
 	}
 	i.VSwitch = "vsw-" + i.Zone
 	i.FailedToJoin = !i.Joined && chance(t, 2, "failed")
+	i.Resetting = i.FailedToJoin && chance(t, 4, "resetting")
 	if chance(t, 4, "marked") {
 		i.Marked = now.Add(-time.Duration(rapid.IntRange(1, 9).Draw(t, "mark")) * time.Minute)
 		i.ReleaseSent, i.Named = chance(t, 3, "sent"), chance(t, 3, "named")

@@ -139,6 +139,9 @@ type Instance struct {
 	// FailedToJoin is true once its join was given up, NotStarted where that is
 	// because it never ran: nothing on it could be looked at.
 	FailedToJoin, NotStarted bool
+	// Resetting is true where it was given up while it reset its MIG partitions,
+	// and neither an edit nor a person's word since lets it be replaced.
+	Resetting bool
 	// Abandoned is true where it failed because a lifecycle hook ended its way
 	// in: it goes at once.
 	Abandoned bool
@@ -269,6 +272,8 @@ type Reason struct {
 	Count int
 	Held  bool
 	Burnt int64
+	// OnWord is true where nothing is tried until a person says so.
+	OnWord bool
 	// Ceiling that it speaks of, in words; empty where it speaks of none.
 	Ceiling string
 }

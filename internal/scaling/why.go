@@ -34,6 +34,8 @@ type Why struct {
 	Count int
 	Held  bool
 	Burnt int64
+	// OnWord is true where nothing is tried until a person says so.
+	OnWord bool
 }
 
 // Explain says why a group is not at its number; ok is false where it is, and
@@ -66,7 +68,7 @@ func Explain(s Snapshot, d Decision) (w Why, ok bool) {
 // because takes over the first reason.
 func (w *Why) because(s Snapshot, d Decision) {
 	r := d.Blocked[0]
-	w.Code, w.Place, w.Sentence = r.Code, r.Place, r.Text
+	w.Code, w.Place, w.Sentence, w.OnWord = r.Code, r.Place, r.Text, r.OnWord
 	for _, other := range d.Blocked {
 		w.Held = w.Held || other.Held
 		w.Count = max(w.Count, other.Count)
@@ -82,6 +84,8 @@ func (w *Why) because(s Snapshot, d Decision) {
 	switch {
 	case r.Code == fault.OnlyKeptInstances:
 		w.NextStep = "they are released when they are no longer kept"
+	case r.OnWord:
+		w.NextStep = "nothing is tried until a person lets a machine join again, or has it replaced"
 	case r.Ceiling != "":
 		w.NextStep = "it goes on when the ceiling leaves room"
 	case misfit(d.Blocked):

@@ -85,7 +85,8 @@ func (v Instance) Matches(states []string) bool {
 	if len(states) == 0 {
 		return true
 	}
-	have := []string{v.Instance, v.NodeStatus, v.LifecycleState, v.NodeState}
+	word, _, _ := strings.Cut(v.NodeStatus, " (")
+	have := []string{v.Instance, word, v.LifecycleState, v.NodeState}
 	for _, s := range states {
 		for _, h := range have {
 			if fold(s) == fold(h) {

@@ -3,8 +3,10 @@ package view
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/bootstrap"
 )
 
 // InstanceNote says what is worth knowing about an instance beyond its states:
@@ -22,8 +24,8 @@ func InstanceNote(i *v1alpha1.Instance, clock Clock) string {
 		return failedNote(i)
 	case st.LifecycleState == v1alpha1.InstancePendingWait:
 		return hookNote(i, clock)
-	case (st.NodeState == v1alpha1.NodeJoining || st.NodeState == "") && st.Step != "":
-		return "at " + st.Step
+	case JoinStep(i) != "":
+		return lateNote(i, clock)
 	case st.LifecycleState == v1alpha1.InstanceStopped:
 		return "not running in the cloud, and not replaced while the health check is off: start it there, or poolkeeper pool edit " +
 			i.Spec.Pool + " --health-check ECS"
@@ -66,11 +68,31 @@ func leavingNote(i *v1alpha1.Instance, clock Clock) string {
 	return strings.Join(parts, "; ")
 }
 
+// lateNote says when a machine that joins late is given up.
+func lateNote(i *v1alpha1.Instance, clock Clock) string {
+	if end := JoinEnd(i); !end.IsZero() {
+		return "late; given up at " + clock.At(end)
+	}
+	return "late"
+}
+
+// JoinEnd is when the join of a machine is given up; zero where not known.
+func JoinEnd(i *v1alpha1.Instance) time.Time {
+	began, limit := i.Status.RunningTime, time.Duration(i.Spec.JoinDeadlineSeconds)*time.Second
+	if again := i.Spec.RejoinTime; again != nil && (began == nil || began.Before(again)) {
+		began = again
+	}
+	if began == nil || limit <= 0 {
+		return time.Time{}
+	}
+	return began.Add(limit)
+}
+
 // failedNote says where a join stopped.
 func failedNote(i *v1alpha1.Instance) string {
 	var parts []string
-	if i.Status.Step != "" && !strings.Contains(i.Status.Message, i.Status.Step) {
-		parts = append(parts, "stopped at "+i.Status.Step)
+	if step := bootstrap.Step(i.Status.Step).Words(); step != "" && !strings.Contains(i.Status.Message, step) {
+		parts = append(parts, "stopped at "+step)
 	}
 	if i.Status.Message != "" {
 		parts = append(parts, trimPoint(i.Status.Message))

@@ -190,12 +190,12 @@ func Live(l Look, clock Clock) []string {
 	if t := l.Task; t != nil {
 		c := t.Status.Counts
 		switch {
+		case t.Spec.Type == v1alpha1.TaskScale && t.Spec.To >= t.Spec.From:
+			row("Create", c.Created, c.Wanted, "")
+			row("Join", c.Joined, c.Created, joinNonEmpty(", ", failedText(c.Failed), lateText(t.Status.Instances)))
 		case len(t.Status.Instances) > 0:
 			done, of := instancesDone(t)
 			row(string(t.Spec.Type), done, of, t.Status.Progress)
-		case t.Spec.Type == v1alpha1.TaskScale && t.Spec.To >= t.Spec.From:
-			row("Create", c.Created, c.Wanted, "")
-			row("Join", c.Joined, c.Created, failedText(c.Failed))
 		default:
 			row("Remove", c.Released, c.Wanted, "")
 		}
@@ -233,6 +233,16 @@ func instancesDone(t *v1alpha1.ClusterTask) (done, of int32) {
 		}
 	}
 	return done, of
+}
+
+// lateText names the first machine that joins late.
+func lateText(list []v1alpha1.TaskInstance) string {
+	for _, i := range list {
+		if i.State == "running" {
+			return i.Instance + " " + i.Message
+		}
+	}
+	return ""
 }
 
 func failedText(n int32) string {

@@ -152,7 +152,7 @@ func InstanceSentence(i *v1alpha1.Instance, now time.Time) string {
 
 // instancePhrase is the state of an instance within a sentence.
 func instancePhrase(i *v1alpha1.Instance) string {
-	state, node := strings.ToLower(InstanceWord(i)), strings.ToLower(NodeWord(i))
+	state, node := strings.ToLower(InstanceWord(i)), NodeWord(i)
 	if strings.HasSuffix(state, " wait") {
 		state = "in " + state
 	}
@@ -162,7 +162,7 @@ func instancePhrase(i *v1alpha1.Instance) string {
 	case node == "-":
 		return state
 	default:
-		return fmt.Sprintf("%s, its node %s", state, node)
+		return fmt.Sprintf("%s, its node %s", state, strings.ToLower(node[:1])+node[1:])
 	}
 }
 

@@ -2,10 +2,13 @@ package view
 
 import (
 	"fmt"
+	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/bootstrap"
 )
 
 // Tone says how a word is meant, for colours; no word depends on it alone.
@@ -160,9 +163,32 @@ func NodeWord(i *v1alpha1.Instance) string {
 		if st.LifecycleState == v1alpha1.InstanceRemoved {
 			return "-"
 		}
-		return "Joining"
+		return joiningWord(i)
+	case v1alpha1.NodeJoining:
+		return joiningWord(i)
 	}
 	return string(st.NodeState)
+}
+
+func joiningWord(i *v1alpha1.Instance) string {
+	if step := JoinStep(i); step != "" {
+		return "Joining (" + step + ")"
+	}
+	return "Joining"
+}
+
+// JoinStep is the step that a machine is at which joins late, with the limit of
+// its join: "MIG reset, up to 40 min". Empty where none is known.
+func JoinStep(i *v1alpha1.Instance) string {
+	st := &i.Status
+	if st.Step == "" || st.NodeState != "" && st.NodeState != v1alpha1.NodeJoining {
+		return ""
+	}
+	step := bootstrap.Step(st.Step).Words()
+	if limit := time.Duration(i.Spec.JoinDeadlineSeconds) * time.Second; limit > 0 {
+		step += ", up to " + strings.TrimSuffix(Took(limit), " 0 s")
+	}
+	return step
 }
 
 // instanceTone is the tone of an instance's words.

@@ -74,7 +74,7 @@ type Settings struct {
 	// Stock is how often stock and prices are read at rest.
 	Stock time.Duration
 	// StatusInterval is the shortest time between two writes of one summary
-	// status while things move.
+	// status while things move; see Summary for what is large.
 	StatusInterval time.Duration
 	// Gather is how long events of one group are gathered into one pass.
 	Gather time.Duration
@@ -134,6 +134,14 @@ const hookTimeout = 10 * time.Minute
 // seconds.
 func (s Settings) Hook(seconds int32) time.Duration {
 	return time.Duration(float64(seconds) * float64(time.Second) * float64(s.HookTimeout) / float64(hookTimeout))
+}
+
+// Summary is the shortest time between two looks at n instances for a summary
+// status while things move: StatusInterval for few, as much again for each 1,000
+// and five times as much at most, so that what looking costs does not grow with
+// the size while thousands come or go.
+func (s Settings) Summary(n int) time.Duration {
+	return min(s.StatusInterval+time.Duration(n)*s.StatusInterval/1000, 5*s.StatusInterval)
 }
 
 // Faults are the waits of the failure catalogue.

@@ -52,3 +52,12 @@ func TestTheCatalogueIsDividedToo(t *testing.T) {
 		})
 	}
 }
+
+func TestASummaryOfManyIsWrittenLessOften(t *testing.T) {
+	s := Defaults()
+	for n, want := range map[int]time.Duration{0: time.Second, 500: 1500 * time.Millisecond, 2000: 3 * time.Second, 100_000: 5 * time.Second} {
+		if got := s.Summary(n); got != want {
+			t.Errorf("%d: %s, want %s", n, got, want)
+		}
+	}
+}

@@ -3,7 +3,6 @@ package alicloud
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -147,7 +146,7 @@ func (p *Provider) send(ctx context.Context, c sending, key *credentials.Credent
 	_, err := client.CallApiWithCtx(context.WithValue(ctx, exchangeKey{}, x), c.params(), p.body(in), &dara.RuntimeOptions{})
 	failed := judge(c.call, x, err)
 	if failed == nil {
-		if err := json.Unmarshal(x.body, out); err != nil {
+		if err := unmarshal(x.body, out); err != nil {
 			failed = broken(c.call, "the answer is not JSON as expected")
 		}
 	}

@@ -229,7 +229,7 @@ type wireInstance struct {
 	}
 	InstanceChargeType string
 	SpotStrategy       string
-	SpotPriceLimit     json.Number
+	SpotPriceLimit     number
 	CreationTime       string
 	ExpiredTime        string
 	DeletionProtection bool
@@ -257,7 +257,7 @@ func (w wireInstance) instance() cloud.Instance {
 	case w.SpotStrategy != "" && w.SpotStrategy != "NoSpot":
 		i.ChargeType = cloud.Spot
 	}
-	if limit, err := cloud.ParsePrice(w.SpotPriceLimit.String(), ""); err == nil && w.SpotStrategy == "SpotWithPriceLimit" {
+	if limit, err := cloud.ParsePrice(string(w.SpotPriceLimit), ""); err == nil && w.SpotStrategy == "SpotWithPriceLimit" {
 		i.SpotPriceLimit = limit
 	}
 	for _, t := range w.Tags.Tag {

@@ -4,6 +4,9 @@ import (
 	"encoding/json"
 	"strings"
 
+	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/poolkeeper/poolkeeper/internal/cloud"
 	"github.com/poolkeeper/poolkeeper/internal/fault"
 )
@@ -13,6 +16,28 @@ const (
 	maxCode = 128
 	maxText = 1024
 )
+
+// unmarshal reads an answer. The pages of instances are most of all that is read
+// and go to a reader that needs a third of the time; names in them are taken as
+// they are spelt.
+func unmarshal(body []byte, out any) error {
+	if page, ok := out.(*instancePage); ok {
+		return jsonv2.Unmarshal(body, page, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	}
+	return json.Unmarshal(body, out)
+}
+
+// number is a number of JSON as it stands there, or in a string; empty for null.
+type number string
+
+// UnmarshalJSON takes both forms.
+func (n *number) UnmarshalJSON(text []byte) error {
+	*n = ""
+	if s := string(text); s != "null" {
+		*n = number(strings.Trim(s, `"`))
+	}
+	return nil
+}
 
 // refusal reads the vendor's error body. What is not one proves nothing.
 func refusal(call string, status int, body []byte) *cloud.Error {

@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"sort"
 	"strings"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/bootstrap"
 	"github.com/poolkeeper/poolkeeper/internal/fault"
 	"github.com/poolkeeper/poolkeeper/internal/view/snapshot"
 )
@@ -226,10 +228,10 @@ func (w *work) failures(ctx context.Context, found map[string]*api.TaskCause) er
 			code = string(fault.FailedJoinCluster)
 		}
 		text := s.Message
-		if s.Step != "" && !strings.Contains(s.Message, s.Step) {
-			text = fmt.Sprintf("stopped at step %s: %s", s.Step, s.Message)
+		if step := bootstrap.Step(s.Step).Words(); step != "" && !strings.Contains(s.Message, step) {
+			text = fmt.Sprintf("stopped at step %s: %s", step, s.Message)
 		}
-		w.machine(i.Name, text)
+		w.machine(i.Name, stateFailed, text)
 		c := found[code]
 		if c == nil || c.Instance == "" {
 			c = w.cause(code, text, "", nil)
@@ -242,28 +244,23 @@ func (w *work) failures(ctx context.Context, found map[string]*api.TaskCause) er
 	return nil
 }
 
-// stepMIG is the step of a join that resets the MIG partitions of a GPU machine.
-const stepMIG = "mig-reset"
-
 // ofMachine is what advice can name about a machine that failed.
 func ofMachine(i *api.Instance) fault.Details {
 	d := fault.Details{fault.DetailInstance: i.Name}
-	if i.Status.Step == stepMIG {
+	if i.Status.Resetting {
 		d[fault.DetailMIG] = i.Name
 	}
 	return d
 }
 
-// machine notes one machine that failed.
-func (w *work) machine(id, text string) {
-	st := &w.t.Status
-	for i := range st.Instances {
-		if st.Instances[i].Instance == id {
-			st.Instances[i].Message = cut(text, 512)
-			return
-		}
-	}
-	if len(st.Instances) < 500 {
-		st.Instances = append(st.Instances, api.TaskInstance{Instance: id, State: stateFailed, Message: cut(text, 512)})
+// machine notes how one machine does, in the order of their names.
+func (w *work) machine(id, state, text string) {
+	st, now := &w.t.Status, api.TaskInstance{Instance: id, State: state, Message: cut(text, 512)}
+	n, there := slices.BinarySearchFunc(st.Instances, id, func(i api.TaskInstance, id string) int { return strings.Compare(i.Instance, id) })
+	switch {
+	case there:
+		st.Instances[n] = now
+	case len(st.Instances) < 500:
+		st.Instances = slices.Insert(st.Instances, n, now)
 	}
 }

@@ -9,6 +9,7 @@ package clustertask
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -168,6 +169,9 @@ func (w *work) end(state api.TaskState, code, message string) {
 	st.Progress, _, _ = strings.Cut(st.Progress, nextMark) // nothing more is tried for it
 	if code != "" || message != "" {
 		st.Error = &api.TaskError{Code: cut(code, 128), Message: cut(message, 2048)}
+	}
+	if w.t.Spec.Type == api.TaskScale { // who joins late is no longer followed
+		st.Instances = slices.DeleteFunc(st.Instances, func(i api.TaskInstance) bool { return i.State == stateRunning })
 	}
 	if state == api.TaskFailed && code != "" {
 		w.ownCause(code, message)

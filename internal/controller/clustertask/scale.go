@@ -2,6 +2,7 @@ package clustertask
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -56,7 +57,7 @@ func (w *work) scale(ctx context.Context) (time.Duration, error) {
 		w.follow(v.group.Spec.DesiredCapacity)
 	}
 	w.progress(v)
-	if err := w.causes(ctx, v); err != nil {
+	if err := errors.Join(w.late(ctx, v), w.causes(ctx, v)); err != nil {
 		return 0, err
 	}
 	if reached(v, w.t) {

@@ -284,6 +284,43 @@ func TestCausesNameEachCodeOnceWithItsSolution(t *testing.T) {
 	}
 }
 
+// A machine that joins late is told with its step and its limit, and then with
+// how long it took; one that nobody follows any longer is not left behind.
+func TestATaskTellsWhoJoinsLate(t *testing.T) {
+	b := scaled(t, 5)
+	ran := metav1.NewTime(b.clock.T)
+	joining := func(i *api.Instance) {
+		i.Spec.JoinDeadlineSeconds = 2400
+		i.Status = api.InstanceStatus{NodeState: api.NodeJoining, RunningTime: &ran, Step: "mig-reset"}
+	}
+	for _, id := range []string{"i-4", "i-5"} {
+		b.has(id, joining)
+	}
+	b.clock.Pass(10 * time.Minute)
+	b.report(func(c *api.PoolCounts) { *c = api.PoolCounts{Instances: 5, InService: 3, Joining: 2} })
+	b.looks("web-abcdef-g2", 1)
+	task := b.state("web-abcdef-g2", api.TaskRunning)
+	if got, want := task.Status.Instances[0], (api.TaskInstance{Instance: "i-4", State: "running", Message: "joins late: MIG reset, up to 40 min"}); got != want || len(task.Status.Instances) != 2 {
+		t.Fatalf("%+v", task.Status.Instances)
+	}
+	i := b.instance("i-4")
+	i.Status.Step = "kubelet"
+	b.ok(b.Status().Update(t.Context(), i))
+	b.looks("web-abcdef-g2", 1)
+	b.says(b.task("web-abcdef-g2").Status.Instances[0].Message, "joins late: MIG reset, up to 40 min; then kubelet, up to 40 min")
+	i = b.instance("i-4")
+	now := metav1.NewTime(ran.Add(12 * time.Minute))
+	i.Status.NodeState, i.Status.JoinedTime, i.Status.Step = api.NodeReady, &now, ""
+	b.ok(b.Status().Update(t.Context(), i))
+	b.report(func(c *api.PoolCounts) { *c = api.PoolCounts{Instances: 5, InService: 4, Joining: 1} })
+	b.clock.Pass(time.Hour)
+	b.looks("web-abcdef-g2", 1)
+	task = b.state("web-abcdef-g2", api.TaskFailed)
+	if want := "joined late, after 12 min 0 s: MIG reset, up to 40 min"; results(task) != "i-4=success" || task.Status.Instances[0].Message != want {
+		t.Fatalf("%+v", task.Status.Instances)
+	}
+}
+
 func TestStatusOfATaskIsPaced(t *testing.T) {
 	b := scaled(t, 8)
 	b.looks("web-abcdef-g2", 2)

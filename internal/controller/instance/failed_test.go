@@ -37,11 +37,44 @@ func TestTheStepThatFailedIsNamed(t *testing.T) {
 			if s.NodeState != api.NodeFailed || s.Code != string(fault.FailedJoinCluster) || s.Step != string(step) {
 				t.Fatalf("state %s, code %s, step %s", s.NodeState, s.Code, s.Step)
 			}
-			if want := "stopped at step " + string(step) + ", exit code 42: it broke"; !strings.HasPrefix(s.Message, want) {
+			if want := "stopped at step " + step.Words() + ", exit code 42: it broke"; !strings.HasPrefix(s.Message, want) {
 				t.Errorf("message is %q, want %q", s.Message, want)
 			}
 			if !strings.Contains(s.Log, "step="+string(step)+" outcome=failed") || strings.Contains(s.Log+s.Message+s.Summary, "hunter2value") {
 				t.Errorf("log is %q", s.Log)
+			}
+		})
+	}
+}
+
+// A reset of MIG partitions that does not end in time is told from one that the
+// machine itself says failed: only the first may yet end.
+func TestAResetThatDoesNotEndIsMarked(t *testing.T) {
+	const (
+		reset   = "<13>Mar  1 09:00:02 cloud-init: poolkeeper step=mig-reset outcome="
+		waiting = reset + "waiting resetting MIG partitions, at most 2400 s\n"
+	)
+	for name, c := range map[string]struct {
+		console string
+		want    bool
+		message string
+	}{
+		"it is under way at the deadline":      {waiting, true, "stopped at step MIG reset: it did not end within the join deadline"},
+		"the machine no longer waits for it":   {waiting + reset + "failed exit=124 duration=7ms x\n", true, "stopped at step MIG reset, exit code 124: x"},
+		"the machine could not reset it":       {reset + "failed exit=5 duration=7ms x\n", false, "stopped at step MIG reset, exit code 5: x"},
+		"it ended, and a later step goes on":   {waiting + reset + "ok exit=0 duration=7ms partitions reset\n", false, "the join deadline passed"},
+		"the machine says nothing of its join": {"[    0.1] Linux version\n", false, "the join deadline passed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			i := b.late("i-1", c.console)
+			for n := 0; n < 30 && i.Status.FailedTime == nil; n++ {
+				b.ok(b.sweep(time.Minute))
+				i = b.instance("i-1")
+			}
+			s := i.Status
+			if s.FailedTime == nil || s.Code != string(fault.FailedJoinCluster) || s.Resetting != c.want || s.Message != c.message {
+				t.Errorf("failed %v, code %s, resetting %v, message %q", s.FailedTime, s.Code, s.Resetting, s.Message)
 			}
 		})
 	}

@@ -35,6 +35,7 @@ type memory struct {
 	gone, cordoned string
 	drain          lifecycle.Drain
 	log            lifecycle.Log
+	resetting      bool // the console says that MIG partitions are being reset
 	// asked is when a wish was last sent.
 	asked time.Time
 }

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/bootstrap"
 	"github.com/poolkeeper/poolkeeper/internal/cloud"
 	"github.com/poolkeeper/poolkeeper/internal/fault"
 	"github.com/poolkeeper/poolkeeper/internal/lifecycle"
@@ -159,7 +160,7 @@ func sentence(i *api.Instance, s *api.InstanceStatus) string {
 	case s.NodeState == api.NodeUnknown:
 		return "its Node is gone from the API; the instance still counts. Clean up: poolkeeper node remove " + i.Name
 	case s.NodeState == api.NodeJoining && s.Step != "":
-		return "joining, at step " + s.Step
+		return "joining, at step " + bootstrap.Step(s.Step).Words()
 	}
 	return ""
 }

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/bootstrap"
 	"github.com/poolkeeper/poolkeeper/internal/fault"
 	"github.com/poolkeeper/poolkeeper/internal/lifecycle"
 	"github.com/poolkeeper/poolkeeper/internal/metrics"
@@ -140,7 +141,7 @@ func (p *pass) apply(c *aCase, s lifecycle.Step) {
 		if st.RunningTime == nil { // no list has shown it yet, and a machine that joined runs
 			st.RunningTime = &now
 		}
-		st.FailedTime, st.Code, st.Message, st.Step, st.Log = nil, "", "", "", ""
+		st.FailedTime, st.Code, st.Message, st.Step, st.Log, st.Resetting = nil, "", "", "", "", false
 		if c.i.Spec.CreationType == api.CreatedByUs {
 			metrics.JoinSeconds.WithLabelValues(c.i.Spec.Pool).Observe(p.now.Sub(c.facts.JoinBegan()).Seconds())
 		}
@@ -175,7 +176,7 @@ func forgetDrain(st *api.InstanceStatus) {
 // ran.
 func (p *pass) fail(c *aCase, s lifecycle.Step) {
 	st := c.status()
-	st.FailedTime, st.Code, c.lock = &metav1.Time{Time: p.now}, string(s.Code), true
+	st.FailedTime, st.Code, st.Resetting, c.lock = &metav1.Time{Time: p.now}, string(s.Code), s.Code == fault.FailedJoinCluster && c.m.resetting, true
 	if s.Code == fault.NoStock {
 		st.Message = clip(c.i.Name+" vanished before it ran", 1000)
 		return // no machine failed to join
@@ -184,6 +185,8 @@ func (p *pass) fail(c *aCase, s lifecycle.Step) {
 	case s.Code == fault.StartInstanceFailed:
 		st.Message = clip(fmt.Sprintf("%s never ran: the cloud shows it %s", c.i.Name, shownAs(c.facts.Sweep.Status)), 1000)
 	case s.Code == fault.NodeAccessDenied: // it names group, address and port
+	case c.m.resetting && !c.facts.Log.Failed:
+		st.Message = "stopped at step " + bootstrap.StepMIGReset.Words() + ": it did not end within the join deadline"
 	case !c.facts.Log.Failed || st.Message == "":
 		st.Message = clip(s.Reason, 1000)
 	}

@@ -184,7 +184,7 @@ func (p *pass) readConsole(ctx context.Context, c *aCase) {
 		return
 	}
 	r := bootstrap.ParseLog(raw)
-	c.m.log.Failed = r.Failed
+	c.m.log.Failed, c.m.resetting = r.Failed, r.Resetting()
 	c.facts.Log = c.m.log
 	step := clip(string(r.At()), 64)
 	if step == c.i.Status.Step && !r.Failed && !c.facts.Overdue() {
@@ -196,7 +196,7 @@ func (p *pass) readConsole(ctx context.Context, c *aCase) {
 		st.Log = tail(string(bootstrap.Redact(r.Excerpt)), 4096)
 	}
 	if r.Failed {
-		st.Message = clip(fmt.Sprintf("stopped at step %s, exit code %d: %s", r.Last.Step, r.Last.Exit, r.Last.Detail), 1000)
+		st.Message = clip(fmt.Sprintf("stopped at step %s, exit code %d: %s", r.Last.Step.Words(), r.Last.Exit, r.Last.Detail), 1000)
 	}
 	if talks(r.At()) && (r.Failed || c.facts.Overdue()) {
 		p.denied(ctx, c)

@@ -27,7 +27,9 @@ type tally struct {
 	// undrained are leaving instances that no task named and whose required drain
 	// stopped at its limit; waiting is the first by name whose drain is blocked.
 	undrained []*api.Instance
-	waiting   *api.Instance
+	// late are those that join late, at a step that is known.
+	late    []*api.Instance
+	waiting *api.Instance
 	// held are those that a lifecycle hook holds on their way in or out, in
 	// order.
 	held []*api.Instance
@@ -65,8 +67,9 @@ func count(p *passed, list []*api.Instance) tally {
 	sort.Strings(t.failed)
 	sort.Strings(t.offline)
 	sort.Strings(t.stopped)
-	sort.Slice(t.held, func(a, b int) bool { return t.held[a].Name < t.held[b].Name })
-	sort.Slice(t.undrained, func(a, b int) bool { return t.undrained[a].Name < t.undrained[b].Name })
+	for _, list := range [][]*api.Instance{t.undrained, t.late, t.held} {
+		sort.Slice(list, func(a, b int) bool { return list[a].Name < list[b].Name })
+	}
 	t.price = bill.price()
 	return t
 }
@@ -110,6 +113,9 @@ func (t *tally) stays(i *api.Instance) {
 		t.offline = append(t.offline, i.Name)
 	default:
 		c.Joining++
+		if view.JoinStep(i) != "" {
+			t.late = append(t.late, i)
+		}
 	}
 	if i.Spec.Protected {
 		c.Protected++

@@ -20,8 +20,10 @@ type remembered struct {
 	checked *verdict
 	// drain is the newest verdict about the drain of its nodes.
 	drain *drainVerdict
-	// written is when the status was last written.
+	// written is when the status was last written, and size is how many
+	// instances it spoke of.
 	written time.Time
+	size    int
 	// task is the newest scale task, until a status names it.
 	task string
 	// told is the healthCheck on the group that a warning was given about.
@@ -64,11 +66,12 @@ func (m *memory) forget(pool string) {
 	delete(m.pools, pool)
 }
 
-// untilWrite is how long a status has still to wait for its next write.
-func (m *memory) untilWrite(pool string, now time.Time, interval time.Duration) time.Duration {
+// untilWrite is how long the status of a pool has still to wait for its next
+// write.
+func (r *Reconciler) untilWrite(pool string, now time.Time) time.Duration {
 	var left time.Duration
-	m.of(pool, func(k *remembered) {
-		if since := now.Sub(k.written); since >= 0 && since < interval {
+	r.memory.of(pool, func(k *remembered) {
+		if since, interval := now.Sub(k.written), r.Waits.Summary(k.size); since >= 0 && since < interval {
 			left = interval - since
 		}
 	})

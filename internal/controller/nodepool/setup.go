@@ -71,7 +71,7 @@ func (r *Reconciler) paced() handler.EventHandler {
 			return
 		}
 		req := named(i.Spec.Pool)[0]
-		q.AddAfter(req, max(r.memory.untilWrite(req.Name, r.Now(), r.Waits.StatusInterval), r.Waits.Gather))
+		q.AddAfter(req, max(r.untilWrite(req.Name, r.Now()), r.Waits.Gather))
 	}
 	return handler.Funcs{
 		CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) { add(e.Object, q) },

@@ -27,13 +27,14 @@ func (r *Reconciler) report(ctx context.Context, p *passed) (ctrl.Result, error)
 		k.task = cmp.Or(p.task, k.task)
 		p.task = k.task
 	})
-	if left := max(r.memory.untilWrite(p.pool.Name, now, r.Waits.StatusInterval), r.untilLooked(p, now)); left > 0 && !r.mustSay(p) {
+	if left := max(r.untilWrite(p.pool.Name, now), r.untilLooked(p, now)); left > 0 && !r.mustSay(p) {
 		return ctrl.Result{RequeueAfter: left}, nil
 	}
 	list, err := r.instances(ctx, r.Client, p.pool.Name)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
+	r.memory.of(p.pool.Name, func(k *remembered) { k.size = len(list) })
 	r.warnHealthCheck(p)
 	pool := p.pool.DeepCopy()
 	p.waits = r.Waits
@@ -139,6 +140,19 @@ func stopped(pool *api.NodePool, t *tally) *api.Why {
 	return w
 }
 
+// late tells of machines that join late, and when the first by name is given up.
+func late(list []*api.Instance) *api.Why {
+	i := list[0]
+	w := &api.Why{Sentence: i.Name + " joins late: " + view.JoinStep(i)}
+	if n := len(list); n > 1 {
+		w.Sentence = fmt.Sprintf("%d machines join late, the first of them %s", n, w.Sentence)
+	}
+	if end := view.JoinEnd(i); !end.IsZero() {
+		w.Next, w.NextTime = "its join is given up", &metav1.Time{Time: end}
+	}
+	return w
+}
+
 // leaving tells of instances that go, and what the drain of one waits for.
 func leaving(t *tally, limit time.Duration) *api.Why {
 	are := "are"
@@ -227,6 +241,8 @@ func why(pool *api.NodePool, p *passed, t *tally, now time.Time) *api.Why {
 		w = &api.Why{Sentence: "the change was passed down, and its scaling group has not looked at it yet", Next: "it decides what to create or release"}
 	case group != nil:
 		return group.DeepCopy()
+	case len(t.late) > 0:
+		w = late(t.late)
 	case len(t.undrained) > 0:
 		w = undrained(t, p.waits.Held)
 	case len(t.held) > 0:

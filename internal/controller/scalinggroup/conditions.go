@@ -63,11 +63,16 @@ func (g *group) atDesired(d scaling.Decision) {
 // stays so.
 func (g *group) held(d scaling.Decision, w scaling.Why) {
 	if w.Held {
-		text := g.heldWords(w) + "; tried once every " + span(g.Waits.Held)
-		if !w.Next.IsZero() {
-			text += ", next at " + w.Next.UTC().Format(time.RFC3339)
+		text, resume := g.heldWords(w), "poolkeeper pool resume "+g.g.Spec.Pool
+		switch {
+		case w.OnWord:
+			text += ": " + resume + " has machines replaced"
+		case w.Next.IsZero():
+			text += "; tried once every " + span(g.Waits.Held) + ", or at once by " + resume
+		default:
+			text += "; tried once every " + span(g.Waits.Held) + ", next at " + w.Next.UTC().Format(time.RFC3339) + ", or at once by " + resume
 		}
-		g.set(api.ConditionHeld, true, api.ReasonHeld, text+", or at once by poolkeeper pool resume "+g.g.Spec.Pool)
+		g.set(api.ConditionHeld, true, api.ReasonHeld, text)
 		return
 	}
 	if g.open() != nil && d.Missing > 0 && reasonOf(g.before.Conditions, api.ConditionHeld) == api.ReasonHeld {

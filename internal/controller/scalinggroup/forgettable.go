@@ -15,6 +15,8 @@ import (
 type forgettable struct {
 	mu     sync.Mutex
 	groups map[string]*kept
+	// sizes are how many instances the last look at a group found.
+	sizes map[string]int
 }
 
 // kept is what is kept of one group. Only the one pass over that group that may
@@ -65,13 +67,15 @@ type stuck struct {
 	generation, resume int64
 }
 
-// of is what is kept of a group; that of an earlier one of its name is dropped.
-func (f *forgettable) of(g *api.ScalingGroup) *kept {
+// of is what is kept of a group that has so many instances; that of an earlier
+// one of its name is dropped.
+func (f *forgettable) of(g *api.ScalingGroup, instances int) *kept {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.groups == nil {
-		f.groups = map[string]*kept{}
+		f.groups, f.sizes = map[string]*kept{}, map[string]int{}
 	}
+	f.sizes[g.Name] = instances
 	if k := f.groups[g.Name]; k == nil || k.uid != g.UID {
 		f.groups[g.Name] = &kept{uid: g.UID}
 	}
@@ -82,6 +86,14 @@ func (f *forgettable) forget(name string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.groups, name)
+	delete(f.sizes, name)
+}
+
+// size is how many instances the last look at a group found.
+func (f *forgettable) size(name string) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.sizes[name]
 }
 
 // stuckNow is what is not tried yet; nil for nothing.

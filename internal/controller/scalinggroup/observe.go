@@ -66,7 +66,7 @@ func (r *Reconciler) observe(ctx context.Context, from client.Reader, name strin
 		return nil, fmt.Errorf("list instances of %s: %w", name, err)
 	}
 	out.before, out.instances = out.g.Status.DeepCopy(), instances.Items
-	out.kept = r.forgettable.of(out.g)
+	out.kept = r.forgettable.of(out.g, len(out.instances))
 	if r.Guard != nil {
 		out.guarded = r.Guard(out.g)
 	}

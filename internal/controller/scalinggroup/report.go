@@ -27,7 +27,7 @@ func (r *Reconciler) report(ctx context.Context, g *group, d scaling.Decision) (
 		return again, nil
 	}
 	since := g.now.Sub(g.kept.written)
-	if left := r.Waits.StatusInterval - since; left > 0 && since >= 0 && !urgent(g.before, &g.g.Status) {
+	if left := r.Waits.Summary(len(g.instances)) - since; left > 0 && since >= 0 && !urgent(g.before, &g.g.Status) {
 		again.RequeueAfter = min(again.RequeueAfter, left)
 		return again, nil
 	}
@@ -132,11 +132,17 @@ func (g *group) why(w scaling.Why, ok bool) *api.Why {
 
 // heldWords say how often a cause came, and what that cost.
 func (g *group) heldWords(w scaling.Why) string {
-	text := some(w.Count, "time") + " in a row"
-	if w.Burnt > 0 {
-		text += ", " + strings.TrimSpace(currency(g.g)+" "+scaling.Decimal(w.Burnt)) + " burnt"
+	var parts []string
+	if w.Count > 1 || w.Burnt == 0 && !w.OnWord {
+		parts = append(parts, some(w.Count, "time")+" in a row")
 	}
-	return text
+	if w.Burnt > 0 {
+		parts = append(parts, strings.TrimSpace(currency(g.g)+" "+scaling.Decimal(w.Burnt))+" burnt")
+	}
+	if w.OnWord {
+		parts = append(parts, "tried again by a person's word only")
+	}
+	return strings.Join(parts, ", ")
 }
 
 // span is a wait in words.

@@ -36,14 +36,14 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 func (r *Reconciler) Watches() []watch.Watch {
 	return []watch.Watch{
 		{Object: &api.ScalingGroup{}, Handler: watch.Itself(), Predicates: []predicate.Predicate{predicate.GenerationChangedPredicate{}}},
-		{Object: &api.ScalingActivity{}, Handler: gathered(r.Waits.Gather, func(o client.Object) string {
+		{Object: &api.ScalingActivity{}, Handler: gathered(func(string) time.Duration { return r.Waits.Gather }, func(o client.Object) string {
 			a, ok := o.(*api.ScalingActivity)
 			if !ok {
 				return ""
 			}
 			return a.Spec.Group
 		})},
-		{Object: &api.Instance{}, Handler: gathered(r.Waits.StatusInterval, func(o client.Object) string {
+		{Object: &api.Instance{}, Handler: gathered(func(name string) time.Duration { return r.Waits.Summary(r.forgettable.size(name)) }, func(o client.Object) string {
 			i, ok := o.(*api.Instance)
 			if !ok {
 				return ""
@@ -66,10 +66,10 @@ func (r *Reconciler) Poke(group string) {
 }
 
 // gathered wakes the group of an object a while after the first event.
-func gathered(after time.Duration, groupOf func(client.Object) string) handler.EventHandler {
+func gathered(after func(group string) time.Duration, groupOf func(client.Object) string) handler.EventHandler {
 	add := func(o client.Object, q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
 		if name := groupOf(o); name != "" {
-			q.AddAfter(reconcile.Request{NamespacedName: types.NamespacedName{Name: name}}, after)
+			q.AddAfter(reconcile.Request{NamespacedName: types.NamespacedName{Name: name}}, after(name))
 		}
 	}
 	return handler.Funcs{

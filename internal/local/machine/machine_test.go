@@ -196,6 +196,30 @@ func TestFaultStopsAtStep(t *testing.T) {
 	}
 }
 
+// A reset goes on when the machine no longer waits for it, and a later join
+// finds it done.
+func TestMIGResetGoesOnBeyondItsLimit(t *testing.T) {
+	w := newWorld(t)
+	w.cloud.typ = "ecs.ebmgn7.26xlarge"
+	settings := w.settings()
+	settings.Waits.MIGLimit = 20 * time.Second
+	s := w.spec("i-1", w.userData(settings))
+	s.Faults.MIGPartitions, s.Faults.MIGReset = true, 80*time.Second
+	w.start(s)
+	w.until("the script ended", func() bool { return w.ended("i-1") })
+	if r := w.report("i-1"); !r.Failed || !r.Resetting() || r.Last.Exit != 124 {
+		t.Fatalf("last line is %+v", r.Last)
+	}
+	command, err := bootstrap.Command(settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.until("it joined", func() bool {
+		_, code, err := w.host.Exec(t.Context(), "i-1", []string{"sh", "-c", command})
+		return err == nil && code == 0
+	})
+}
+
 func TestMIGReset(t *testing.T) {
 	w := newWorld(t)
 	w.cloud.typ = "ecs.ebmgn7e.32xlarge"

@@ -232,12 +232,35 @@ func (l logWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// migEnabled says whether MIG partitions are left on the machine.
 func (m *session) migEnabled() bool {
-	if !m.spec.Faults.MIGPartitions {
-		return false
+	end, begun := m.migReset()
+	return m.spec.Faults.MIGPartitions && (!begun || m.host.Now().Before(end))
+}
+
+// migReset is when the reset of the partitions ends, where one was begun.
+func (m *session) migReset() (end time.Time, begun bool) {
+	text, err := m.disk().read(pathMIGReset)
+	if err != nil {
+		return time.Time{}, false
 	}
-	_, err := m.disk().read(pathMIGReset)
-	return err != nil
+	end, err = time.Parse(time.RFC3339Nano, string(text))
+	return end, err == nil
+}
+
+// resetMIG resets the partitions that are left, and says whether it waited to
+// the end. The GPU goes on with a reset that was begun, whatever becomes of the
+// command.
+func (m *session) resetMIG(ctx context.Context) bool {
+	if !m.migEnabled() {
+		return true
+	}
+	end, begun := m.migReset()
+	if !begun {
+		end = m.host.Now().Add(m.host.scaled(m.spec.Faults.MIGReset))
+		m.disk().write(pathMIGReset, []byte(end.Format(time.RFC3339Nano)), 0o644)
+	}
+	return m.pause(ctx, time.Duration(float64(end.Sub(m.host.Now()))*m.host.TimeFactor))
 }
 
 // close ends what runs without a goroutine, after the power is off.

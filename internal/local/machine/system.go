@@ -296,10 +296,9 @@ func nvidiaSMI(ctx context.Context, p *process) int {
 	case "mig -dci", "mig -dgi":
 		fmt.Fprintln(p.out, "Successfully destroyed")
 	case "-mig 0":
-		if p.m.migEnabled() && !p.m.pause(ctx, p.m.spec.Faults.MIGReset) {
+		if !p.m.resetMIG(ctx) {
 			return 143
 		}
-		p.m.disk().write(pathMIGReset, []byte("reset\n"), 0o644)
 		fmt.Fprintln(p.out, "Disabled MIG Mode")
 	default:
 		return p.fail(2, "Option %s is not recognized", strings.Join(p.args[1:], " "))

@@ -111,7 +111,7 @@ func (r *read) began(u *scaling.Used, a *v1alpha1.ScalingActivity, recorded map[
 
 // reader is what is known of a group beside the records of its instances.
 func reader(g *v1alpha1.ScalingGroup, now time.Time) *read {
-	r := &read{g: g, now: now, pools: Pools(g), sent: map[string]time.Time{}, vcpu: map[string]int{}}
+	r := &read{g: g, now: now, pools: Pools(g), sent: map[string]time.Time{}, settings: map[string]int64{}, vcpu: map[string]int{}}
 	for _, p := range r.pools {
 		r.vcpu[p.InstanceType] = p.VCPU
 	}

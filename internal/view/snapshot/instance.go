@@ -18,12 +18,15 @@ type read struct {
 	pools []scaling.ResourcePool
 	// sent is when each piece was first sent, by activity UID and index.
 	sent map[string]time.Time
-	vcpu map[string]int
+	// settings are the generations that activities created with, by UID.
+	settings map[string]int64
+	vcpu     map[string]int
 }
 
 func pieceKey(uid string, piece int) string { return uid + "/" + strconv.Itoa(piece) }
 
 func (r *read) remember(a *v1alpha1.ScalingActivity) {
+	r.settings[string(a.UID)] = a.Spec.SettingsGeneration
 	for n, p := range a.Status.Pieces {
 		if p.FirstSendTime != nil {
 			r.sent[pieceKey(string(a.UID), n)] = p.FirstSendTime.Time
@@ -61,7 +64,7 @@ func (r *read) instance(i *v1alpha1.Instance) scaling.Instance {
 		FailedToJoin: Failed(i), NotStarted: Failed(i) && st.Code == string(fault.StartInstanceFailed), Abandoned: Abandoned(i), Joined: !Served(i).IsZero(), Unhealthy: r.unhealthy(i), ReleaseFirst: i.Spec.ReleaseFirst,
 		Kept: Kept(i, r.g.Spec.ManageAttached), ReleaseSent: st.ReleaseSentTime != nil,
 		Unknown: i.Spec.CreationType == v1alpha1.CreatedUnknown || !Ours(r.g, i.Spec.GroupUID),
-		Removed: st.LifecycleState == v1alpha1.InstanceRemoved,
+		Removed: st.LifecycleState == v1alpha1.InstanceRemoved, Resetting: r.resetting(i),
 	}
 	if m := i.Spec.Release; m != nil {
 		out.Marked, out.Named, out.Task = m.Time.Time, m.Task != "" || m.TakeOut, m.Task
@@ -69,9 +72,11 @@ func (r *read) instance(i *v1alpha1.Instance) scaling.Instance {
 	return out
 }
 
-// Failed says whether an instance was given up on its way in.
+// Failed says whether an instance was given up on its way in, and no person let
+// it join again since.
 func Failed(i *v1alpha1.Instance) bool {
-	return i.Status.FailedTime != nil && (i.Status.JoinedTime == nil || Abandoned(i)) && !NeverRan(i)
+	at, again := i.Status.FailedTime, i.Spec.RejoinTime
+	return at != nil && (Abandoned(i) || i.Status.JoinedTime == nil && !NeverRan(i) && (again == nil || !at.Before(again)))
 }
 
 // Abandoned says whether a lifecycle hook ended its way in.
@@ -96,6 +101,19 @@ func Served(i *v1alpha1.Instance) time.Time {
 		}
 	}
 	return at
+}
+
+// resetting says whether an instance was given up while it reset its MIG
+// partitions, and is to stay: its settings were not edited since it was created,
+// and no person resumed the pool since.
+func (r *read) resetting(i *v1alpha1.Instance) bool {
+	if !Failed(i) || !i.Status.Resetting {
+		return false
+	}
+	resumed := r.g.Status.ResumedTime
+	generation, known := r.settings[i.Spec.ActivityUID]
+	edited := known && generation < r.g.Spec.SettingsGeneration
+	return !edited && (resumed == nil || resumed.Before(i.Status.FailedTime))
 }
 
 // NeverRan says whether the creation of an instance failed after all: it
