@@ -236,6 +236,8 @@ const (
 	InstanceRemoving     LifecycleState = "Removing"
 	InstanceRemovingWait LifecycleState = "RemovingWait"
 	InstanceRemoved      LifecycleState = "Removed"
+	// InstanceUnknownOrigin waits for a person to adopt or disown it.
+	InstanceUnknownOrigin LifecycleState = "UnknownOrigin"
 )
 
 // NodeState is the state of an instance's Node.
@@ -253,8 +255,8 @@ const (
 // InstanceStatus is what is so.
 type InstanceStatus struct {
 	// lifecycleState in the group: Pending, PendingWait, InService, Protected,
-	// Standby, Stopped, Removing, RemovingWait, or Removed (taken out and not
-	// released).
+	// Standby, Stopped, Removing, RemovingWait, Removed (taken out and not
+	// released) or UnknownOrigin (it waits for a person to adopt or disown it).
 	// +optional
 	// +kubebuilder:validation:MaxLength=32
 	LifecycleState LifecycleState `json:"lifecycleState,omitempty"`

@@ -77,7 +77,12 @@ func (c *call) whyPool(o client.Object) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	var list v1alpha1.ClusterTaskList
+	if err := c.List(c.ctx, &list, client.MatchingLabels{v1alpha1.LabelPool: p.Name}); err != nil {
+		return false, apiError(err, "cannot list tasks")
+	}
 	v := view.NewPool(p, g, c.clock.Now)
+	v.Running = view.RunningTasks(p, list.Items)
 	return v.Complete, c.emit(result{views: []any{v}, raws: []client.Object{p}, text: v.Tell(c.clock, c.color)})
 }
 

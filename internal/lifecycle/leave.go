@@ -22,7 +22,9 @@ func leaves(f Facts) (Step, bool) {
 		return s, true
 	}
 	switch {
-	case f.Now.Before(mark.NotBefore) && !f.PoolGoes:
+	case f.keptToLookAt() && !f.Record.Joined.IsZero():
+		return do(TakeMarkBack, "it joined after all")
+	case f.keptToLookAt():
 		return f.orStates(Step{Kind: Wait, Until: mark.NotBefore, Reason: "it is kept to look at"})
 	case f.Freeze.Releases && !mark.TakeOut:
 		return f.orStates(Step{Kind: Wait, Reason: "releases are frozen: too many instances disappeared at once"})
@@ -38,6 +40,12 @@ func leaves(f Facts) (Step, bool) {
 		return lastLook(f)
 	}
 	return s, true
+}
+
+// keptToLookAt says whether its release is put off: its join was given up, and a
+// person may want to see why.
+func (f Facts) keptToLookAt() bool {
+	return f.Now.Before(f.Record.Mark.NotBefore) && !f.PoolGoes
 }
 
 // orStates writes the states where they changed, and else waits as it is told.
@@ -99,10 +107,14 @@ func drains(f Facts) (Step, bool) {
 // drainLimit is what comes of a drain at its limit, after a last look at what
 // is left. A required one stops there: that of a chosen node for good, its task
 // takes it back; that of any other is tried again after the time of what is
-// held, since nothing tells when there is room for its pods.
+// held, since nothing tells when there is room for its pods, and at once while
+// its pool is being deleted.
 func (f Facts) drainLimit(end time.Time) (Step, bool) {
 	r, m := f.Record, f.Record.Mark
 	again := f.Drain.Passed.Add(f.Waits.Held)
+	if f.PoolGoes {
+		again = f.Drain.Passed.Add(f.Waits.DrainPass)
+	}
 	switch {
 	case m.Drain == DrainBestEffort && f.Drain.Passed.Before(end):
 		return Step{Kind: DrainPass, Until: end}, true

@@ -234,7 +234,8 @@ const (
 	MarkInService Kind = "MarkInService"
 	// MarkFailed writes that its join, or its start, was given up.
 	MarkFailed Kind = "MarkFailed"
-	// Cordon cordons its Node; the start of the drain is written with it, once.
+	// Cordon cordons its Node; the start of the drain is written with it, unless
+	// the drain of its mark is under way: its limit runs on.
 	Cordon Kind = "Cordon"
 	// DrainPass makes one pass of the drain, whose limit is Until; at its limit
 	// it only looks.

@@ -147,9 +147,10 @@ func UnknownMany(s Snapshot) (Reason, bool) {
 		return Reason{}, false
 	}
 	slices.Sort(names)
-	return Reason{Names: names, Text: fmt.Sprintf(
-		"%d instances carry our tags and nobody knows why: nothing is created or released until a person says poolkeeper pool adopt POOL --all, or poolkeeper instance disown",
-		len(names))}, true
+	return Reason{Names: names,
+		Text: fmt.Sprintf("%d instances carry our tags and nobody knows why: nothing is created or released until a person decides", len(names)),
+		Edit: "poolkeeper pool adopt POOL --all takes them in, poolkeeper instance disown INSTANCE lets one go",
+	}, true
 }
 
 // takenBack calls back those that a task had marked and whose entry it took

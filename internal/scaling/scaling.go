@@ -258,6 +258,9 @@ type Reason struct {
 	Text string
 	// Edit is what helps in this case; empty: what the catalogue says.
 	Edit string
+	// Next is what comes next where neither time nor edit decides; empty: what
+	// the catalogue says.
+	Next string
 	// Names are the instances that it speaks of, in an order that is always the
 	// same.
 	Names []string

@@ -19,7 +19,7 @@ func InstanceNote(i *v1alpha1.Instance, clock Clock) string {
 	case i.Spec.Release != nil:
 		return leavingNote(i, clock)
 	case ofUnknownOrigin(i):
-		return "origin unknown"
+		return fmt.Sprintf("not counted, never released: poolkeeper instance adopt %s, or poolkeeper instance disown %s", i.Name, i.Name)
 	case st.NodeState == v1alpha1.NodeFailed, abandoned(i):
 		return failedNote(i)
 	case st.LifecycleState == v1alpha1.InstancePendingWait:
@@ -27,7 +27,7 @@ func InstanceNote(i *v1alpha1.Instance, clock Clock) string {
 	case JoinStep(i) != "":
 		return lateNote(i, clock)
 	case st.LifecycleState == v1alpha1.InstanceStopped:
-		return "not running in the cloud, and not replaced while the health check is off: start it there, or poolkeeper pool edit " +
+		return "not running in the cloud, and replaced only where the health check is on: start it there, or poolkeeper pool edit " +
 			i.Spec.Pool + " --health-check ECS"
 	case st.NodeState == v1alpha1.NodeUnknown && st.Message != "":
 		return trimPoint(st.Message)

@@ -236,7 +236,7 @@ func (p *pass) cordon(ctx context.Context, c *aCase) error {
 		}
 		c.m.cordoned, n.Cordoned, n.CordonedByUs = c.node.UID, true, true
 	}
-	if c.facts.Record.State == lifecycle.Removed {
+	if r := c.facts.Record; r.State == lifecycle.Removed || r.DrainOn() {
 		return nil
 	}
 	forgetDrain(c.status())
