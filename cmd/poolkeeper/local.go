@@ -43,7 +43,12 @@ func localCommand() *cobra.Command {
 	}
 	local := cli.Noun("local", "Start, look at and end a local region",
 		localUp(dir), localDown(dir), localReset(dir), localStatus(dir), localEnv(dir), localAPIServer(dir), newLocalCloudCommand())
-	local.AddCommand(control.Commands(dir)...)
+	for _, noun := range control.Commands(dir) {
+		if noun.Name() == "account" {
+			noun.AddCommand(localAccountUse(dir))
+		}
+		local.AddCommand(noun)
+	}
 	local.Long = localHelp
 	local.Example = "  poolkeeper local up\n  eval \"$(poolkeeper local env)\"\n  poolkeeper local down"
 	local.PersistentFlags().StringVar(&flag, "dir", "", "state `directory` (default: $POOLKEEPER_LOCAL_DIR, else poolkeeper/local in the XDG data home)")

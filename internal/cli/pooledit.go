@@ -19,11 +19,12 @@ const editHelp = `Change the settings of a pool, by flags or in an editor.
 With flags, exactly what they name is changed. Without any, $VISUAL or $EDITOR
 opens the pool. Settings of machines take effect for those created from now on.
 A bound that would leave the expected number outside is refused: change both in
-the editor, or the number first.`
+the editor, or the number first. A lower number is shown and asked for as by
+"pool scale" (--yes answers).`
 
 // editFlags are the flags of `pool edit` beyond the settings.
 type editFlags struct {
-	dryRun bool
+	dryRun, yes bool
 	waitFlags
 }
 
@@ -63,6 +64,7 @@ func (a *app) poolEdit() *cobra.Command {
 	fl.StringSliceVar(&l.addType, "add-type", nil, "instance `types` to add, after those there are")
 	fl.StringSliceVar(&l.removeType, "remove-type", nil, "instance `types` to take out")
 	fl.BoolVar(&f.dryRun, "dry-run", false, "show what it changes and let cluster and cloud check it, change nothing")
+	fl.BoolVarP(&f.yes, "yes", "y", false, "do not ask")
 	s.add(fl)
 	f.add(cmd)
 	return cmd
@@ -103,7 +105,14 @@ func (c *call) writeSpec(p, wished *v1alpha1.NodePool, f editFlags) error {
 	if f.dryRun {
 		opts = append(opts, client.DryRunAll)
 	}
-	next, err := c.patchPool(p, func(p *v1alpha1.NodePool) { p.Spec = *wished.Spec.DeepCopy() }, nil, opts...)
+	to, plan := wished.Spec.ExpectedNodes, ""
+	if to < p.Spec.ExpectedNodes && !f.dryRun {
+		var err error
+		if plan, err = c.showScaleIn(p, to, f.yes); err != nil {
+			return err
+		}
+	}
+	next, err := c.patchPool(p, func(p *v1alpha1.NodePool) { p.Spec = *wished.Spec.DeepCopy() }, c.stillPlan(plan, to), opts...)
 	same := err == nil && equality.Semantic.DeepEqual(next.Spec, p.Spec)
 	switch {
 	case err != nil:

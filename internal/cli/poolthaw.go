@@ -3,7 +3,6 @@ package cli
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -118,25 +117,6 @@ func (c *call) zones(p *v1alpha1.NodePool) (text string, apart int, err error) {
 	if err != nil {
 		return "", 0, err
 	}
-	n := map[string]int{}
-	if g != nil {
-		for _, rp := range g.Status.ResourcePools {
-			n[rp.Zone] = 0
-		}
-	}
-	for _, i := range list.Items {
-		if i.Spec.Pool == p.Name && i.Spec.Release == nil && i.Status.LifecycleState != v1alpha1.InstanceRemoved && i.Spec.CreationType != v1alpha1.CreatedUnknown {
-			n[i.Spec.Placement.Zone]++
-		}
-	}
-	var parts []string
-	var counts []int
-	for zone, k := range n {
-		parts, counts = append(parts, fmt.Sprintf("zone %s has %d", zone, k)), append(counts, k)
-	}
-	if len(counts) == 0 {
-		return "no zone is known yet", 0, nil
-	}
-	slices.Sort(parts)
-	return strings.Join(parts, ", "), slices.Max(counts) - slices.Min(counts), nil
+	text, apart = view.Zones(p.Name, g, list.Items)
+	return text, apart, nil
 }

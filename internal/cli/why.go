@@ -77,15 +77,26 @@ func (c *call) whyPool(o client.Object) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	var list v1alpha1.ClusterTaskList
+	if err := c.List(c.ctx, &list, client.MatchingLabels{v1alpha1.LabelPool: p.Name}); err != nil {
+		return false, apiError(err, "cannot list tasks")
+	}
 	v := view.NewPool(p, g, c.clock.Now)
+	v.Running = view.RunningTasks(p, list.Items)
 	return v.Complete, c.emit(result{views: []any{v}, raws: []client.Object{p}, text: v.Tell(c.clock, c.color)})
 }
 
 func (c *call) whyInstance(o client.Object) (bool, error) {
 	i := o.(*v1alpha1.Instance)
 	v := view.NewInstance(i, c.clock)
-	well := i.Status.NodeState == v1alpha1.NodeReady && i.Spec.Release == nil && i.Spec.CreationType != v1alpha1.CreatedUnknown
-	return well, c.emit(result{views: []any{v}, raws: []client.Object{i}, text: v.Tell(i.Status.Log)})
+	well := i.Status.NodeState == v1alpha1.NodeReady && i.Spec.Release == nil && len(view.Held(i)) == 0 && i.Spec.CreationType != v1alpha1.CreatedUnknown
+	if err := c.emit(result{views: []any{v}, raws: []client.Object{i}, text: v.Tell(i.Status.Log)}); err != nil {
+		return well, err
+	}
+	if held := view.Held(i); len(held) > 0 {
+		c.hint("To complete a hook: %s", view.HookAct(i.Name, held[0].Name, "continue"))
+	}
+	return well, nil
 }
 
 func (c *call) whyTask(o client.Object) (bool, error) {

@@ -90,10 +90,12 @@ func Assemble(p Parts) *Assembly {
 // Seek looks for an instance that a machine says it is.
 func (w *Assembly) Seek(string) { w.Sweeper.Soon() }
 
-// account asks whose credentials we have, once.
+// account asks whose credentials we have, once for each access key.
 func (w *Assembly) account(ctx context.Context) (string, error) {
 	if p := w.owner.Load(); p != nil {
-		return *p, nil
+		if err := w.Cloud.Allow(ctx, *p); fault.CodeOf(err) != fault.AccountChanged {
+			return *p, err
+		}
 	}
 	id, err := w.Cloud.ID(ctx)
 	if err != nil {

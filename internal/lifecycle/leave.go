@@ -2,8 +2,9 @@ package lifecycle
 
 import "time"
 
-// leaves drains what was decided to go, then takes a last look at it by its id,
-// and releases it or takes it out (rules 10 to 12 and 14).
+// leaves drains what was decided to go, while its lifecycle hooks hold it too,
+// then takes a last look at it by its id, and releases it or takes it out
+// (rules 10 to 12 and 14).
 func leaves(f Facts) (Step, bool) {
 	mark := f.Record.Mark
 	switch {
@@ -17,18 +18,34 @@ func leaves(f Facts) (Step, bool) {
 	if why := f.keptByRecord(); why != "" {
 		return do(TakeMarkBack, why)
 	}
+	if s, ok := f.rolledBack(); ok {
+		return s, true
+	}
 	switch {
-	case f.Now.Before(mark.NotBefore) && !f.PoolGoes:
+	case f.keptToLookAt() && !f.Record.Joined.IsZero():
+		return do(TakeMarkBack, "it joined after all")
+	case f.keptToLookAt():
 		return f.orStates(Step{Kind: Wait, Until: mark.NotBefore, Reason: "it is kept to look at"})
 	case f.Freeze.Releases && !mark.TakeOut:
 		return f.orStates(Step{Kind: Wait, Reason: "releases are frozen: too many instances disappeared at once"})
-	case f.Hook.Waiting && f.Now.Before(f.Hook.Until):
-		return f.orStates(Step{Kind: Wait, Until: f.Hook.Until, Reason: "a lifecycle hook is waited for"})
 	}
-	if s, ok := drains(f); ok {
-		return s, true
+	end, held := f.held()
+	s, ok := drains(f)
+	switch {
+	case ok && held && s.Kind == Wait && (s.Until.IsZero() || end.Before(s.Until)):
+		s.Until = end
+	case !ok && held:
+		return f.orStates(Step{Kind: Wait, Until: end, Reason: "a lifecycle hook holds it"})
+	case !ok:
+		return lastLook(f)
 	}
-	return lastLook(f)
+	return s, true
+}
+
+// keptToLookAt says whether its release is put off: its join was given up, and a
+// person may want to see why.
+func (f Facts) keptToLookAt() bool {
+	return f.Now.Before(f.Record.Mark.NotBefore) && !f.PoolGoes
 }
 
 // orStates writes the states where they changed, and else waits as it is told.
@@ -90,10 +107,14 @@ func drains(f Facts) (Step, bool) {
 // drainLimit is what comes of a drain at its limit, after a last look at what
 // is left. A required one stops there: that of a chosen node for good, its task
 // takes it back; that of any other is tried again after the time of what is
-// held, since nothing tells when there is room for its pods.
+// held, since nothing tells when there is room for its pods, and at once while
+// its pool is being deleted.
 func (f Facts) drainLimit(end time.Time) (Step, bool) {
 	r, m := f.Record, f.Record.Mark
 	again := f.Drain.Passed.Add(f.Waits.Held)
+	if f.PoolGoes {
+		again = f.Drain.Passed.Add(f.Waits.DrainPass)
+	}
 	switch {
 	case m.Drain == DrainBestEffort && f.Drain.Passed.Before(end):
 		return Step{Kind: DrainPass, Until: end}, true

@@ -15,6 +15,9 @@ const (
 	RemovingWait State = "RemovingWait"
 	// Removed was taken out and not released.
 	Removed State = "Removed"
+	// NotOurs is of unknown origin: nothing is done about it until a person
+	// decides.
+	NotOurs State = "UnknownOrigin"
 )
 
 // NodeState is the state of an instance's Node.
@@ -34,10 +37,13 @@ const (
 // StateOf returns the lifecycle state that people read.
 func StateOf(f Facts) State {
 	r := f.Record
+	_, held := f.held()
 	switch {
 	case r.State == Removed:
 		return Removed
-	case r.Mark != nil && (f.Hook.Waiting || r.draining()):
+	case r.Origin == UnknownOrigin:
+		return NotOurs
+	case r.Mark != nil && (held || r.draining()):
 		return RemovingWait
 	case r.Mark != nil:
 		return Removing
@@ -45,14 +51,19 @@ func StateOf(f Facts) State {
 		return Stopped
 	case r.Standby:
 		return Standby
-	case f.Hook.Waiting:
+	case held:
 		return PendingWait
-	case !joined(f):
+	case !joined(f), r.abandoned():
 		return Pending
 	case r.Protected:
 		return Protected
 	}
 	return InService
+}
+
+// DrainOn says whether the drain of its mark is under way and has not stopped.
+func (r Record) DrainOn() bool {
+	return r.Mark != nil && r.DrainFor == r.Mark.Activity && r.draining() && !r.DrainStopped
 }
 
 func (r Record) draining() bool { return !r.DrainStart.IsZero() && r.DrainEnd.IsZero() }
@@ -67,12 +78,16 @@ func joined(f Facts) bool {
 }
 
 // NodeStateOf returns the state of its Node. A Node with another provider ID is
-// not its Node.
+// not its Node. One of unknown origin without a Node has none: it is not let in.
 func NodeStateOf(f Facts) NodeState {
 	n := f.node()
 	switch {
 	case n.Ready:
 		return NodeReady
+	case f.Record.Origin == UnknownOrigin && n.Exists:
+		return NodeNotReady
+	case f.Record.Origin == UnknownOrigin:
+		return ""
 	case f.Record.Joined.IsZero() && f.Record.failed():
 		return NodeFailed
 	case f.Record.Joined.IsZero():

@@ -77,7 +77,9 @@ func (p *plan) tryOne(n int) int {
 	}
 	for _, i := range p.s.Instances {
 		if p.counts(i) && !i.Joined && !i.FailedToJoin && i.Created.After(memory.Last) {
-			p.block(p.reason(memory, "one machine is tried, "+i.Name+": the rest waits for what becomes of it"))
+			r := p.reason(memory, "one machine is tried, "+i.Name+": the rest waits for what becomes of it")
+			r.Next, r.Until = "the rest, once it joined", time.Time{}
+			p.block(r)
 			return 0
 		}
 	}

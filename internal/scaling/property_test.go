@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -36,6 +37,18 @@ func drawSnapshot(t *rapid.T) Snapshot {
 	}
 	if chance(t, 4, "unsure") {
 		s.Uncertain = rapid.IntRange(0, 4).Draw(t, "uncertain")
+	}
+	if chance(t, 10, "frozen") {
+		s.Frozen = "the definition is being deleted: nothing is created or released until it is there again"
+	}
+	if chance(t, 10, "noRelease") {
+		s.NoRelease = "4 of 9 are missing: nothing is released until a person says so"
+	}
+	if chance(t, 10, "undrained") {
+		s.Undrained = fault.DrainRoleNotThere
+	}
+	if chance(t, 2, "nextLook") {
+		s.NextLook = now.Add(time.Minute)
 	}
 	for _, z := range someZones {
 		for _, it := range someTypes {
@@ -134,9 +147,7 @@ func TestPlanHoldsItsPromises(t *testing.T) {
 			}
 		}
 		checkLeaving(t, s, d)
-		if w, ok := Explain(s, d); (ok && w.Sentence == "") || (!ok && counted(s) != s.Desired) {
-			t.Fatalf("%d of %d, and no reason: %+v", counted(s), s.Desired, w)
-		}
+		checkWhy(t, s, d)
 		for _, i := range s.Instances { // what a task took back counts before anything is made in its place
 			back := i.Task != "" && !i.Marked.IsZero() && !i.ReleaseSent && !i.Removed && !s.listed(i)
 			if back && !d.Empty() && !slices.Contains(d.CallBack, i.Name) {
@@ -147,6 +158,33 @@ func TestPlanHoldsItsPromises(t *testing.T) {
 			t.Fatalf("decides beside an open activity: %+v", d)
 		}
 	})
+}
+
+// checkWhy: no state without its reason. Off its number a group says in one
+// sentence why, what is tried next, and when: at a time, or at an event that it
+// names. Where nothing is tried until somebody acts, it says what would help.
+func checkWhy(t *rapid.T, s Snapshot, d Decision) {
+	w, ok := Explain(s, d)
+	if !ok {
+		if counted(s) != s.Desired {
+			t.Fatalf("%d of %d, and no reason", counted(s), s.Desired)
+		}
+		return
+	}
+	switch {
+	case w.Sentence == "" || strings.HasSuffix(w.Sentence, ".") || strings.Contains(w.Sentence, "\n"):
+		t.Fatalf("not one sentence: %+v", w)
+	case w.NextStep == "":
+		t.Fatalf("not said what comes next: %+v", w)
+	case w.Code != "" && w.Edit == "" && fault.Lookup(w.Code).Solution == "":
+		t.Fatalf("a code, and nothing that would help: %+v", w)
+	case w.Short != 0 && w.NextStep == nothingTried && w.Edit == "" && !strings.Contains(w.Sentence, "until"):
+		t.Fatalf("nothing is tried, and nothing would help: %+v", w)
+	case w.NextStep == askedAgain && w.Next.IsZero() && d.Wake.IsZero() && s.NextLook.IsZero() && s.Frozen == "" && !expires(w.Code):
+		t.Fatalf("something is tried, and not said when: %+v", w)
+	case !w.Next.IsZero() && w.Next.Before(s.Now):
+		t.Fatalf("the next try is over: %+v at %v", w, s.Now)
+	}
 }
 
 // checkLeaving checks I4: what is kept is never released; a task's own hold and

@@ -40,7 +40,7 @@ func (p *plan) surging() int {
 		}
 	}
 	if n > 0 {
-		p.block(Reason{Text: rebalanceWaits})
+		p.block(Reason{Text: rebalanceWaits, Next: "it goes on by itself"})
 	}
 	return n
 }
@@ -57,16 +57,16 @@ func (p *plan) comes(i Instance) bool {
 // fullest. It waits for what an earlier run created.
 func (p *plan) rebalance() {
 	switch {
+	case p.d.Missing != 0, p.s.Uncertain > 0:
+		return // first the number, and what may be coming
 	case p.s.Settings.Policy != DistributionBalancing:
 		p.endRebalance("only a pool with the policy DistributionBalancing can be rebalanced")
-		return
-	case p.d.Missing != 0:
 		return
 	case p.d.Imbalance <= 1:
 		p.d.RebalanceEnd = "zones are even within one instance"
 		return
 	case slices.ContainsFunc(p.s.Instances, func(i Instance) bool { return p.counts(i) && p.comes(i) }):
-		p.block(Reason{Text: rebalanceWaits})
+		p.block(Reason{Text: rebalanceWaits, Next: "it goes on by itself"})
 		return
 	}
 	usable := p.billed(p.usable(), p.s.Settings.Charge)

@@ -76,7 +76,7 @@ func (w *Why) because(s Snapshot, d Decision) {
 		if sooner(other.Since, w.Since) {
 			w.Since = other.Since
 		}
-		if sooner(other.Until, w.Next) {
+		if other.Until.After(s.Now) && sooner(other.Until, w.Next) {
 			w.Next = other.Until
 		}
 	}
@@ -84,6 +84,8 @@ func (w *Why) because(s Snapshot, d Decision) {
 	switch {
 	case r.Code == fault.OnlyKeptInstances:
 		w.NextStep = "they are released when they are no longer kept"
+	case r.Next != "":
+		w.NextStep = r.Next
 	case r.OnWord:
 		w.NextStep = "nothing is tried until a person lets a machine join again, or has it replaced"
 	case r.Ceiling != "":
@@ -93,11 +95,16 @@ func (w *Why) because(s Snapshot, d Decision) {
 	case !w.Next.IsZero() && fault.Lookup(r.Code).Scope == fault.ScopeCluster:
 		w.NextStep = "the API server is asked again"
 	case !w.Next.IsZero() || slices.ContainsFunc(d.Blocked, func(r Reason) bool { return expires(r.Code) }):
-		w.NextStep = "the resource pools are asked again"
+		w.NextStep = askedAgain
 	default:
-		w.NextStep = "nothing is tried until that changes"
+		w.NextStep = nothingTried
 	}
 }
+
+const (
+	askedAgain   = "the resource pools are asked again"
+	nothingTried = "nothing is tried until that changes"
+)
 
 // misfit says whether only an edit is expected to help: nothing was refused,
 // but settings do not go together.

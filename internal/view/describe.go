@@ -257,13 +257,18 @@ func (v Pool) Tell(clock Clock, color bool) string {
 	}
 	fields := WhyFields(v.Why, clock)
 	for _, m := range v.Conditions {
-		fields = append(fields, field(m.Name, "%s", m.Text))
+		if !strings.Contains(m.Text, trimPoint(v.Why.Sentence)) && !strings.Contains(v.Why.Sentence, m.Text) {
+			fields = append(fields, field(m.Name, "%s", m.Text))
+		}
 	}
 	var trail []string
 	if v.Activity != "" {
 		trail = append(trail, "activity "+v.Activity)
 	}
-	if v.Task != "" {
+	for _, t := range v.Running {
+		trail = append(trail, "task "+t)
+	}
+	if v.Task != "" && len(v.Running) == 0 {
 		trail = append(trail, "task "+v.Task)
 	}
 	return head + ".\n" + Describe(append(fields, listField("Trail", trail)), color)

@@ -19,13 +19,15 @@ func InstanceNote(i *v1alpha1.Instance, clock Clock) string {
 	case i.Spec.Release != nil:
 		return leavingNote(i, clock)
 	case ofUnknownOrigin(i):
-		return "origin unknown"
-	case st.NodeState == v1alpha1.NodeFailed:
+		return fmt.Sprintf("not counted, never released: poolkeeper instance adopt %s, or poolkeeper instance disown %s", i.Name, i.Name)
+	case st.NodeState == v1alpha1.NodeFailed, abandoned(i):
 		return failedNote(i)
+	case st.LifecycleState == v1alpha1.InstancePendingWait:
+		return hookNote(i, clock)
 	case JoinStep(i) != "":
 		return lateNote(i, clock)
 	case st.LifecycleState == v1alpha1.InstanceStopped:
-		return "not running in the cloud, and not replaced while the health check is off: start it there, or poolkeeper pool edit " +
+		return "not running in the cloud, and replaced only where the health check is on: start it there, or poolkeeper pool edit " +
 			i.Spec.Pool + " --health-check ECS"
 	case st.NodeState == v1alpha1.NodeUnknown && st.Message != "":
 		return trimPoint(st.Message)
@@ -56,6 +58,9 @@ func leavingNote(i *v1alpha1.Instance, clock Clock) string {
 	parts := []string{joinNonEmpty(": ", verb, m.Reason)}
 	if m.NotBeforeTime != nil && m.NotBeforeTime.After(clock.Now) {
 		parts = append(parts, "kept to look at until "+clock.At(m.NotBeforeTime.Time))
+	}
+	if note := hookNote(i, clock); note != "" {
+		parts = append(parts, note)
 	}
 	if i.Status.DrainBlocked != "" {
 		parts = append(parts, "drain waits: "+i.Status.DrainBlocked)

@@ -28,7 +28,9 @@ type Pool struct {
 	Chips    []string `json:"chips,omitempty"`
 	Activity string   `json:"activity,omitempty"`
 	Task     string   `json:"task,omitempty"`
-	Price    *Price   `json:"price,omitempty"`
+	// Running are the tasks under way, oldest first, where they were read.
+	Running []string `json:"running,omitempty"`
+	Price   *Price   `json:"price,omitempty"`
 	// Strength is the elastic strength: Strong, Medium or Weak.
 	Strength string `json:"strength,omitempty"`
 	// Score is the sum of the scores of its resource pools.

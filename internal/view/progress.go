@@ -193,7 +193,7 @@ func Live(l Look, clock Clock) []string {
 		case t.Spec.Type == v1alpha1.TaskScale && t.Spec.To >= t.Spec.From:
 			row("Create", c.Created, c.Wanted, "")
 			row("Join", c.Joined, c.Created, joinNonEmpty(", ", failedText(c.Failed), lateText(t.Status.Instances)))
-		case len(t.Status.Instances) > 0:
+		case t.Spec.Type != v1alpha1.TaskScale && len(t.Status.Instances) > 0:
 			done, of := instancesDone(t)
 			row(string(t.Spec.Type), done, of, t.Status.Progress)
 		default:

@@ -1,7 +1,9 @@
 package view
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"sort"
 	"time"
 
@@ -89,6 +91,24 @@ type TaskEvent struct {
 	Time    time.Time `json:"time"`
 	Code    string    `json:"code,omitempty"`
 	Message string    `json:"message"`
+}
+
+// RunningTasks names the tasks of a pool that have not ended, oldest first.
+func RunningTasks(p *v1alpha1.NodePool, list []v1alpha1.ClusterTask) []string {
+	var run []*v1alpha1.ClusterTask
+	for k := range list {
+		if t := &list[k]; t.Spec.PoolUID == string(p.UID) && !TaskEnded(t.Status.State) {
+			run = append(run, t)
+		}
+	}
+	slices.SortFunc(run, func(a, b *v1alpha1.ClusterTask) int {
+		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Name, b.Name))
+	})
+	var names []string
+	for _, t := range run {
+		names = append(names, t.Name)
+	}
+	return names
 }
 
 // NewTask makes the view of a task.

@@ -118,9 +118,10 @@ func IsFrozen(p *v1alpha1.NodePool) bool { return holds(p, v1alpha1.ConditionFro
 
 // instanceWords are the lifecycle states as people read them.
 var instanceWords = map[v1alpha1.LifecycleState]string{
-	v1alpha1.InstancePendingWait:  "Pending wait",
-	v1alpha1.InstanceInService:    "In service",
-	v1alpha1.InstanceRemovingWait: "Removing wait",
+	v1alpha1.InstancePendingWait:   "Pending wait",
+	v1alpha1.InstanceInService:     "In service",
+	v1alpha1.InstanceRemovingWait:  "Removing wait",
+	v1alpha1.InstanceUnknownOrigin: "Unknown origin",
 }
 
 // InstanceWord is the lifecycle state of an instance as people read it.
@@ -160,7 +161,7 @@ func NodeWord(i *v1alpha1.Instance) string {
 	case v1alpha1.NodeFailed:
 		return "Failed to join"
 	case "":
-		if st.LifecycleState == v1alpha1.InstanceRemoved {
+		if st.LifecycleState == v1alpha1.InstanceRemoved || ofUnknownOrigin(i) {
 			return "-"
 		}
 		return joiningWord(i)
@@ -196,13 +197,15 @@ func instanceTone(i *v1alpha1.Instance) Tone {
 	switch {
 	case i.Status.LifecycleState == v1alpha1.InstanceRemoved:
 		return ToneHold
-	case i.Status.NodeState == v1alpha1.NodeFailed, i.Status.NodeState == v1alpha1.NodeUnknown:
+	case ofUnknownOrigin(i):
+		return ToneHold
+	case i.Status.NodeState == v1alpha1.NodeFailed, i.Status.NodeState == v1alpha1.NodeUnknown, abandoned(i):
 		return ToneBad
 	case i.Spec.Release != nil:
 		return ToneHold
 	case i.Status.NodeState == v1alpha1.NodeNotReady, i.Status.LifecycleState == v1alpha1.InstanceStopped, DrainStopped(i):
 		return ToneWarn
-	case i.Status.NodeState == v1alpha1.NodeReady:
+	case i.Status.NodeState == v1alpha1.NodeReady && i.Status.LifecycleState != v1alpha1.InstancePendingWait:
 		return ToneOK
 	default:
 		return ToneBusy

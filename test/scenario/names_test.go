@@ -114,6 +114,7 @@ var (
 		{regexp.MustCompile(`\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b`), "UID"},
 		{regexp.MustCompile(`\b\d\d:\d\d:\d\d(\.\d+)?\b`), "TIME"},
 		{regexp.MustCompile(`\b(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ \d]\d TIME\b`), "TIME"},
+		{regexp.MustCompile(`\b[1-9]\d{15}\b`), "ACCOUNT"},
 		{regexp.MustCompile(`\b127\.0\.0\.1:\d{5}\b`), "127.0.0.1:PORT"},
 		{regexp.MustCompile(`\b(port[= ])\d{5}\b`), "${1}PORT"},
 		{regexp.MustCompile(`\b10\.0\.\d+\.\d+\b([^/]|$)`), "ADDRESS$1"},

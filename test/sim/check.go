@@ -235,14 +235,13 @@ func (c *checker) recordEnds(i *api.Instance) {
 	}
 }
 
-// activityChanges checks that one activity at most may still send, which only
-// those do that create, and that
-// what is written down of a piece never changes (I10, I16).
+// activityChanges checks that one activity at most is open, and that what is
+// written down of a piece never changes (I10, I16).
 func (c *checker) activityChanges(old, a *api.ScalingActivity) {
 	if old == nil {
 		for _, o := range c.api.Objects(apiserver.ScalingActivity) {
-			if other, ok := o.(*api.ScalingActivity); ok && other.Name != a.Name && other.Spec.GroupUID == a.Spec.GroupUID && !other.Status.Done && other.Spec.Create > 0 {
-				c.violate("I10", "%s is opened while %s may still send", a.Name, other.Name)
+			if other, ok := o.(*api.ScalingActivity); ok && other.Name != a.Name && other.Spec.GroupUID == a.Spec.GroupUID && !other.Status.Done {
+				c.violate("I10", "%s is opened while %s is", a.Name, other.Name)
 			}
 		}
 		return

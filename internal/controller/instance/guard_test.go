@@ -167,7 +167,9 @@ func TestAnAttachedOneHasItsTagsPutBackUntilTheyAreSure(t *testing.T) {
 
 func TestDisown(t *testing.T) {
 	b := newBench(t)
-	b.has(func(i *api.Instance) { i.Spec.CreationType = api.CreatedUnknown }, "i-1", "i-2")
+	b.has(func(i *api.Instance) {
+		i.Spec.CreationType, i.Status.LifecycleState = api.CreatedUnknown, api.InstanceUnknownOrigin
+	}, "i-1", "i-2")
 	b.settle(2)
 	b.want()
 	b.change("i-1", func(i *api.Instance) { i.Spec.Disown = true })

@@ -116,6 +116,26 @@ func TestAStoppedDrainIsTriedAgain(t *testing.T) {
 	}
 }
 
+// A person who uncordons a node in the midst of its drain does not make the
+// drain longer.
+func TestAnUncordonedNodeIsDrainedWithinTheSameLimit(t *testing.T) {
+	b := newBench(t)
+	b.blocked("i-1", api.ReleaseMark{Activity: "web-a1", Drain: api.DrainRequired, DrainLimitSeconds: 60})
+	b.settle(3)
+	began := b.instance("i-1").Status.DrainStartTime
+	n := b.node("i-1")
+	n.Unschedulable, n.Cordoned = false, false
+	b.nodes.Add(n, "default/db-0")
+	b.settle(3)
+	if i := b.instance("i-1"); began == nil || !b.node("i-1").Unschedulable || !i.Status.DrainStartTime.Equal(began) {
+		t.Fatalf("began %v, now %+v", began, i.Status)
+	}
+	b.settle(14)
+	if i := b.instance("i-1"); !meta.IsStatusConditionTrue(i.Status.Conditions, api.ConditionDrainStopped) {
+		t.Fatalf("drains beyond its limit: %+v", i.Status)
+	}
+}
+
 func TestBestEffortGoesOnAtItsLimit(t *testing.T) {
 	b := newBench(t)
 	b.blocked("i-1", api.ReleaseMark{Drain: api.DrainBestEffort, DrainLimitSeconds: 60})
@@ -354,8 +374,7 @@ func TestWishes(t *testing.T) {
 
 func TestAMarkThatWasPutOffWaits(t *testing.T) {
 	b := newBench(t)
-	later := metav1.NewTime(b.now.Add(time.Minute))
-	b.has(marked(api.ReleaseMark{NotBeforeTime: &later}), "i-1")
+	b.notJoined("i-1", time.Minute)
 	b.settle(5)
 	if len(b.machines()) != 1 {
 		t.Fatal("released before its time")

@@ -9,6 +9,7 @@ import (
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/fault"
+	"github.com/poolkeeper/poolkeeper/internal/view"
 )
 
 // conditions writes every condition of a pool.
@@ -93,6 +94,9 @@ func atExpectedNumber(pool *api.NodePool, p *passed, t *tally) metav1.Condition 
 	}
 	if t.counts.Uncertain > 0 {
 		c.Message += fmt.Sprintf(", %d more uncertain", t.counts.Uncertain)
+	}
+	if w := pool.Status.Why; w != nil && c.Status != metav1.ConditionTrue {
+		c.Message += ": " + view.WhyCause(w)
 	}
 	return c
 }

@@ -3,9 +3,6 @@ package nodepool
 import (
 	"cmp"
 	"context"
-	"fmt"
-	"maps"
-	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -14,7 +11,6 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
-	"github.com/poolkeeper/poolkeeper/internal/fault"
 	"github.com/poolkeeper/poolkeeper/internal/metrics"
 	"github.com/poolkeeper/poolkeeper/internal/view"
 )
@@ -128,114 +124,4 @@ func state(pool *api.NodePool, p *passed, t *tally) api.PoolState {
 		return api.PoolRemoving
 	}
 	return api.PoolActive
-}
-
-// stopped tells of instances that do not run in the cloud.
-func stopped(pool *api.NodePool, t *tally) *api.Why {
-	w := &api.Why{Sentence: "not running in the cloud: " + some(t.stopped), Next: "they are replaced, as the health check is on"}
-	if pool.Spec.HealthCheck != api.HealthCheckECS {
-		w.Sentence += "; not replaced, as the health check is off"
-		w.Next, w.Solution = "", "start it in the cloud, or have it replaced: poolkeeper pool edit "+pool.Name+" --health-check ECS"
-	}
-	return w
-}
-
-// late tells of machines that join late, and when the first by name is given up.
-func late(list []*api.Instance) *api.Why {
-	i := list[0]
-	w := &api.Why{Sentence: i.Name + " joins late: " + view.JoinStep(i)}
-	if n := len(list); n > 1 {
-		w.Sentence = fmt.Sprintf("%d machines join late, the first of them %s", n, w.Sentence)
-	}
-	if end := view.JoinEnd(i); !end.IsZero() {
-		w.Next, w.NextTime = "its join is given up", &metav1.Time{Time: end}
-	}
-	return w
-}
-
-// leaving tells of instances that go, and what the drain of one waits for.
-func leaving(t *tally, limit time.Duration) *api.Why {
-	are := "are"
-	if t.counts.Removing == 1 {
-		are = "is"
-	}
-	w := &api.Why{Sentence: fmt.Sprintf("%d %s leaving, as %s decided", t.counts.Removing, are, some(slices.Sorted(maps.Keys(t.activities))))}
-	i := t.waiting
-	if i == nil {
-		return w
-	}
-	w.Sentence = cut(w.Sentence+"; "+i.Name+" drains and waits for "+i.Status.DrainBlocked, 1024)
-	w.Solution = "make room for the pod elsewhere, or let its disruption budget spare one"
-	w.Next = "its drain stops, and nothing is released,"
-	if i.Spec.Release.Drain == api.DrainBestEffort {
-		w.Next = "it goes all the same"
-	}
-	if s := i.Spec.Release.DrainLimitSeconds; s > 0 {
-		limit = time.Duration(s) * time.Second
-	}
-	end := metav1.NewTime(i.Status.DrainStartTime.Add(limit))
-	w.NextTime = &end
-	return w
-}
-
-// undrained tells of leaving instances whose required drain stopped at its
-// limit, and when the first of them is tried again.
-func undrained(t *tally, held time.Duration) *api.Why {
-	i := t.undrained[0]
-	c := meta.FindStatusCondition(i.Status.Conditions, api.ConditionDrainStopped)
-	w := &api.Why{Code: string(fault.DrainLimit), Sentence: cut(i.Name+" is not released: "+c.Message, 1024), Next: "its drain is tried again",
-		Solution: cut(fault.Lookup(fault.DrainLimit).Advice(fault.Details{fault.DetailBlocked: i.Status.DrainBlocked}), 1024)}
-	if n := len(t.undrained); n > 1 {
-		w.Sentence = cut(fmt.Sprintf("%d are not released, the first of them %s", n, w.Sentence), 1024)
-	}
-	again := metav1.NewTime(c.LastTransitionTime.Add(held))
-	w.NextTime = &again
-	return w
-}
-
-// codeOnlyKept is the catalogue's code for a pool that stays above its number.
-const codeOnlyKept = "ScaleIn.OnlyKeptInstances"
-
-func onlyKept(g *api.ScalingGroup) bool {
-	return g != nil && g.Status.Why != nil && g.Status.Why.Code == codeOnlyKept
-}
-
-// why names the one reason for which the pool is not as wished: what keeps the
-// group from its number first, then settings, then machines that do not join.
-func why(pool *api.NodePool, p *passed, t *tally, now time.Time) *api.Why {
-	var w, group *api.Why
-	if p.group != nil {
-		group = p.group.Status.Why
-	}
-	switch {
-	case group != nil && group.Code != "":
-		return group.DeepCopy()
-	case p.verdict.state == metav1.ConditionFalse:
-		w = &api.Why{Code: p.verdict.code, Sentence: cut("the cloud has not what the spec names: "+p.verdict.message, 1024), Solution: "name in the spec what the cloud has"}
-	case t.counts.Failed > 0:
-		w = &api.Why{Code: t.code(), Sentence: fmt.Sprintf("%d of its machines did not join: %s", t.counts.Failed, some(t.failed)), Solution: "read step and log: poolkeeper why " + t.failed[0]}
-	case behind(p.group) && !p.mode.emptying:
-		w = &api.Why{Sentence: "the change was passed down, and its scaling group has not looked at it yet", Next: "it decides what to create or release"}
-	case group != nil:
-		return group.DeepCopy()
-	case len(t.late) > 0:
-		w = late(t.late)
-	case len(t.undrained) > 0:
-		w = undrained(t, p.waits.Held)
-	case len(t.activities) > 0 && !p.mode.emptying:
-		w = leaving(t, p.waits.DrainLimit)
-	case len(t.stopped) > 0:
-		w = stopped(pool, t)
-	case t.counts.Offline > 0:
-		w = &api.Why{Sentence: fmt.Sprintf("%d of its nodes are not Ready or gone from the API: %s", t.counts.Offline, some(t.offline)), Solution: "look at their kubelets; an instance whose machine is beyond help: poolkeeper node remove " + t.offline[0] + " --release"}
-	default:
-		return nil
-	}
-	w.Short = pool.Spec.ExpectedNodes - t.counts.InService
-	since := metav1.NewTime(now.Truncate(time.Second))
-	w.SinceTime = &since
-	if old := pool.Status.Why; old != nil && old.Code == w.Code && old.SinceTime != nil {
-		w.SinceTime = old.SinceTime
-	}
-	return w
 }

@@ -311,4 +311,13 @@ func TestAStoppedInstanceIsShownBeforeItsNodeIsNotReady(t *testing.T) {
 	b.says(st.Why.Sentence, "not running in the cloud: i-1", "not replaced")
 	b.says(st.Why.Solution, "poolkeeper pool edit web --health-check ECS")
 	b.says(condition(b.pool(), api.ConditionNodesJoined).Message, "i-1")
+	// Switched on at the group alone it holds as well.
+	g := b.group()
+	g.Spec.HealthCheck = api.HealthCheckECS
+	b.put(g)
+	b.settle(nil)
+	b.later()
+	if w := b.pool().Status.Why; w == nil || w.Solution != "" || w.Next != "they are replaced, as the health check is on" {
+		t.Fatalf("%+v", w)
+	}
 }

@@ -83,15 +83,11 @@ func (r *Reconciler) callBack(ctx context.Context, g *group, names []string) err
 
 // decided is the activity of a decision. Its requests are still to be written.
 func (r *Reconciler) decided(g *group, d scaling.Decision) *api.ScalingActivity {
-	number := g.g.Status.LastActivity
-	for i := range g.activities {
-		number = max(number, g.activities[i].Spec.Number)
-	}
-	number++
+	number := max(g.g.Status.LastActivity, g.newest()) + 1
 	spec := &g.g.Spec
 	return &api.ScalingActivity{
 		ObjectMeta: metav1.ObjectMeta{
-			Name: fmt.Sprintf("%s-a%d", g.g.Name, number), Finalizers: []string{api.Finalizer},
+			Name: activityName(g.g.Name, number), Finalizers: []string{api.Finalizer},
 			Labels: map[string]string{api.LabelPool: spec.Pool, api.LabelGroup: g.g.Name},
 		},
 		Spec: api.ScalingActivitySpec{

@@ -91,7 +91,7 @@ func (g *group) conditionFrozen() {
 	case g.freeze.Text != "":
 		g.set(api.ConditionFrozen, true, g.freeze.Reason, g.freeze.Text)
 	case tooMany:
-		g.set(api.ConditionFrozen, true, api.ReasonUnknownInstances, fault.InPool(many.Text, g.g.Spec.Pool))
+		g.set(api.ConditionFrozen, true, api.ReasonUnknownInstances, fault.InPool(many.Text+": "+many.Edit, g.g.Spec.Pool))
 	case g.thawed:
 		g.set(api.ConditionFrozen, false, api.ReasonThawed, "a person ended the freeze: "+g.guarded.NoRelease)
 	case g.s.NoRelease != "":

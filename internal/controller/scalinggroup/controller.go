@@ -130,6 +130,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 			defer r.deciding.Unlock()
 		}
 	}
+	if late, err := g.listIsLate(ctx); late || err != nil {
+		return ctrl.Result{RequeueAfter: r.Waits.Conflict}, err
+	}
 	return r.act(ctx, g, d)
 }
 

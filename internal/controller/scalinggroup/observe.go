@@ -74,6 +74,36 @@ func (r *Reconciler) observe(ctx context.Context, from client.Reader, name strin
 	return out, nil
 }
 
+// listIsLate says whether an activity was opened after the activities were read
+// and before the group was: the number after it is free, so that its name is no
+// lock. One that is gone was deleted by hand.
+func (g *group) listIsLate(ctx context.Context) (bool, error) {
+	last := g.before.LastActivity
+	if last <= g.newest() {
+		return false, nil
+	}
+	there := &api.ScalingActivity{}
+	err := g.Live.Get(ctx, types.NamespacedName{Name: activityName(g.g.Name, last)}, there)
+	if apierrors.IsNotFound(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("read activity %d of group %s: %w", last, g.g.Name, err)
+	}
+	return true, nil
+}
+
+// newest is the highest number of the activities that were read.
+func (g *group) newest() int64 {
+	var n int64
+	for i := range g.activities {
+		n = max(n, g.activities[i].Spec.Number)
+	}
+	return n
+}
+
+func activityName(group string, number int64) string { return fmt.Sprintf("%s-a%d", group, number) }
+
 // open is the activity of this group that may still send.
 func (g *group) open() *api.ScalingActivity {
 	for i := range g.activities {

@@ -55,9 +55,7 @@ func (g *group) fill(d scaling.Decision) {
 	if a := g.open(); a != nil {
 		s.OpenActivity = a.Name
 	}
-	for i := range g.activities {
-		s.LastActivity = max(s.LastActivity, g.activities[i].Spec.Number)
-	}
+	s.LastActivity = max(s.LastActivity, g.newest())
 	s.Installation = g.Ceilings.DeepCopy()
 	w, short := g.explain(d)
 	s.Why = g.why(w, short)

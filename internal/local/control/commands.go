@@ -31,6 +31,7 @@ func Commands(dirFlag func() string) []*cobra.Command {
 		c.onOff("permission", "Grant or revoke the access key's permission for an action", "ACTION", "RunInstances", "permission", actions),
 		cli.Noun("security-group", "Allow or refuse outbound traffic", c.rule("allow", true), c.rule("deny", false)),
 		cli.Noun("vswitch", "Set the free addresses of vSwitches", c.vSwitchSet()),
+		cli.Noun("account", "Use the access key of another account, which has nothing in the region", c.accountList()),
 		c.instances(),
 		c.faults(),
 		c.scenarios(),

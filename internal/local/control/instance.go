@@ -79,6 +79,20 @@ func (c *commands) get(cmd *cobra.Command, path string, into any) error {
 	return nil
 }
 
+func (c *commands) accountList() *cobra.Command {
+	return &cobra.Command{Use: "list", Short: "List the accounts, and how often their keys signed a call that changes something", Args: cobra.NoArgs,
+		Example: "  poolkeeper local account list",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var all []server.Account
+			if err := c.get(cmd, "accounts", &all); err != nil {
+				return err
+			}
+			return list(cmd, all, func(a server.Account) string { return a.ID }, "ACCOUNT\tID\tCHANGES", func(w io.Writer, a server.Account) {
+				fmt.Fprintf(w, "%s\t%s\t%d\n", a.Name, a.ID, a.Changes)
+			})
+		}}
+}
+
 func (c *commands) instanceList() *cobra.Command {
 	return &cobra.Command{Use: "list", Short: "List the instances of the local cloud", Args: cobra.NoArgs,
 		Example: "  poolkeeper local instance list",

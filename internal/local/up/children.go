@@ -24,7 +24,7 @@ const (
 	controllerName = "controller"
 )
 
-// credentials is what the local cloud gives its one account.
+// credentials is an access key that the local cloud knows.
 type credentials struct {
 	AccessKeyID     string `json:"accessKeyId"`
 	AccessKeySecret string `json:"accessKeySecret"`
@@ -32,9 +32,16 @@ type credentials struct {
 	RegionID        string `json:"regionId"`
 }
 
-func readCredentials(dir string) (credentials, error) {
+// The files of the two access keys: that of the region's own account, and that
+// of another one.
+const (
+	ownKey   = "credentials.json"
+	otherKey = "other-credentials.json"
+)
+
+func readCredentials(dir, file string) (credentials, error) {
 	var c credentials
-	text, err := os.ReadFile(filepath.Join(dir, "cloud", "credentials.json"))
+	text, err := os.ReadFile(filepath.Join(dir, "cloud", file))
 	if err != nil {
 		return c, err
 	}
@@ -64,7 +71,7 @@ func (r *region) cloudCommand() (args, env []string) {
 }
 
 func (r *region) controllerCommand() (args, env []string) {
-	key, err := readCredentials(r.o.Dir)
+	key, err := readCredentials(r.o.Dir, keyInUse(r.o.Dir))
 	if err != nil {
 		r.term.say("controller: %v", err)
 	}

@@ -55,7 +55,7 @@ func Down(ctx context.Context, dir string, out io.Writer) error {
 // ours are the names that a region makes in its directory. Reset deletes these
 // and nothing else, whatever directory it is pointed at.
 var ours = []string{
-	"region.json", "status.json", "trouble.json", "admin.kubeconfig", "controller-manager.kubeconfig", "scheduler.kubeconfig", "scheduler.yaml",
+	"region.json", "status.json", "trouble.json", "other-account", "admin.kubeconfig", "controller-manager.kubeconfig", "scheduler.kubeconfig", "scheduler.yaml",
 	"ca.crt", "plane.lock", "etcd", "etcd.sock", "etcd-peer.sock", "pki", "audit", "audit-policy.yaml",
 	"cloud", "controller", "logs", "lock",
 }
@@ -105,7 +105,7 @@ func Env(dir, self string, out io.Writer) error {
 	}
 	var key credentials
 	if err == nil {
-		key, err = readCredentials(dir)
+		key, err = readCredentials(dir, ownKey)
 	}
 	if errors.Is(err, os.ErrNotExist) {
 		return &Error{

@@ -51,6 +51,7 @@ func (s *Server) controls(mux *http.ServeMux) {
 	handle("POST faults", control(s, (*region.Region).AddFault))
 	handle("POST instances", control(s, func(r *region.Region, m region.Make) (string, error) { return r.MakeInstances(m, newRequestID()) }))
 	handle("GET faults", look(s, (*region.Region).Faults))
+	handle("GET accounts", look(s, s.accounts))
 	handle("GET instances", look(s, (*region.Region).List))
 	handle("DELETE faults/{id}", s.removeFault)
 	handle("POST instances/{id}/exec", s.exec)

@@ -21,7 +21,8 @@ import (
 	"github.com/smallstep/pkcs7"
 )
 
-// Credentials are the one access key of the local account.
+// Credentials are an access key with its account: that of the local account, or
+// that of another one, which has nothing in the region.
 type Credentials struct {
 	AccessKeyID     string `json:"accessKeyId"`
 	AccessKeySecret string `json:"accessKeySecret"`
@@ -32,6 +33,7 @@ type Credentials struct {
 // The files in the directory of a local cloud.
 const (
 	credentialsFile = "credentials.json"
+	otherFile       = "other-credentials.json"
 	certificateFile = "identity.crt"
 	keyFile         = "identity.key"
 
@@ -41,9 +43,10 @@ const (
 	AddressFile = "address"
 )
 
-// identity is who the cloud is: its account, its signing key, its controls.
+// identity is who the cloud is: its accounts, its signing key, its controls.
 type identity struct {
 	credentials Credentials
+	other       Credentials
 	certificate *x509.Certificate
 	key         crypto.PrivateKey
 	token       string
@@ -52,23 +55,39 @@ type identity struct {
 }
 
 func (i *identity) secret(accessKeyID string) (string, bool) {
+	if accessKeyID == i.other.AccessKeyID {
+		return i.other.AccessKeySecret, true
+	}
 	return i.credentials.AccessKeySecret, accessKeyID == i.credentials.AccessKeyID
 }
 
-// openIdentity reads what is there and makes the rest, once.
-func openIdentity(dir, region string) (*identity, error) {
-	i := &identity{metadata: randomBytes(32)}
-	b, err := once(filepath.Join(dir, credentialsFile), func() ([]byte, error) {
+// openCredentials reads an access key, or makes one of a new account, once.
+func openCredentials(path, region string) (Credentials, error) {
+	var c Credentials
+	b, err := once(path, func() ([]byte, error) {
 		account := new(big.Int).SetBytes(randomBytes(8))
 		account.Mod(account, big.NewInt(9e15))
 		return json.MarshalIndent(Credentials{AccessKeyID: "LTAI" + hex.EncodeToString(randomBytes(10)), AccessKeySecret: hex.EncodeToString(randomBytes(15)),
 			AccountID: fmt.Sprint(account.Int64() + 1e15), RegionID: region}, "", "  ")
 	})
 	if err != nil {
+		return c, err
+	}
+	if err := json.Unmarshal(b, &c); err != nil {
+		return c, fmt.Errorf("read %s: %w", filepath.Base(path), err)
+	}
+	return c, nil
+}
+
+// openIdentity reads what is there and makes the rest, once.
+func openIdentity(dir, region string) (*identity, error) {
+	i := &identity{metadata: randomBytes(32)}
+	var err error
+	if i.credentials, err = openCredentials(filepath.Join(dir, credentialsFile), region); err != nil {
 		return nil, err
 	}
-	if err := json.Unmarshal(b, &i.credentials); err != nil {
-		return nil, fmt.Errorf("read %s: %w", credentialsFile, err)
+	if i.other, err = openCredentials(filepath.Join(dir, otherFile), region); err != nil {
+		return nil, err
 	}
 	token, err := once(filepath.Join(dir, TokenFile), func() ([]byte, error) { return []byte(hex.EncodeToString(randomBytes(24))), nil })
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/poolkeeper/poolkeeper/internal/local/ecs/region"
@@ -52,6 +53,9 @@ type Server struct {
 	host     machine.Host
 	lanes    *lanes
 	hosted   chan struct{}
+	other    *other
+	// changes counts the calls that change something, of both accounts.
+	changes [2]atomic.Int64
 
 	mu     sync.Mutex
 	region *region.Region
@@ -105,6 +109,10 @@ func open(o Options, db *store.Store, sc scenario.Scenario, hash string) (*Serve
 		return nil, err
 	}
 	s := &Server{o: o, identity: id, store: db, region: r, wake: make(chan struct{}, 1), broken: make(chan error, 1), hosted: make(chan struct{})}
+	s.other, err = openOther(o, sc, id.other)
+	if err != nil {
+		return nil, err
+	}
 	s.verifier = &signature.Verifier{Now: o.Now, Window: r.TokenWindow(), Secret: id.secret}
 	s.lanes = newLanes(s.happen)
 	return s, nil

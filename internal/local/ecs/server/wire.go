@@ -54,7 +54,24 @@ func (s *Server) serveWire(w http.ResponseWriter, r *http.Request) {
 		writeError(w, r, requestID, &region.Error{Status: f.Status, Code: f.Code, Message: f.Message})
 		return
 	}
-	a, drop := s.call(region.Call{Action: req.Action, Version: req.Version, Params: req.Params, RequestID: requestID})
+	c := region.Call{Action: req.Action, Version: req.Version, Params: req.Params, RequestID: requestID}
+	account := 0
+	if req.AccessKeyID == s.identity.other.AccessKeyID {
+		account = 1
+	}
+	if !reads(c.Action) {
+		s.changes[account].Add(1)
+	}
+	if account == 1 {
+		s.answer(w, r, s.other.call(c), requestID, false)
+		return
+	}
+	a, drop := s.call(c)
+	s.answer(w, r, a, requestID, drop)
+}
+
+// answer writes what came of a call.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, a region.Answer, requestID string, drop bool) {
 	switch {
 	case drop:
 		panic(http.ErrAbortHandler) // the way to close a connection without an answer

@@ -18,7 +18,9 @@ import (
 // Request is a request whose signature is good.
 type Request struct {
 	Action, Version string
-	Params          map[string]string
+	// AccessKeyID signed it.
+	AccessKeyID string
+	Params      map[string]string
 }
 
 // Failure is the vendor's refusal.
@@ -37,7 +39,7 @@ func missing(name string) *Failure {
 	return fail(400, "MissingParameter", "The input parameter %q that is mandatory for processing this request is not supplied.", name)
 }
 
-// Verifier checks requests against the access keys of one account.
+// Verifier checks requests against the access keys that it is told of.
 type Verifier struct {
 	// Secret returns the secret of an access key.
 	Secret func(accessKeyID string) (string, bool)
@@ -80,6 +82,7 @@ func (v *Verifier) Verify(r *http.Request, body []byte) (*Request, error) {
 	if out.Version == "" {
 		return nil, missing("Version")
 	}
+	out.AccessKeyID = s.key
 	return out, v.check(s)
 }
 
