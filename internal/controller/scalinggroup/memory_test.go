@@ -122,7 +122,9 @@ func TestResumeOfOneCandidateEndsItsWaitAlone(t *testing.T) {
 	if len(all) < 2 || b.open() != nil {
 		t.Fatalf("refusals %+v", all)
 	}
-	b.edit(func(g *api.ScalingGroup) { g.Spec.ResumeCount, g.Spec.ResumeCandidate = 1, all[0].Zone+"/"+all[0].InstanceType })
+	b.edit(func(g *api.ScalingGroup) {
+		g.Spec.ResumeCount, g.Spec.ResumeCandidate = 1, all[0].Zone+"/"+all[0].InstanceType
+	})
 	b.later(time.Second)
 	s, a := b.group().Status, b.open()
 	if len(s.Refusals) != len(all)-1 || s.ResumedCount != 1 || s.ResumedTime != nil {
