@@ -11,7 +11,7 @@ TESTS = go test -count=1 -timeout=40m -json
 export KUBEBUILDER_ASSETS := $(BIN)
 
 .DEFAULT_GOAL := help
-.PHONY: help up test sim fuzz vuln race bench kill verify lint vet build plane generate generated
+.PHONY: help up test sim fuzz vuln race bench kill soak sbom image verify lint vet build plane generate generated
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,11 +28,14 @@ plane:
 	@for name in etcd kube-apiserver kubectl; do ln -sf poolkeeper-plane $(BIN)/$$name; done
 
 test: build verify vet ## all that CI runs: verify, vet, every test; a skipped test fails
-	@{ r=0; $(TESTS) ./... || r=1; (cd plane && $(TESTS) -vet=off $(PLANE_FLAGS) ./...) || r=1; exit $$r; } | go -C hack run ./testsum -log /test/kill
+	@{ r=0; $(TESTS) ./... || r=1; (cd plane && $(TESTS) -vet=off $(PLANE_FLAGS) ./...) || r=1; (cd hack/ship && $(TESTS) ./...) || r=1; exit $$r; } | go -C hack run ./testsum -log /test/kill
 	@echo "make test: everything passed"
 
 kill: build ## kill controller, local cloud and control plane by seed, at least 50 times each
 	@$(TESTS) -timeout=3h -tags=kill ./test/kill/... | go -C hack run ./testsum -log /test/kill
+
+soak: build ## kill, stop, cut off, fill the disk, turn the clock, FOR=1h; prints a table
+	@FOR=$(or $(FOR),1h) go test -v -count=1 -timeout=0 -tags=soak -run TestSoak ./test/kill
 
 sim: ## simulate seeds that are not on record, FOR=10m on all cores; SEED=n plays one and tells its story
 	@go run ./test/sim/run -for $(or $(FOR),10m) $(if $(SEED),-seed $(SEED))
@@ -42,6 +45,14 @@ fuzz: ## fuzz everything that parses outside input, each target for FUZZ (defaul
 
 vuln: ## look for known vulnerabilities (VULNDB: another database); says when it could not
 	@hack/vuln
+
+sbom: build ## write bin/sbom.json, the parts of both programs (CycloneDX)
+	@go -C hack/ship run . sbom $(BIN)/sbom.json $(BIN)/poolkeeper $(BIN)/poolkeeper-plane
+
+image: ## write bin/image.tar, a container image of the program and nothing else
+	@CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $(BIN)/image/poolkeeper ./cmd/poolkeeper
+	@go -C hack/ship run . sbom $(BIN)/image/sbom.json $(BIN)/image/poolkeeper
+	@go -C hack/ship run . image $(BIN)/image.tar $(VERSION) $(BIN)/image/poolkeeper $(BIN)/image/sbom.json
 
 race: build ## run every test with the race detector
 	@$(TESTS) -race -timeout=2h ./... | go -C hack run ./testsum -log /test/kill

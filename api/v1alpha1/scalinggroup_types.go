@@ -71,6 +71,12 @@ type ScalingGroupSpec struct {
 
 	// drain says how nodes are drained before scaling in releases them.
 	Drain Drain `json:"drain"`
+	// lifecycleHooks hold instances on their way in or out.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=8
+	LifecycleHooks []LifecycleHook `json:"lifecycleHooks,omitempty"`
 	// undrained says why nodes cannot be drained before scaling in releases
 	// them: what drains lacks its role (Missing), or that may not be read
 	// (Unread). Then best effort goes on without a drain, and required waits.
@@ -110,6 +116,11 @@ type ScalingGroupSpec struct {
 	// at once.
 	// +optional
 	ResumeCount int64 `json:"resumeCount,omitempty"`
+	// resumeCandidate is the only resource pool that the newest of these
+	// requests speaks of, as ZONE/TYPE. Empty: all.
+	// +optional
+	// +kubebuilder:validation:MaxLength=129
+	ResumeCandidate string `json:"resumeCandidate,omitempty"`
 	// rebalanceCount is raised by each request to even the zones out.
 	// +optional
 	RebalanceCount int64 `json:"rebalanceCount,omitempty"`

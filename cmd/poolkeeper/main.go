@@ -8,6 +8,8 @@ import (
 	"os"
 	"runtime/debug"
 
+	_ "golang.org/x/crypto/x509roots/fallback" // in an image without a system there are no other roots
+
 	"github.com/poolkeeper/poolkeeper/internal/cli"
 	"github.com/poolkeeper/poolkeeper/internal/cloud/alicloud"
 )

@@ -72,6 +72,8 @@ type Settings struct {
 	NodeLease time.Duration
 	// Ceilings of the whole installation; nil for none.
 	Ceilings *api.Ceilings
+	// Clock is what the controllers read. Default time.Now.
+	Clock func() time.Time
 	// Factor divides every wait.
 	Factor float64
 	// MetricsAddress and HealthAddress; "0" for none.
@@ -121,7 +123,10 @@ func scheme() *runtime.Scheme {
 
 // prepare makes a manager, and of it the parts that the controllers stand on.
 func prepare(ctx context.Context, s Settings, server *apiServer) (ctrl.Manager, Parts, error) {
-	p := Parts{Settings: s, Waits: wait.Defaults().Divided(s.Factor), Now: time.Now, Each: each(s.Workers)}
+	p := Parts{Settings: s, Waits: wait.Defaults().Divided(s.Factor), Now: s.Clock, Each: each(s.Workers)}
+	if p.Now == nil {
+		p.Now = time.Now
+	}
 	config := rest.CopyConfig(s.Kube)
 	config.QPS, config.Burst = -1, -1 // the API server's own fairness bounds us
 	config.DisableCompression = true  // they stand near each other: packing answers costs both more than the bytes

@@ -63,6 +63,17 @@ func Forget(list []Refusal, place fault.Place) []Refusal {
 	})
 }
 
+// Resumed returns the memory without what speaks of an instance type in a zone,
+// and not of more than its vSwitch, zone, type or disks: a person wants it tried.
+func Resumed(list []Refusal, pools []ResourcePool, zone, instanceType string) []Refusal {
+	return slices.DeleteFunc(slices.Clone(list), func(r Refusal) bool {
+		return slices.ContainsFunc(pools, func(p ResourcePool) bool {
+			scope := fault.Lookup(r.Code).Scope
+			return p.Zone == zone && p.InstanceType == instanceType && !r.All && scope.Narrow() && scope.Covers(r.Place, p.place())
+		})
+	})
+}
+
 // Outdated returns the memory without what a request sent at a time disproves,
 // which made instances there: refusals that came before it. It is for answers
 // that were lost, and became known later.
@@ -72,10 +83,16 @@ func Outdated(list []Refusal, place fault.Place, sent time.Time) []Refusal {
 	})
 }
 
-// Joined returns the memory without what a machine that joined at a time
-// disproves: that machines fail, where the last of them failed no later.
-func Joined(list []Refusal, at time.Time) []Refusal {
+// Joined returns the memory without what a machine disproves that joined at a
+// time, or one that came into service then: that machines fail, where the last
+// of them failed no later. That a lifecycle hook abandons them only the latter
+// disproves.
+func Joined(list []Refusal, joined, served time.Time) []Refusal {
 	return slices.DeleteFunc(slices.Clone(list), func(r Refusal) bool {
+		at := joined
+		if fault.OfHook(r.Code) {
+			at = served
+		}
 		return ofMachines(r.Code) && !r.Last.After(at)
 	})
 }

@@ -36,16 +36,21 @@ func newBooks() *books {
 func (b *books) answer(c *call, status int, body []byte) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	switch c.action {
-	case "RunInstances":
-		if status == http.StatusOK && c.form.Get("DryRun") != "true" {
-			b.gave(c, body)
-		}
-	case "DeleteInstances":
-		for key := range c.form {
-			if strings.HasPrefix(key, "InstanceId.") {
-				b.released[c.form.Get(key)] = true
-			}
+	if c.action == "RunInstances" && status == http.StatusOK && c.form.Get("DryRun") != "true" {
+		b.gave(c, body)
+	}
+}
+
+// asked notes what a call is about to ask for, whether or not it arrives.
+func (b *books) asked(c *call) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if c.action != "DeleteInstances" {
+		return
+	}
+	for key := range c.form {
+		if strings.HasPrefix(key, "InstanceId.") {
+			b.released[c.form.Get(key)] = true
 		}
 	}
 }
@@ -99,6 +104,24 @@ func (b *books) problems() []string {
 	for _, token := range slices.Sorted(maps.Keys(b.tokens)) {
 		if a := b.tokens[token]; len(a.ids) > a.amount {
 			out = append(out, fmt.Sprintf("token %s asked for %d and gave %d: %v", token, a.amount, len(a.ids), slices.Sorted(maps.Keys(a.ids))))
+		}
+	}
+	return out
+}
+
+// lost are instances that were created, are not shown any more, and that no
+// release call ever named.
+func (b *books) lost(shown []shown) []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	there := map[string]bool{}
+	for _, i := range shown {
+		there[i.ID] = true
+	}
+	var out []string
+	for _, id := range slices.Sorted(maps.Keys(b.created)) {
+		if !there[id] && !b.released[id] {
+			out = append(out, id)
 		}
 	}
 	return out

@@ -137,7 +137,7 @@ func (r *region) victim(v victim) *program {
 func (r *region) rest(ctx context.Context, n int, also func() bool) (*world, string) {
 	var w *world
 	var calm time.Time
-	missing := until(ctx, patience, func(ctx context.Context) string {
+	missing := until(ctx, r.patience, func(ctx context.Context) string {
 		next, err := r.look(ctx)
 		if err != nil {
 			return err.Error()

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -139,10 +140,16 @@ func (g *gate) again(t *trap) {
 type proxy struct {
 	gate   *gate
 	pass   *httputil.ReverseProxy
-	answer func(c *call, status int, body []byte) // told of each answer that is read whole; may be nil
+	server *httptest.Server
+	// cut keeps every call from passing, lossy drops one answer in three after
+	// the call has passed.
+	cut, lossy atomic.Bool
+	calls      atomic.Int64
+	asked      func(c *call)                          // told of each call that is about to pass; may be nil
+	answer     func(c *call, status int, body []byte) // told of each answer that is read whole; may be nil
 }
 
-func newProxy(g *gate, to string, ca []byte, answer func(*call, int, []byte)) (*proxy, error) {
+func newProxy(g *gate, to string, ca []byte, asked func(*call), answer func(*call, int, []byte)) (*proxy, error) {
 	target, err := url.Parse(to)
 	if err != nil {
 		return nil, err
@@ -153,7 +160,7 @@ func newProxy(g *gate, to string, ca []byte, answer func(*call, int, []byte)) (*
 		pool.AppendCertsFromPEM(ca)
 		transport.TLSClientConfig = &tls.Config{RootCAs: pool}
 	}
-	return &proxy{gate: g, answer: answer, pass: &httputil.ReverseProxy{
+	return &proxy{gate: g, asked: asked, answer: answer, pass: &httputil.ReverseProxy{
 		Transport: transport, FlushInterval: -1, ErrorLog: log.New(io.Discard, "", 0), // watches break with their server
 		// The name that was asked for stays: signatures cover it.
 		Rewrite: func(r *httputil.ProxyRequest) {
@@ -167,15 +174,20 @@ func newProxy(g *gate, to string, ca []byte, answer func(*call, int, []byte)) (*
 // ServeHTTP passes a call on, or springs the trap that it meets.
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c, err := readCall(r)
-	if err != nil {
+	if err != nil || p.cut.Load() {
 		panic(http.ErrAbortHandler)
 	}
+	n := p.calls.Add(1)
 	t := p.gate.take(c)
 	if t != nil && !t.after {
 		t.spring(c)
 		panic(http.ErrAbortHandler)
 	}
-	if t == nil && p.answer == nil {
+	if p.asked != nil {
+		p.asked(c)
+	}
+	lost := p.lossy.Load() && n%3 == 0 && c.query.Get("watch") == ""
+	if t == nil && p.answer == nil && !lost {
 		p.pass.ServeHTTP(w, r)
 		return
 	}
@@ -193,6 +205,9 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		t.spring(c)
 		panic(http.ErrAbortHandler)
 	}
+	if lost {
+		panic(http.ErrAbortHandler)
+	}
 	for k, v := range whole.Header() {
 		w.Header()[k] = v
 	}
@@ -200,10 +215,19 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(whole.Body.Bytes())
 }
 
+// interrupt cuts the line or mends it; what passes at that moment breaks.
+func (p *proxy) interrupt(on bool) {
+	if p.cut.Store(on); on {
+		p.server.CloseClientConnections()
+	}
+}
+
 // serve serves the proxy until the test ends, and returns its address.
 func (p *proxy) serve(t *testing.T, secure bool) (address string, ca []byte) {
 	t.Helper()
 	s := httptest.NewUnstartedServer(p)
+	p.server = s
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
 	s.EnableHTTP2 = true
 	if secure {
 		s.StartTLS()

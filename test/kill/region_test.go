@@ -49,23 +49,31 @@ const (
 type region struct {
 	dir                      string
 	plane, cloud, controller *program
+	toPlane, toCloud         *proxy
 	gate                     *gate
 	books                    *books
 	admin                    client.WithWatch
 	planeURL, cloudURL       string
 	controlToken             string
 	ca                       []byte
+	// patience is how long the pool may take to be as wished.
+	patience time.Duration
 }
 
-func startRegion(t *testing.T) *region {
+// startRegion starts the three processes; before is called when the region has
+// its directory.
+func startRegion(t *testing.T, before ...func(*region)) *region {
 	t.Helper()
 	bin := programs(t)
 	dir, err := os.MkdirTemp("", "kill-")
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &region{dir: dir, gate: &gate{}, books: newBooks()}
+	r := &region{dir: dir, gate: &gate{}, books: newBooks(), patience: patience}
 	t.Cleanup(func() { r.end(t) })
+	for _, f := range before {
+		f(r)
+	}
 	port, err := process.FreePorts(2)
 	if err != nil {
 		t.Fatal(err)
@@ -163,16 +171,15 @@ func (r *region) prepare(ctx context.Context, t *testing.T) {
 // proxies in the place of the API server and the cloud.
 func (r *region) startController(t *testing.T, program string) {
 	t.Helper()
-	apiProxy, err := newProxy(r.gate, r.planeURL, r.ca, nil)
-	if err != nil {
+	var err error
+	if r.toPlane, err = newProxy(r.gate, r.planeURL, r.ca, nil, nil); err != nil {
 		t.Fatal(err)
 	}
-	cloudProxy, err := newProxy(r.gate, r.cloudURL, nil, r.books.answer)
-	if err != nil {
+	if r.toCloud, err = newProxy(r.gate, r.cloudURL, nil, r.books.asked, r.books.answer); err != nil {
 		t.Fatal(err)
 	}
-	server, ca := apiProxy.serve(t, true)
-	endpoint, _ := cloudProxy.serve(t, false)
+	server, ca := r.toPlane.serve(t, true)
+	endpoint, _ := r.toCloud.serve(t, false)
 	var key struct{ AccessKeyID, AccessKeySecret string }
 	text, err := os.ReadFile(r.path("cloud", "credentials.json"))
 	if err == nil {
@@ -185,7 +192,7 @@ func (r *region) startController(t *testing.T, program string) {
 		[]string{"ALIBABA_CLOUD_ACCESS_KEY_ID=" + key.AccessKeyID, "ALIBABA_CLOUD_ACCESS_KEY_SECRET=" + key.AccessKeySecret},
 		program, "controller", "--kubeconfig", r.kubeconfig(t, server, ca), "--cloud-endpoint", endpoint, "--region", regionID,
 		"--identity-certificate", r.path("cloud", "identity.crt"), "--node-api-server", r.planeURL, "--node-api-server-ca", r.path("ca.crt"),
-		"--metrics-bind-address", "0", "--health-probe-bind-address", "0", "--node-lease-duration", "52s", "--time-factor", factor)
+		"--metrics-bind-address", "0", "--health-probe-bind-address", "0", "--node-lease-duration", "52s", "--time-factor", factor, "--clock-offset-file", r.path("clock"))
 }
 
 // kubeconfig is that of the controller's service account.
@@ -216,9 +223,9 @@ func (r *region) createPool(t *testing.T) {
 		ScalingPolicy:  api.ScalingPolicy{Type: api.PolicyDistributionBalancing},
 		LaunchSettings: api.LaunchSettings{VSwitches: []string{"vsw-a", "vsw-b", "vsw-c"}, InstanceTypes: []string{"ecs.g7.xlarge"}, ImageID: "aliyun_3_x64_20G_local.vhd", SecurityGroups: []string{"sg-local"}},
 	}}
-	if err := r.admin.Create(t.Context(), pool); err != nil {
-		t.Fatal(err)
-	}
+	r.await(t.Context(), t, "admission of pools", func(ctx context.Context) error { // it knows a new kind after some seconds
+		return client.IgnoreAlreadyExists(r.admin.Create(ctx, pool))
+	})
 }
 
 // scale sets the expected number, again and again while the control plane is

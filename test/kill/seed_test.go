@@ -5,8 +5,6 @@ package kill
 import (
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"strconv"
 	"testing"
 	"time"
 )
@@ -36,20 +34,6 @@ func TestBySeed(t *testing.T) {
 	t.Logf("kills: controller %d, local cloud %d, control plane %d", r.controller.kills, r.cloud.kills, r.plane.kills)
 	r.checkOrphans(t)
 	r.checkProcesses(t)
-}
-
-// chooseSeed takes the seed that is asked for, else a new one.
-func chooseSeed(t *testing.T) uint64 {
-	t.Helper()
-	text := os.Getenv("SEED")
-	if text == "" {
-		return uint64(time.Now().UnixNano())
-	}
-	seed, err := strconv.ParseUint(text, 10, 64)
-	if err != nil {
-		t.Fatalf("read SEED: %v", err)
-	}
-	return seed
 }
 
 // fewestKills is how often the process that was killed least was killed.

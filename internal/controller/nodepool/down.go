@@ -94,7 +94,7 @@ func wanted(p *passed) *api.ScalingGroupSpec {
 	s.DesiredCapacity, s.MinSize, s.MaxSize = w.ExpectedNodes, w.MinNodes, w.MaxNodes
 	s.MaxCreationsPerHour, s.MaxSpendPerHour = w.MaxCreationsPerHour, w.MaxSpendPerHour
 	s.Transfers = w.Transfers
-	s.ScalingPolicy, s.Drain = w.ScalingPolicy, w.Drain
+	s.ScalingPolicy, s.Drain, s.LifecycleHooks = w.ScalingPolicy, w.Drain, w.LifecycleHooks
 	s.Undrained = p.drain.undrained(s.Undrained)
 	s.JoinDeadlineSeconds, s.ManageAttached = w.JoinDeadlineSeconds, w.ManageAttached
 	s.KeepFailed = keepFailed(w.KeepFailed)
@@ -108,7 +108,9 @@ func wanted(p *passed) *api.ScalingGroupSpec {
 	if p.verdict.state == metav1.ConditionTrue && !equality.Semantic.DeepEqual(s.LaunchSettings, w.LaunchSettings) {
 		s.LaunchSettings, s.SettingsGeneration = w.LaunchSettings, p.pool.Generation
 	}
-	s.ResumeCount = max(s.ResumeCount, asked(p.pool, api.AnnotationResumeCount))
+	if n, candidate := api.Asked(p.pool.Annotations[api.AnnotationResumeCount]); n > s.ResumeCount {
+		s.ResumeCount, s.ResumeCandidate = n, candidate
+	}
 	s.RebalanceCount = max(s.RebalanceCount, asked(p.pool, api.AnnotationRebalanceCount))
 	s.ThawCount = max(s.ThawCount, asked(p.pool, api.AnnotationThawCount))
 	return s

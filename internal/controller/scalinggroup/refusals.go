@@ -5,6 +5,7 @@ import (
 	"hash/fnv"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -45,8 +46,12 @@ func (g *group) remember() {
 	}
 	list = g.ofMachines(list, words)
 	if spec.ResumeCount > st.ResumedCount {
-		list = nil
-		st.ResumedCount, st.ResumedTime = spec.ResumeCount, nowTime(g.now.Truncate(time.Second))
+		if zone, typ, one := strings.Cut(spec.ResumeCandidate, "/"); one {
+			list = scaling.Resumed(list, snapshot.Pools(g.g), zone, typ)
+		} else {
+			list, st.ResumedTime = nil, nowTime(g.now.Truncate(time.Second))
+		}
+		st.ResumedCount = spec.ResumeCount
 	}
 	list = scaling.Current(list, spec.SettingsGeneration)
 	g.setRefusals(scaling.Lasting(list, g.now, lasting*g.Waits.Held), words)
@@ -99,7 +104,7 @@ func placeOf(c *api.Candidate) fault.Place {
 }
 
 // ofMachines takes in machines that failed to join, or vanished before they ran,
-// since, and forgets where one joined.
+// or were abandoned by a hook, since, and forgets where one joined.
 func (g *group) ofMachines(list []scaling.Refusal, words map[string]words) []scaling.Refusal {
 	st := &g.g.Status
 	known := map[string]bool{}
@@ -108,7 +113,7 @@ func (g *group) ofMachines(list []scaling.Refusal, words map[string]words) []sca
 	}
 	var names []string
 	var fresh []*api.Instance
-	var joined time.Time
+	var joined, served time.Time
 	for n := range g.instances {
 		i := &g.instances[n]
 		if i.Spec.CreationType != api.CreatedByUs || !snapshot.Ours(g.g, i.Spec.GroupUID) {
@@ -116,6 +121,9 @@ func (g *group) ofMachines(list []scaling.Refusal, words map[string]words) []sca
 		}
 		if t := i.Status.JoinedTime; t != nil && t.After(joined) {
 			joined = t.Time
+		}
+		if t := snapshot.Served(i); t.After(served) {
+			served = t
 		}
 		if snapshot.Failed(i) || snapshot.NeverRan(i) {
 			if names = append(names, i.Name); !known[i.Name] {
@@ -136,7 +144,7 @@ func (g *group) ofMachines(list []scaling.Refusal, words map[string]words) []sca
 		}
 		list = g.ofMachine(list, words, i, tries[i.Spec.ActivityUID])
 	}
-	return scaling.Joined(list, joined)
+	return scaling.Joined(list, joined, served)
 }
 
 // tries are the activities by their UID.
@@ -161,7 +169,8 @@ func (g *group) ofMachine(list []scaling.Refusal, words map[string]words, i *api
 	m := scaling.Met{
 		Code: fault.Code(i.Status.Code), At: at, Tried: tried, Generation: generation,
 		Place: fault.Place{VSwitch: p.VSwitch, Zone: p.Zone, InstanceType: p.InstanceType, ChargeType: string(p.ChargeType), Disk: snapshot.Disks(&g.g.Spec)},
-		Burnt: scaling.Accrued([]scaling.Billed{{Price: scaling.Micros(p.PricePerHour), From: tried}}, at),
+		// Both by the second, as a failure is written.
+		Burnt: scaling.Accrued([]scaling.Billed{{Price: scaling.Micros(p.PricePerHour), From: tried.Truncate(time.Second)}}, at),
 	}
 	if m.Code == "" {
 		m.Code = fault.FailedJoinCluster

@@ -1,0 +1,327 @@
+//go:build soak
+
+package kill
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const (
+	// soakFor is how long a soak lasts where FOR says nothing.
+	soakFor = time.Hour
+	// soakPatience is how long the pool may take to be as wished when the
+	// trouble is over: an answer that was lost for good is settled by then.
+	soakPatience = 6 * time.Minute
+	// diskSize is the size of the local cloud's disk.
+	diskSize = 64 << 20
+	// clockOff is the most that the controller's clock is off: a minute, less a
+	// little, divided by the factor.
+	clockOff = 2500 * time.Millisecond
+)
+
+// A soak: spell after spell the pool's number changes at random while the three
+// processes are killed and stopped, lines are cut, answers lost, the disk is
+// full and the clock jumps. When the trouble is over the pool comes to exactly
+// its number; nothing leaked, nothing lost. FOR=10m says how long, SEED=… plays
+// the same spells again.
+func TestSoak(t *testing.T) {
+	last := soakFor
+	if text := os.Getenv("FOR"); text != "" {
+		var err error
+		if last, err = time.ParseDuration(text); err != nil {
+			t.Fatalf("read FOR: %v", err)
+		}
+	}
+	seed := chooseSeed(t)
+	s := &soak{counts: map[string]int{}, began: time.Now(), random: rand.New(rand.NewPCG(seed, 1))}
+	s.region = startRegion(t, s.mount(t))
+	s.patience = soakPatience
+	s.createPool(t)
+	s.scaleAndSettle(t, low)
+	s.protectOne(t)
+	t.Cleanup(func() { fmt.Print(s.table(seed)) })
+	for size := low; time.Since(s.began) < last; s.spells++ {
+		p := s.newSpell()
+		fmt.Printf("%s  spell %d: %s\n", time.Since(s.began).Round(time.Second), s.spells+1, p.story(size))
+		size = s.play(t, p, size)
+		if t.Failed() {
+			t.Fatalf("stopped at the first spell that failed; play the same spells: SEED=%d FOR=%s make soak", seed, last)
+		}
+	}
+	s.checkOrphans(t)
+	if p := s.controller; strings.Contains(p.tail(1<<20), "panic: ") || strings.Contains(p.tail(1<<20), "Observed a panic") {
+		t.Errorf("the controller panicked; see %s", p.log)
+	}
+}
+
+// soak is a region with what was done to it.
+type soak struct {
+	*region
+	random *rand.Rand
+	began  time.Time
+	disk   string // of the local cloud; empty where none could be mounted
+	spells int
+	counts map[string]int // operations and faults by name
+	rests  []time.Duration
+	leaked int
+	lost   int
+}
+
+// mount gives the local cloud a small disk of its own, where that is permitted.
+func (s *soak) mount(t *testing.T) func(*region) {
+	return func(r *region) {
+		dir := r.path("cloud")
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := syscall.Mount("none", dir, "tmpfs", 0, fmt.Sprintf("size=%d,mode=0700", diskSize)); err != nil {
+			fmt.Printf("a full disk is not tried: mount: %v\n", err)
+			return
+		}
+		s.disk = dir
+		t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
+	}
+}
+
+// fault is one kind of trouble: how it begins and ends.
+type fault struct {
+	name       string
+	begin, end func(*soak) error
+	longest    time.Duration
+}
+
+func kills(v victim) fault {
+	return fault{name: v.String() + " killed", begin: func(s *soak) error { s.victim(v).kill(); return nil }}
+}
+
+func pauses(v victim) fault {
+	set := func(on bool) func(*soak) error {
+		return func(s *soak) error { s.victim(v).pause(on); return nil }
+	}
+	return fault{name: v.String() + " stopped", begin: set(true), end: set(false), longest: 12 * time.Second}
+}
+
+func lines(name string, set func(*soak, bool)) fault {
+	return fault{name: name, longest: 12 * time.Second,
+		begin: func(s *soak) error { set(s, true); return nil }, end: func(s *soak) error { set(s, false); return nil }}
+}
+
+// faults are all kinds, the full disk last.
+var faults = []fault{
+	kills(theController), kills(theCloud), kills(thePlane),
+	pauses(theController), pauses(theCloud), pauses(thePlane),
+	lines("API server cut off", func(s *soak, on bool) { s.toPlane.interrupt(on) }),
+	lines("cloud cut off", func(s *soak, on bool) { s.toCloud.interrupt(on) }),
+	lines("answers of the API server lost", func(s *soak, on bool) { s.toPlane.lossy.Store(on) }),
+	lines("answers of the cloud lost", func(s *soak, on bool) { s.toCloud.lossy.Store(on) }),
+	{name: "clock jumped", begin: (*soak).jump},
+	{name: "disk of the cloud full", begin: (*soak).fill, end: (*soak).free, longest: 12 * time.Second},
+}
+
+// jump sets the controller's clock to another offset; it stays so.
+func (s *soak) jump() error {
+	off := time.Duration(s.random.Int64N(int64(2*clockOff))) - clockOff
+	return os.WriteFile(s.path("clock"), []byte(off.String()), 0o600)
+}
+
+func (s *soak) filler() string { return filepath.Join(s.disk, "filler") }
+
+// fill fills the disk to the last byte.
+func (s *soak) fill() error {
+	f, err := os.Create(s.filler())
+	if err != nil {
+		return err
+	}
+	for size := 1 << 20; err == nil && size > 0; {
+		if _, err = f.Write(make([]byte, size)); errors.Is(err, syscall.ENOSPC) {
+			size, err = size/16, nil
+		}
+	}
+	return errors.Join(err, f.Close())
+}
+
+func (s *soak) free() error { return os.Remove(s.filler()) }
+
+// event is what happens at a time of a spell.
+type event struct {
+	at   time.Duration
+	what string
+	do   func(*soak) error
+}
+
+// spell is some seconds of trouble, and the numbers wished meanwhile.
+type spell struct {
+	events  []event
+	length  time.Duration
+	numbers []int // wished one after the other, evenly over the length
+	named   []string
+}
+
+func (p *spell) story(size int) string {
+	text := fmt.Sprint(size)
+	for _, n := range p.numbers {
+		text += fmt.Sprintf(" -> %d", n)
+	}
+	return text + "; " + strings.Join(p.named, ", ")
+}
+
+// newSpell draws one: one to three numbers, one to four faults.
+func (s *soak) newSpell() *spell {
+	p, random := &spell{}, s.random
+	length := time.Second + time.Duration(random.IntN(10_000))*time.Millisecond
+	for range 1 + random.IntN(3) {
+		n := low + random.IntN(2*high)
+		p.numbers = append(p.numbers, n)
+	}
+	p.length = length
+	kinds := faults
+	if s.disk == "" {
+		kinds = faults[:len(faults)-1]
+	}
+	var used []string
+	for range 1 + random.IntN(4) {
+		f := kinds[random.IntN(len(kinds))]
+		begin, long := time.Duration(random.Int64N(int64(length))), time.Duration(0)
+		if f.longest > 0 {
+			long = 500*time.Millisecond + time.Duration(random.Int64N(int64(f.longest)))
+		}
+		if slices.Contains(used, f.name) {
+			continue // it would end with the first
+		}
+		used = append(used, f.name)
+		p.events = append(p.events, event{begin, f.name, f.begin})
+		text := f.name + " at " + begin.Round(100*time.Millisecond).String()
+		if f.end != nil {
+			p.events = append(p.events, event{begin + long, "", f.end})
+			text += " for " + long.Round(100*time.Millisecond).String()
+		}
+		p.named = append(p.named, text)
+	}
+	slices.SortStableFunc(p.events, func(a, b event) int { return cmp.Compare(a.at, b.at) })
+	return p
+}
+
+// play makes the trouble, ends it, and waits until the pool is as wished.
+func (s *soak) play(t *testing.T, p *spell, size int) int {
+	t.Helper()
+	created, released := s.books.count()
+	began, wished := time.Now(), make(chan error, 1)
+	go func() {
+		for n, number := range p.numbers {
+			<-time.After(time.Until(began.Add(time.Duration(n) * p.length / time.Duration(len(p.numbers)))))
+			if err := s.scale(t.Context(), int32(number)); err != nil {
+				wished <- err
+				return
+			}
+		}
+		wished <- nil
+	}()
+	for _, e := range p.events {
+		<-time.After(time.Until(began.Add(e.at)))
+		if err := e.do(s); err != nil {
+			t.Errorf("%s: %v", e.what, err)
+		}
+		if e.what != "" {
+			s.counts[e.what]++
+		}
+	}
+	if err := <-wished; err != nil {
+		t.Fatal(err)
+	}
+	s.counts["number changed"] += len(p.numbers)
+	to := p.numbers[len(p.numbers)-1]
+	calm := time.Now()
+	w, missing := s.rest(t.Context(), to, func() bool { return true })
+	s.rests = append(s.rests, time.Since(calm))
+	if missing != "" {
+		t.Errorf("the pool did not come to rest within %s: %s\n%s", s.patience, missing, s.story(w))
+	}
+	if w == nil {
+		return to
+	}
+	s.judge(t, w, to-size-(s.moved(created, released)))
+	return to
+}
+
+// moved is by how many instances the cloud has more, by what was created and
+// released since.
+func (s *soak) moved(created, released int) int {
+	nowCreated, nowReleased := s.books.count()
+	s.counts["instances created"] = nowCreated
+	s.counts["instances released"] = nowReleased
+	return nowCreated - created - (nowReleased - released)
+}
+
+// judge fails on every promise that the world breaks; off is by how many
+// instances creations and releases do not make the change of the number.
+func (s *soak) judge(t *testing.T, w *world, off int) {
+	t.Helper()
+	for _, wrong := range s.wrong(w) {
+		t.Error(wrong)
+	}
+	records := map[string]bool{}
+	for _, i := range w.instances.Items {
+		records[i.Name] = true
+	}
+	for _, i := range w.ours {
+		if !records[i.ID] {
+			s.leaked++
+			t.Errorf("instance %s of the cloud has no record: it leaked", i.ID)
+		}
+	}
+	for _, id := range s.books.lost(slices.Concat(w.ours, w.foreign)) {
+		s.lost++
+		t.Errorf("instance %s is gone, and nobody released it: it was lost", id)
+	}
+	if off != 0 {
+		t.Errorf("creations and releases are %d instances away from the change of the number", off)
+	}
+}
+
+// version is what git says of the tree that is tested.
+func version() string {
+	text, err := exec.Command("git", "describe", "--tags", "--always", "--dirty").Output()
+	if err != nil {
+		return "unknown"
+	}
+	return string(bytes.TrimSpace(text))
+}
+
+// table is what came of it, as docs/reliability.md has it.
+func (s *soak) table(seed uint64) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "\nSoak of %s, version %s, seed %d: %d spells\n\n| what | times |\n|---|---|\n", time.Since(s.began).Round(time.Second), version(), seed, s.spells)
+	row := func(what string, n any) { fmt.Fprintf(&b, "| %s | %v |\n", what, n) }
+	row("calls of the controller", s.toPlane.calls.Load()+s.toCloud.calls.Load())
+	for _, what := range []string{"number changed", "instances created", "instances released"} {
+		row(what, s.counts[what])
+	}
+	for _, f := range faults {
+		if n := s.counts[f.name]; n > 0 {
+			row(f.name, n)
+		} else {
+			row(f.name, "not tried")
+		}
+	}
+	if s.disk != "" {
+		row("lines of the local cloud about its full disk", strings.Count(s.cloud.tail(1<<20), syscall.ENOSPC.Error()))
+	}
+	if slices.Sort(s.rests); len(s.rests) > 0 {
+		row("at rest after the trouble, median and longest", fmt.Sprintf("%.1f s, %.1f s", s.rests[len(s.rests)/2].Seconds(), s.rests[len(s.rests)-1].Seconds()))
+	}
+	row("instances lost", s.lost)
+	row("instances leaked", s.leaked)
+	return b.String()
+}
