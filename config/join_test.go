@@ -141,7 +141,7 @@ func TestAJoinTokenIsAJoinCredential(t *testing.T) {
 func TestRights(t *testing.T) {
 	s := configtest.Shared(t)
 	admin, ctx := s.Client(t), context.Background()
-	for _, role := range []string{"viewer", "operator", "admin"} {
+	for _, role := range []string{"viewer", "operator", "admin", "hooks"} {
 		b := &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: "test-" + role},
 			RoleRef:  rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "poolkeeper-" + role},
 			Subjects: []rbacv1.Subject{{Kind: "User", APIGroup: rbacv1.GroupName, Name: role}}}
@@ -150,7 +150,7 @@ func TestRights(t *testing.T) {
 	joinUser, joinGroups := joiner("web")
 	who := map[string][]string{
 		"controller": {config.ControllerUser, "system:serviceaccounts:" + config.Namespace}, "join": append([]string{joinUser}, joinGroups...),
-		"viewer": {"viewer"}, "operator": {"operator"}, "admin": {"admin"}, "node": {"system:node:i-1", "system:nodes"},
+		"viewer": {"viewer"}, "operator": {"operator"}, "admin": {"admin"}, "hooks": {"hooks"}, "node": {"system:node:i-1", "system:nodes"},
 	}
 	for _, line := range strings.Split(strings.TrimSpace(rights), "\n") {
 		f := strings.Fields(line)
@@ -262,6 +262,11 @@ maynot operator create nodepools.poolkeeper.io
 maynot operator delete nodepools.poolkeeper.io
 maynot operator patch instances/status.poolkeeper.io
 maynot operator delete nodes
+may hooks patch instances.poolkeeper.io
+maynot hooks update instances.poolkeeper.io
+maynot hooks patch instances/status.poolkeeper.io
+maynot hooks patch nodepools.poolkeeper.io
+maynot hooks create clustertasks.poolkeeper.io
 may admin delete nodepools.poolkeeper.io
 may admin create nodepools.poolkeeper.io
 may admin delete scalingactivities.poolkeeper.io

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -254,6 +255,8 @@ func TestWhoWritesWhichField(t *testing.T) {
 		{"protect", i, `{"spec":{"protected":true,"standby":true,"releaseFirst":true}}`, ""},
 		{"a conversion", i, `{"spec":{"convert":{"to":"PayAsYouGo","id":"w1"}}}`, ""},
 		{"a renewal", i, `{"spec":{"renew":{"periodMonths":1,"id":"w1"}}}`, ""},
+		{"an answer to a hook", i, `{"spec":{"hookAnswers":[{"hook":"warm","wait":"created","result":"Continue"}]}}`, ""},
+		{"a rollback of what stays", i, `{"spec":{"hookAnswers":[{"hook":"tidy","wait":"fields-a2","result":"Rollback"}]}}`, "i-fields is not on its way out"},
 		{"unprotect", i, `{"spec":{"protected":null}}`, ""},
 		{"a label", i, `{"metadata":{"labels":{"team":"a"}}}`, ""},
 		{"a key", i, `{"spec":{"joinKey":"` + strings.Repeat("a", 64) + `"}}`, "poolkeeper node rejoin i-fields"},
@@ -279,6 +282,45 @@ func TestWhoWritesWhichField(t *testing.T) {
 	}
 	refused(t, "taking transfers out", patch(admin, nodePool("fields", 0), `{"spec":{"transfers":null}}`), "poolkeeper task cancel")
 	accepted(t, "a number beside transfers", patch(admin, nodePool("fields", 0), `{"spec":{"expectedNodes":3}}`))
+}
+
+// A program that completes hooks answers, and does nothing else; Rollback is for
+// what scaling in has chosen.
+func TestWhoAnswersHooks(t *testing.T) {
+	s := configtest.Shared(t)
+	active(t, s)
+	ctx, admin, engine, hooks := context.Background(), s.Client(t), s.As(t, config.ControllerUser), s.As(t, "hooks")
+	b := &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: "test-answers"},
+		RoleRef:  rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "poolkeeper-hooks"},
+		Subjects: []rbacv1.Subject{{Kind: "User", APIGroup: rbacv1.GroupName, Name: "hooks"}}}
+	accepted(t, "bind", admin.Create(ctx, b))
+	accepted(t, "create", engine.Create(ctx, instance("i-hooks")))
+	patch := func(c client.Client, body string) error {
+		return c.Patch(ctx, instance("i-hooks"), client.RawPatch(types.MergePatchType, []byte(body)))
+	}
+	answer := func(wait, result string) string {
+		return `{"spec":{"hookAnswers":[{"hook":"tidy","wait":"` + wait + `","result":"` + result + `"}]}}`
+	}
+	mark := func(more string) string {
+		return `{"spec":{"release":{"activity":"web-a2","time":"2026-01-01T00:00:00.000000Z"` + more + `}}}`
+	}
+	configtest.Eventually(t, "rights", func() error { return patch(hooks, answer("created", "Continue")) })
+	for what, body := range map[string]string{
+		"protecting": `{"spec":{"protected":true}}`, "a label": `{"metadata":{"labels":{"team":"a"}}}`, "an annotation": `{"metadata":{"annotations":{"team":"a"}}}`,
+	} {
+		refused(t, what+" by a program", patch(hooks, body), "answers lifecycle hooks only")
+	}
+	refused(t, "more by a program", patch(hooks, mark("")), "people set protected")
+	accepted(t, "mark", patch(engine, mark("")))
+	refused(t, "a rollback of an earlier wait", patch(hooks, answer("web-a1", "Rollback")), "earlier wait")
+	accepted(t, "a rollback", patch(hooks, answer("web-a2", "Rollback")))
+	accepted(t, "unmark", patch(engine, `{"spec":{"release":null}}`))
+	accepted(t, "what stood there before", patch(admin, `{"spec":{"protected":true}}`))
+	accepted(t, "named", patch(engine, mark(`,"task":"t1"`)))
+	accepted(t, "another answer", patch(hooks, answer("web-a2", "Continue")))
+	refused(t, "a rollback of a named one", patch(hooks, answer("web-a2", "Rollback")), "poolkeeper task cancel")
+	accepted(t, "emptied", patch(engine, mark(`,"task":null,"emptying":true`)))
+	refused(t, "a rollback of a pool that goes", patch(hooks, answer("web-a2", "Rollback")), "i-hooks goes with its pool")
 }
 
 // Who asked is stamped where the spec changes, and nobody writes it.

@@ -117,6 +117,13 @@ type InstanceSpec struct {
 	// counts from there.
 	// +optional
 	RejoinTime *metav1.Time `json:"rejoinTime,omitempty"`
+	// hookAnswers are what people and programs say to the hooks that hold it;
+	// see status.hooks. poolkeeper hook complete writes them.
+	// +optional
+	// +listType=map
+	// +listMapKey=hook
+	// +kubebuilder:validation:MaxItems=16
+	HookAnswers []HookAnswer `json:"hookAnswers,omitempty"`
 }
 
 // ConvertWish asks for another charge type. What came of it stands in
@@ -345,6 +352,13 @@ type InstanceStatus struct {
 	// untagSentTime is written before our tags are taken off.
 	// +optional
 	UntagSentTime *metav1.MicroTime `json:"untagSentTime,omitempty"`
+	// hooks are the lifecycle hooks that hold it, or held it on its last way. The
+	// built-in one, drain, has its times of its own.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=8
+	Hooks []HookStatus `json:"hooks,omitempty"`
 	// wishes tells what came of the newest wish of each kind.
 	// +optional
 	// +listType=map

@@ -83,6 +83,15 @@ type NodePoolSpec struct {
 	// +optional
 	// +kubebuilder:default={mode: bestEffort}
 	Drain Drain `json:"drain,omitzero"`
+	// lifecycleHooks hold each instance on its way in or out until a program has
+	// done its part, or its time is over. Who waits, for what and until when stands
+	// in the status of each Instance; people answer with poolkeeper hook. At most
+	// 8.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=8
+	LifecycleHooks []LifecycleHook `json:"lifecycleHooks,omitempty"`
 	// healthCheck says what happens to an instance that is not running: None
 	// (default) leaves it alone and shows it; ECS replaces it.
 	// +optional
@@ -210,9 +219,13 @@ type PoolCounts struct {
 	// inService is how many are in service with a Ready node.
 	// +optional
 	InService int32 `json:"inService"`
-	// joining is how many are created and not yet Ready.
+	// joining is how many are created and not yet Ready, or held by a lifecycle
+	// hook on their way in.
 	// +optional
 	Joining int32 `json:"joining"`
+	// pendingWait is how many of the joining ones a lifecycle hook holds.
+	// +optional
+	PendingWait int32 `json:"pendingWait,omitempty"`
 	// failed is how many did not join.
 	// +optional
 	Failed int32 `json:"failed"`

@@ -71,6 +71,12 @@ type ScalingGroupSpec struct {
 
 	// drain says how nodes are drained before scaling in releases them.
 	Drain Drain `json:"drain"`
+	// lifecycleHooks hold instances on their way in or out.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=8
+	LifecycleHooks []LifecycleHook `json:"lifecycleHooks,omitempty"`
 	// undrained says why nodes cannot be drained before scaling in releases
 	// them: what drains lacks its role (Missing), or that may not be read
 	// (Unread). Then best effort goes on without a drain, and required waits.

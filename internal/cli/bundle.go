@@ -96,7 +96,7 @@ func (c *call) members(f bundleFlags) (all []bundle.Member, left []string, err e
 	all = append(all, bundle.Member{Name: "version.txt", Data: []byte(c.Version + "\n"), Note: c.Version})
 	for _, k := range bundled {
 		m, err := c.gather(k, f)
-		if e := unreachable(err); e != nil {
+		if e := reply.Unreachable(err); e != nil {
 			return nil, nil, e
 		}
 		if err != nil {

@@ -101,7 +101,7 @@ func (c *call) checkSettings(what string, s, before *v1alpha1.LaunchSettings) er
 			c.hint("Not checked against the cloud: %s. The controller checks it.", explain(c.ctx, cloudError(err, "the cloud does not answer")).Cause)
 			return nil
 		}
-		e.missing(n, fresh, have)
+		addMissing(e, n, fresh, have)
 	}
 	if e.Cause == "" {
 		return nil
@@ -112,8 +112,8 @@ func (c *call) checkSettings(what string, s, before *v1alpha1.LaunchSettings) er
 	return e
 }
 
-// missing adds what the cloud has not to an error.
-func (e *Error) missing(n namedSetting, want, have []string) {
+// addMissing adds what the cloud has not to an error.
+func addMissing(e *Error, n namedSetting, want, have []string) {
 	for _, w := range want {
 		if slices.Contains(have, w) {
 			continue

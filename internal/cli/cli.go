@@ -97,7 +97,7 @@ func New(o Options) *cobra.Command {
 	root.SetFlagErrorFunc(flagError)
 	asNoun(root)
 	root.AddCommand(
-		a.poolCommand(), a.nodeCommand(), a.instanceCommand(), a.taskCommand(), a.activityCommand(),
+		a.poolCommand(), a.nodeCommand(), a.instanceCommand(), a.hookCommand(), a.taskCommand(), a.activityCommand(),
 		a.strengthCommand(), a.costCommand(), a.faultCommand(), a.offerCommand(), a.whyCommand(), a.doctorCommand(),
 		a.bundleCommand(), a.manCommand(), a.versionCommand(),
 	)
@@ -182,10 +182,10 @@ func execute(ctx context.Context, root *cobra.Command) int {
 		return ExitDone
 	}
 	e := explain(ctx, err)
-	if !e.silent {
+	if !e.Silent {
 		format, _ := root.PersistentFlags().GetString("output")
 		verbose, _ := root.PersistentFlags().GetBool("verbose")
-		e.write(cmd.ErrOrStderr(), format == "json", verbose)
+		e.Write(cmd.ErrOrStderr(), format == "json", verbose)
 	}
 	return e.Code
 }

@@ -31,7 +31,7 @@ func (a *app) doctorCommand() *cobra.Command {
 func (c *call) doctor() error {
 	var ns corev1.Namespace
 	if err := c.Get(c.ctx, client.ObjectKey{Name: "kube-system"}, &ns); err != nil {
-		if u := unreachable(err); u != nil {
+		if u := reply.Unreachable(err); u != nil {
 			return u
 		}
 	}

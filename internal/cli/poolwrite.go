@@ -21,7 +21,7 @@ func (c *call) writeNumber(p *v1alpha1.NodePool, to int32, dry bool, still func(
 		opts = append(opts, client.DryRunAll)
 	}
 	changed, err := c.patchPool(p, func(p *v1alpha1.NodePool) { p.Spec.ExpectedNodes = to }, still, opts...)
-	if apierrors.IsForbidden(err) && forbidden(&Error{Cause: reply.Text(err)}, err).Next != nil {
+	if apierrors.IsForbidden(err) && reply.Forbidden(&Error{Cause: reply.Text(err)}).Next != nil {
 		return c.writeScale(p, to, dry, err)
 	}
 	if err != nil {

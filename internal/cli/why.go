@@ -89,8 +89,14 @@ func (c *call) whyPool(o client.Object) (bool, error) {
 func (c *call) whyInstance(o client.Object) (bool, error) {
 	i := o.(*v1alpha1.Instance)
 	v := view.NewInstance(i, c.clock)
-	well := i.Status.NodeState == v1alpha1.NodeReady && i.Spec.Release == nil && i.Spec.CreationType != v1alpha1.CreatedUnknown
-	return well, c.emit(result{views: []any{v}, raws: []client.Object{i}, text: v.Tell(i.Status.Log)})
+	well := i.Status.NodeState == v1alpha1.NodeReady && i.Spec.Release == nil && len(view.Held(i)) == 0 && i.Spec.CreationType != v1alpha1.CreatedUnknown
+	if err := c.emit(result{views: []any{v}, raws: []client.Object{i}, text: v.Tell(i.Status.Log)}); err != nil {
+		return well, err
+	}
+	if held := view.Held(i); len(held) > 0 {
+		c.hint("To complete a hook: %s", view.HookAct(i.Name, held[0].Name, "continue"))
+	}
+	return well, nil
 }
 
 func (c *call) whyTask(o client.Object) (bool, error) {

@@ -45,6 +45,10 @@ const (
 	OnlyKeptInstances Code = "ScaleIn.OnlyKeptInstances"
 	// DrainLimit: a required drain came to its limit, and pods are left.
 	DrainLimit Code = "Drain.LimitReached"
+	// HookAbandoned: a lifecycle hook ended the way in of an instance.
+	HookAbandoned Code = "LifecycleHook.Abandoned"
+	// HookTimedOut: nobody completed a lifecycle hook whose default is Abandon.
+	HookTimedOut Code = "LifecycleHook.TimedOut"
 	// NodeAccessDenied: the security groups keep nodes from what they need.
 	NodeAccessDenied Code = "SecurityGroup.NodeAccessDenied"
 	// CloudNoAnswer: a call was sent and its answer is not known.
@@ -68,6 +72,10 @@ const (
 	// RequestInvalid: the request cannot be sent as it is written.
 	RequestInvalid Code = "Request.Invalid"
 )
+
+// OfHook says whether a code tells that a lifecycle hook ended the way in of an
+// instance.
+func OfHook(c Code) bool { return c == HookAbandoned || c == HookTimedOut }
 
 // Codes of the wire beside those of the page.
 const (

@@ -2,8 +2,9 @@ package lifecycle
 
 import "time"
 
-// leaves drains what was decided to go, then takes a last look at it by its id,
-// and releases it or takes it out (rules 10 to 12 and 14).
+// leaves drains what was decided to go, while its lifecycle hooks hold it too,
+// then takes a last look at it by its id, and releases it or takes it out
+// (rules 10 to 12 and 14).
 func leaves(f Facts) (Step, bool) {
 	mark := f.Record.Mark
 	switch {
@@ -17,6 +18,9 @@ func leaves(f Facts) (Step, bool) {
 	if why := f.keptByRecord(); why != "" {
 		return do(TakeMarkBack, why)
 	}
+	if s, ok := f.rolledBack(); ok {
+		return s, true
+	}
 	switch {
 	case f.keptToLookAt() && !f.Record.Joined.IsZero():
 		return do(TakeMarkBack, "it joined after all")
@@ -24,13 +28,18 @@ func leaves(f Facts) (Step, bool) {
 		return f.orStates(Step{Kind: Wait, Until: mark.NotBefore, Reason: "it is kept to look at"})
 	case f.Freeze.Releases && !mark.TakeOut:
 		return f.orStates(Step{Kind: Wait, Reason: "releases are frozen: too many instances disappeared at once"})
-	case f.Hook.Waiting && f.Now.Before(f.Hook.Until):
-		return f.orStates(Step{Kind: Wait, Until: f.Hook.Until, Reason: "a lifecycle hook is waited for"})
 	}
-	if s, ok := drains(f); ok {
-		return s, true
+	end, held := f.held()
+	s, ok := drains(f)
+	switch {
+	case ok && held && s.Kind == Wait && (s.Until.IsZero() || end.Before(s.Until)):
+		s.Until = end
+	case !ok && held:
+		return f.orStates(Step{Kind: Wait, Until: end, Reason: "a lifecycle hook holds it"})
+	case !ok:
+		return lastLook(f)
 	}
-	return lastLook(f)
+	return s, true
 }
 
 // keptToLookAt says whether its release is put off: its join was given up, and a

@@ -1,5 +1,5 @@
-// Package lifecycle decides what one instance does next: wait for its start
-// and its join, serve, drain, be released or taken out, and when its record
+// Package lifecycle decides what one instance does next: wait for its start,
+// its join and its hooks, serve, drain, be released or taken out, and when its record
 // ends. In comes what is known of the instance at one moment: its record, what
 // complete sweeps and a look by id showed, its Node, its log, its drain. Out
 // comes one Step. The same facts give the same step. It never reads a clock, a
@@ -25,7 +25,9 @@ type Facts struct {
 	Node  Node
 	Log   Log
 	Drain Drain
-	Hook  Hook
+	// Hooks are those of its pool, Answers what was said to those that hold it.
+	Hooks   []HookRule
+	Answers []Answer
 	// Hold says why nothing may be changed, in cloud or cluster: a frozen
 	// group, another account's credentials. Empty where it may.
 	Hold string
@@ -71,6 +73,8 @@ type Record struct {
 	// TagsSure is true for an attached one once no untag call of an earlier
 	// leaving can still land.
 	TagsSure bool
+	// Hooks hold it, or held it on its last way.
+	Hooks []Hook
 	// Protected and Standby are a person's wish, HeldBy the task that holds it.
 	Protected, Standby bool
 	HeldBy             string
@@ -202,16 +206,6 @@ type Drain struct {
 	Blocked string
 }
 
-// Hook is a lifecycle hook that the instance waits in.
-type Hook struct {
-	// Waiting is true until it was completed or its heartbeat ran out.
-	Waiting bool
-	// Until is when its heartbeat runs out.
-	Until time.Time
-	// Abandoned is true where the way in was abandoned: the instance goes.
-	Abandoned bool
-}
-
 // Kind is what is to be done.
 type Kind string
 
@@ -234,6 +228,8 @@ const (
 	WriteTagsSure Kind = "WriteTagsSure"
 	// WriteState writes the states that people read.
 	WriteState Kind = "WriteState"
+	// WriteHooks writes its hooks as HooksOf says they are now.
+	WriteHooks Kind = "WriteHooks"
 	// MarkInService writes that its Node is Ready.
 	MarkInService Kind = "MarkInService"
 	// MarkFailed writes that its join, or its start, was given up.
@@ -256,7 +252,8 @@ const (
 	ForgetDrain Kind = "ForgetDrain"
 	// Uncordon uncordons its Node and takes the start of the drain back.
 	Uncordon Kind = "Uncordon"
-	// TakeMarkBack takes the mark off: it is kept after all.
+	// TakeMarkBack takes the mark off: it is kept after all. Where a hook rolled
+	// its leaving back, it is protected in the same write.
 	TakeMarkBack Kind = "TakeMarkBack"
 	// WriteReleaseSent writes, under the resource version, that the release
 	// call is about to be made. From there on the mark stands.
@@ -305,12 +302,14 @@ type Step struct {
 	Reason string
 	// Gone of DeleteRecord.
 	Gone Gone
+	// Protect of TakeMarkBack.
+	Protect bool
 }
 
 // Writes says whether a step changes the record's status alone.
 func (s Step) Writes() bool {
 	switch s.Kind {
-	case WriteSeen, WriteRunning, WriteTagsSure, WriteState, WriteDrainEnd, WriteDrainStopped, LeaveCordoned, ForgetDrain, MarkInService, MarkFailed:
+	case WriteSeen, WriteRunning, WriteTagsSure, WriteState, WriteHooks, WriteDrainEnd, WriteDrainStopped, LeaveCordoned, ForgetDrain, MarkInService, MarkFailed:
 		return true
 	}
 	return false

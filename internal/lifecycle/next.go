@@ -12,7 +12,7 @@ const emptyEnough = 10
 
 // Next returns what is to be done about one instance now.
 func Next(f Facts) Step {
-	for _, part := range []func(Facts) (Step, bool){removed, gone, untagged, disowned, seen, runs, serves, backAgain, leaves, joins, states} {
+	for _, part := range []func(Facts) (Step, bool){removed, gone, untagged, disowned, seen, hooks, runs, serves, abandons, backAgain, leaves, joins, states} {
 		if s, ok := part(f); ok {
 			return s
 		}
@@ -190,7 +190,7 @@ func runs(f Facts) (Step, bool) {
 // serves is the first time that its Node is Ready, in time or late.
 func serves(f Facts) (Step, bool) {
 	r := f.Record
-	if !f.node().Ready || !r.Joined.IsZero() || r.Origin == UnknownOrigin || !r.ReleaseSent.IsZero() {
+	if !f.node().Ready || !r.Joined.IsZero() || r.Origin == UnknownOrigin || !r.ReleaseSent.IsZero() || r.abandoned() {
 		return pass()
 	}
 	return do(MarkInService, "")
@@ -223,8 +223,6 @@ func joins(f Facts) (Step, bool) {
 	}
 	deadline := f.deadline()
 	switch {
-	case f.Hook.Abandoned:
-		return Step{Kind: MarkFailed, Code: fault.FailedJoinCluster, Reason: "its lifecycle hook was abandoned"}, true
 	case f.Log.Failed && !r.Running.IsZero() && !f.Log.Tried.Before(f.joinBegan()):
 		return Step{Kind: MarkFailed, Code: f.notJoined(), Reason: "the machine says that it failed"}, true
 	case f.Now.Before(deadline) && !f.logDue():
@@ -330,8 +328,8 @@ func (f Facts) wake() time.Time {
 	if v, ok := f.visible(); !ok && !f.Sweep.Present {
 		sooner(v)
 	}
-	if f.Hook.Waiting {
-		sooner(f.Hook.Until)
+	if end, held := f.held(); held {
+		sooner(end)
 	}
 	return at
 }

@@ -46,7 +46,6 @@ func drawFacts(t *rapid.T) Facts {
 		Node:  Node{Exists: yes(t, 2, "node"), Ready: yes(t, 2, "ready"), Cordoned: yes(t, 2, "cordoned"), Foreign: yes(t, 6, "foreign")},
 		Log:   Log{Tried: before(t, "tried"), Failed: yes(t, 4, "log")},
 		Drain: Drain{Passed: before(t, "passed"), Drained: yes(t, 2, "drained")},
-		Hook:  Hook{Waiting: yes(t, 6, "hook"), Until: now.Add(time.Minute), Abandoned: yes(t, 9, "abandoned")},
 		Freeze: Freeze{
 			Releases: yes(t, 5, "releases"), Replacements: yes(t, 5, "replacements"),
 		},
@@ -63,17 +62,52 @@ func drawFacts(t *rapid.T) Facts {
 	}
 	if yes(t, 2, "marked") {
 		f.Record.Mark = &Mark{
-			Time: now.Add(-time.Hour), TakeOut: yes(t, 4, "takeOut"), Task: rapid.SampledFrom([]string{"", "", "t1"}).Draw(t, "task"),
+			Activity: "web-a1", Time: now.Add(-time.Hour), TakeOut: yes(t, 4, "takeOut"), Task: rapid.SampledFrom([]string{"", "", "t1"}).Draw(t, "task"),
 			Drain: rapid.SampledFrom([]DrainMode{DrainOff, DrainBestEffort, DrainRequired}).Draw(t, "drain"), Emptying: yes(t, 6, "emptying"),
 		}
 		if yes(t, 5, "later") {
 			f.Record.Mark.NotBefore = now.Add(time.Hour)
 		}
 	}
+	drawHooks(t, &f)
 	if yes(t, 6, "hold") {
 		f.Hold = "another account"
 	}
 	return f
+}
+
+// drawHooks draws the hooks of the pool, what they hold, and what was said.
+func drawHooks(t *rapid.T, f *Facts) {
+	for _, name := range []string{"a", "b"} {
+		way := rapid.SampledFrom([]Way{WayIn, WayOut}).Draw(t, name+" way")
+		results := []Result{"", "", Continue, Abandon, Rollback}
+		if yes(t, 2, name) {
+			f.Hooks = append(f.Hooks, HookRule{Name: name, Way: way, Timeout: 10 * time.Minute, Default: rapid.SampledFrom(results[2:4]).Draw(t, name+" default")})
+		}
+		wait := rapid.SampledFrom([]string{waitIn, "web-a1", "web-a0"}).Draw(t, name+" wait")
+		if yes(t, 2, name+" held") {
+			f.Record.Hooks = append(f.Record.Hooks, Hook{Name: name, Way: way, Wait: wait, Start: now.Add(-time.Minute), Default: Continue,
+				Until: now.Add(time.Duration(rapid.IntRange(-1, 1).Draw(t, name+" until")) * time.Minute), Result: rapid.SampledFrom(results).Draw(t, name+" result")})
+		}
+		if yes(t, 2, name+" answer") {
+			f.Answers = append(f.Answers, Answer{Hook: name, Wait: wait, Result: rapid.SampledFrom(results).Draw(t, name+" said"), Heartbeats: rapid.IntRange(0, 3).Draw(t, name+" beats")})
+		}
+	}
+}
+
+// checkHooks: what is written once is so; and nothing that a hook holds goes.
+func checkHooks(t *rapid.T, f Facts, s Step) {
+	after := f
+	after.Record.Hooks = HooksOf(f)
+	if diff := cmp.Diff(after.Record.Hooks, HooksOf(after)); diff != "" {
+		t.Fatalf("hooks do not come to rest:\n%s", diff)
+	}
+	goes := f.moves() && (s.Kind == WriteReleaseSent || (s.Kind == WriteRemoved && f.Record.Mark != nil))
+	for _, h := range after.Record.Hooks {
+		if m := f.Record.Mark; goes && h.Way == WayOut && h.Wait == m.Activity && h.Result == "" {
+			t.Fatalf("goes while a hook holds it: %+v", h)
+		}
+	}
 }
 
 // outside are the steps that change cloud, cluster or a decision.
@@ -86,6 +120,7 @@ func TestAStepHoldsThePromises(t *testing.T) {
 		if diff := cmp.Diff(s, Next(f)); diff != "" {
 			t.Fatalf("the same facts, another step:\n%s", diff)
 		}
+		checkHooks(t, f, s)
 		r, m := f.Record, f.Record.Mark
 		switch {
 		case f.Hold != "" && slices.Contains(outside, s.Kind):

@@ -32,6 +32,8 @@ func TestScenarios(t *testing.T) {
 			case "states":
 				f := read(t, d.Input)
 				return fmt.Sprintf("%s, node %s, unhealthy %v\n", StateOf(f), NodeStateOf(f), Unhealthy(f))
+			case "hooks":
+				return showHooks(HooksOf(read(t, d.Input)))
 			case "guard":
 				return guarded(t, d.Input)
 			}
@@ -39,6 +41,26 @@ func TestScenarios(t *testing.T) {
 			return ""
 		})
 	}
+}
+
+// showHooks writes hooks, one a line.
+func showHooks(list []Hook) string {
+	if len(list) == 0 {
+		return "none\n"
+	}
+	out := ""
+	for _, h := range list {
+		out += fmt.Sprintf("%s %s wait=%s", h.Name, h.Way, h.Wait)
+		if h.Heartbeats > 0 {
+			out += fmt.Sprintf(" heartbeats=%d", h.Heartbeats)
+		}
+		if h.Result == "" {
+			out += fmt.Sprintf(": holds for %s, then %s\n", h.Until.Sub(now), h.Default)
+			continue
+		}
+		out += fmt.Sprintf(": %s (%s)\n", h.Result, h.EndedBy)
+	}
+	return out
 }
 
 type words struct {
@@ -57,6 +79,12 @@ func split(t *testing.T, line string) (kind string, w words) {
 		w.by[k] = v
 	}
 	return kind, w
+}
+
+// name is the first word after the kind.
+func (w words) name() string {
+	name, _, _ := strings.Cut(w.by[""], " ")
+	return name
 }
 
 func (w words) is(key string) bool { return w.by[key] != "" }
@@ -120,7 +148,16 @@ func read(t *testing.T, input string) Facts {
 		case "drain":
 			f.Drain = Drain{Passed: w.ago("passed"), Drained: w.is("drained"), Left: w.number("left"), Blocked: w.by["blocked"]}
 		case "hook":
-			f.Hook = Hook{Waiting: w.is("left"), Until: now.Add(w.span("left")), Abandoned: w.is("abandoned")}
+			f.Hooks = append(f.Hooks, HookRule{Name: w.name(), Way: Way(w.by["way"]), Timeout: w.span("timeout"), Default: Result(w.by["default"])})
+		case "held":
+			h := Hook{Name: w.name(), Way: Way(w.by["way"]), Wait: w.by["wait"], Start: w.ago("since"), Until: now.Add(w.span("left")), Default: Result(w.by["default"]),
+				Heartbeats: w.number("heartbeats"), Result: Result(w.by["result"]), EndedBy: EndedBy(w.by["by"])}
+			if h.Result != "" {
+				h.End = now
+			}
+			f.Record.Hooks = append(f.Record.Hooks, h)
+		case "answer":
+			f.Answers = append(f.Answers, Answer{Hook: w.name(), Wait: w.by["wait"], Result: Result(w.by["result"]), Heartbeats: w.number("heartbeats")})
 		case "pool":
 			f.PoolGoes = w.is("goes")
 		case "hold":

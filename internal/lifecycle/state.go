@@ -37,12 +37,13 @@ const (
 // StateOf returns the lifecycle state that people read.
 func StateOf(f Facts) State {
 	r := f.Record
+	_, held := f.held()
 	switch {
 	case r.State == Removed:
 		return Removed
 	case r.Origin == UnknownOrigin:
 		return NotOurs
-	case r.Mark != nil && (f.Hook.Waiting || r.draining()):
+	case r.Mark != nil && (held || r.draining()):
 		return RemovingWait
 	case r.Mark != nil:
 		return Removing
@@ -50,9 +51,9 @@ func StateOf(f Facts) State {
 		return Stopped
 	case r.Standby:
 		return Standby
-	case f.Hook.Waiting:
+	case held:
 		return PendingWait
-	case !joined(f):
+	case !joined(f), r.abandoned():
 		return Pending
 	case r.Protected:
 		return Protected

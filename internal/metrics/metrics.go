@@ -40,7 +40,7 @@ var (
 	}, []string{"pool"})
 	// JoinFailures counts machines that were given up.
 	JoinFailures = counters(prometheus.CounterOpts{
-		Name: "poolkeeper_join_failures_total", Help: "Machines that did not start or did not join in time, by pool and fault code.",
+		Name: "poolkeeper_join_failures_total", Help: "Machines that did not start, did not join in time, or were given up by a lifecycle hook, by pool and fault code.",
 	}, []string{"pool", "code"})
 	// RecordsEnded counts records that ended.
 	RecordsEnded = counters(prometheus.CounterOpts{

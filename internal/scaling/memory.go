@@ -72,10 +72,16 @@ func Outdated(list []Refusal, place fault.Place, sent time.Time) []Refusal {
 	})
 }
 
-// Joined returns the memory without what a machine that joined at a time
-// disproves: that machines fail, where the last of them failed no later.
-func Joined(list []Refusal, at time.Time) []Refusal {
+// Joined returns the memory without what a machine disproves that joined at a
+// time, or one that came into service then: that machines fail, where the last
+// of them failed no later. That a lifecycle hook abandons them only the latter
+// disproves.
+func Joined(list []Refusal, joined, served time.Time) []Refusal {
 	return slices.DeleteFunc(slices.Clone(list), func(r Refusal) bool {
+		at := joined
+		if fault.OfHook(r.Code) {
+			at = served
+		}
 		return ofMachines(r.Code) && !r.Last.After(at)
 	})
 }

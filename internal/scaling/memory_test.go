@@ -77,8 +77,15 @@ func TestMachinesOfOneTryFailOnce(t *testing.T) {
 	if got := Forget(list, sent); len(got) != 1 {
 		t.Error("a machine that was only created ended it")
 	}
-	if got := Joined(list, now.Add(31*time.Minute)); len(got) != 0 {
+	if got := Joined(list, now.Add(31*time.Minute), time.Time{}); len(got) != 0 {
 		t.Error("a machine that joined did not end it")
+	}
+	hook := Remember(nil, Met{Code: fault.HookAbandoned, Place: sent, At: now}, fault.DefaultWaits(), 3, 0)
+	if got := Joined(hook, now.Add(time.Minute), time.Time{}); len(got) != 1 {
+		t.Error("a machine that joined ended what a hook says")
+	}
+	if got := Joined(hook, now.Add(time.Minute), now.Add(time.Minute)); len(got) != 0 {
+		t.Error("a machine that came into service did not end what a hook says")
 	}
 }
 

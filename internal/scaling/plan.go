@@ -230,8 +230,9 @@ func (p *plan) empty() {
 // failed decides that machines which did not join are released, when their
 // replacement is due; a few are kept for a while to be looked at. Where joins
 // fail again and again no replacement is near, and they go at once, as does one
-// that never ran: there is nothing on it to look at. A kept one, such as a
-// subscription, stays; so does one that resets its MIG partitions yet.
+// that never ran, since there is nothing on it to look at, and one that a
+// lifecycle hook abandoned. A kept one, such as a subscription, stays; so does
+// one that resets its MIG partitions yet.
 func (p *plan) failed() {
 	if p.s.NoRelease != "" {
 		return
@@ -246,7 +247,7 @@ func (p *plan) failed() {
 			if p.counts(i) && !i.Unknown {
 				resetting = append(resetting, i.Name)
 			}
-		case !i.Marked.IsZero() && i.NotStarted:
+		case !i.Marked.IsZero() && (i.NotStarted || i.Abandoned):
 		case !i.Marked.IsZero():
 			kept++
 		case p.counts(i) && !i.Unknown && i.Kept == "":
@@ -254,9 +255,12 @@ func (p *plan) failed() {
 		}
 	}
 	p.resets(resetting)
-	if memory, waiting := p.joinMemory(); waiting && !p.s.held(memory) && len(list) > 0 {
-		p.waits = append(p.waits, p.reason(memory, some(len(list), "machine")+" that failed to join: replaced when the wait is over"))
-		return
+	if memory, waiting := p.joinMemory(); waiting && !p.s.held(memory) {
+		all := len(list)
+		list = slices.DeleteFunc(list, func(i Instance) bool { return !i.Abandoned })
+		if left := all - len(list); left > 0 {
+			p.waits = append(p.waits, p.reason(memory, some(left, "machine")+" that failed to join: replaced when the wait is over"))
+		}
 	}
 	slices.SortFunc(list, Newest)
 	for _, i := range list {
@@ -264,6 +268,8 @@ func (p *plan) failed() {
 		switch {
 		case i.NotStarted:
 			c.Why = "it did not start"
+		case i.Abandoned:
+			c.Why = "a lifecycle hook abandoned it"
 		case kept < p.s.KeepFailed:
 			kept++
 			c.NotBefore, c.Why = p.s.Now.Add(p.s.KeepFailedFor), "it failed to join and is kept to look at"
@@ -288,15 +294,22 @@ func (p *plan) resets(names []string) {
 	p.waits = append(p.waits, r)
 }
 
-// whatFailed names those that did not start and those that did not join.
+// whatFailed names those that did not start, those that a hook abandoned and
+// those that did not join.
 func whatFailed(list []Instance) string {
-	var off, apart, parts []string
+	var off, abandoned, apart, parts []string
 	for _, i := range list {
-		if i.NotStarted {
+		switch {
+		case i.NotStarted:
 			off = append(off, i.Name)
-		} else {
+		case i.Abandoned:
+			abandoned = append(abandoned, i.Name)
+		default:
 			apart = append(apart, i.Name)
 		}
+	}
+	if len(abandoned) > 0 {
+		parts = append(parts, "a lifecycle hook abandoned "+fault.List(abandoned))
 	}
 	if len(off) > 0 {
 		parts = append(parts, fault.List(off)+" did not start")

@@ -142,7 +142,11 @@ type Instance struct {
 	// Resetting is true where it was given up while it reset its MIG partitions,
 	// and neither an edit nor a person's word since lets it be replaced.
 	Resetting bool
-	// Joined is true once its Node was Ready.
+	// Abandoned is true where it failed because a lifecycle hook ended its way
+	// in: it goes at once.
+	Abandoned bool
+	// Joined is true once its Node was Ready and no lifecycle hook held it any
+	// more.
 	Joined bool
 	// Unhealthy is true where the health check is on and two sweeps in a row
 	// did not show it running.

@@ -200,7 +200,7 @@ func instanceOf(f words) Instance {
 	i := Instance{
 		Name: f.list[0], Zone: f.list[1], VSwitch: f.by["vsw"], InstanceType: f.by["type"], ChargeType: orCharge(f.by["charge"]),
 		Price: f.micros(), VCPU: f.number("vcpu", 0), Created: now.Add(-time.Hour), Activity: f.number("activity", 0), Piece: f.number("piece", 0), Seen: !f.is("unseen"), State: f.by["state"], Running: !f.is("stopped"),
-		FailedToJoin: f.is("failed"), Resetting: f.is("resetting"), NotStarted: f.is("never-started"), Joined: !f.is("failed") && !f.is("joining"), Unhealthy: f.is("unhealthy"), ReleaseFirst: f.is("first"),
+		FailedToJoin: f.is("failed"), Resetting: f.is("resetting"), NotStarted: f.is("never-started"), Abandoned: f.is("abandoned"), Joined: !f.is("failed") && !f.is("joining"), Unhealthy: f.is("unhealthy"), ReleaseFirst: f.is("first"),
 		Kept: strings.ReplaceAll(f.by["keep"], "_", " "), Marked: f.ago("marked"), ReleaseSent: f.is("sent"), Named: f.is("named"), Task: f.by["task"],
 		Unknown: f.is("unknown"), Removed: f.is("removed"),
 	}

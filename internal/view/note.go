@@ -20,8 +20,10 @@ func InstanceNote(i *v1alpha1.Instance, clock Clock) string {
 		return leavingNote(i, clock)
 	case ofUnknownOrigin(i):
 		return fmt.Sprintf("not counted, never released: poolkeeper instance adopt %s, or poolkeeper instance disown %s", i.Name, i.Name)
-	case st.NodeState == v1alpha1.NodeFailed:
+	case st.NodeState == v1alpha1.NodeFailed, abandoned(i):
 		return failedNote(i)
+	case st.LifecycleState == v1alpha1.InstancePendingWait:
+		return hookNote(i, clock)
 	case JoinStep(i) != "":
 		return lateNote(i, clock)
 	case st.LifecycleState == v1alpha1.InstanceStopped:
@@ -56,6 +58,9 @@ func leavingNote(i *v1alpha1.Instance, clock Clock) string {
 	parts := []string{joinNonEmpty(": ", verb, m.Reason)}
 	if m.NotBeforeTime != nil && m.NotBeforeTime.After(clock.Now) {
 		parts = append(parts, "kept to look at until "+clock.At(m.NotBeforeTime.Time))
+	}
+	if note := hookNote(i, clock); note != "" {
+		parts = append(parts, note)
 	}
 	if i.Status.DrainBlocked != "" {
 		parts = append(parts, "drain waits: "+i.Status.DrainBlocked)

@@ -58,7 +58,8 @@ func PoolGap(p *v1alpha1.NodePool) string {
 			parts = append(parts, fmt.Sprintf("%d %s", n, what))
 		}
 	}
-	add(c.Joining, "joining")
+	add(c.Joining-c.PendingWait, "joining")
+	add(c.PendingWait, "in pending wait")
 	add(c.Failed, "failed to join")
 	add(c.Offline, "offline")
 	add(c.Standby, "standby")
@@ -151,14 +152,17 @@ func InstanceSentence(i *v1alpha1.Instance, now time.Time) string {
 
 // instancePhrase is the state of an instance within a sentence.
 func instancePhrase(i *v1alpha1.Instance) string {
-	state, node := InstanceWord(i), NodeWord(i)
+	state, node := strings.ToLower(InstanceWord(i)), NodeWord(i)
+	if strings.HasSuffix(state, " wait") {
+		state = "in " + state
+	}
 	switch {
 	case ofUnknownOrigin(i):
 		return fmt.Sprintf("of unknown origin: not counted and never released until a person says poolkeeper instance adopt %s, or poolkeeper instance disown %s", i.Name, i.Name)
 	case node == "-":
-		return strings.ToLower(state)
+		return state
 	default:
-		return fmt.Sprintf("%s, its node %s", strings.ToLower(state), strings.ToLower(node[:1])+node[1:])
+		return fmt.Sprintf("%s, its node %s", state, strings.ToLower(node[:1])+node[1:])
 	}
 }
 

@@ -199,13 +199,13 @@ func instanceTone(i *v1alpha1.Instance) Tone {
 		return ToneHold
 	case ofUnknownOrigin(i):
 		return ToneHold
-	case i.Status.NodeState == v1alpha1.NodeFailed, i.Status.NodeState == v1alpha1.NodeUnknown:
+	case i.Status.NodeState == v1alpha1.NodeFailed, i.Status.NodeState == v1alpha1.NodeUnknown, abandoned(i):
 		return ToneBad
 	case i.Spec.Release != nil:
 		return ToneHold
 	case i.Status.NodeState == v1alpha1.NodeNotReady, i.Status.LifecycleState == v1alpha1.InstanceStopped, DrainStopped(i):
 		return ToneWarn
-	case i.Status.NodeState == v1alpha1.NodeReady:
+	case i.Status.NodeState == v1alpha1.NodeReady && i.Status.LifecycleState != v1alpha1.InstancePendingWait:
 		return ToneOK
 	default:
 		return ToneBusy

@@ -95,7 +95,8 @@ type Settings struct {
 	// APIServer is how often the API server is asked whether it answers, and
 	// Quiet for how long nobody may have been refused before throttling is over.
 	APIServer, Quiet time.Duration
-	// HookTimeout is the default heartbeat timeout of a lifecycle hook.
+	// HookTimeout is the default heartbeat timeout of a lifecycle hook; what pools
+	// name keeps its proportion to it.
 	HookTimeout time.Duration
 	// ExpiryWarning is how long before its end a subscription is warned of.
 	ExpiryWarning time.Duration
@@ -119,12 +120,21 @@ func Defaults() Settings {
 		Retry: 2 * time.Second, RetryMost: time.Minute, Conflict: 50 * time.Millisecond,
 		Expiry: shortest, Backoff: 2 * time.Second, BackoffMost: 5 * time.Minute, Throttled: time.Minute,
 		APIServer: 10 * time.Second, Quiet: time.Minute,
-		HookTimeout: 10 * time.Minute, ExpiryWarning: 7 * 24 * time.Hour, ClockMargin: time.Minute,
+		HookTimeout: hookTimeout, ExpiryWarning: 7 * 24 * time.Hour, ClockMargin: time.Minute,
 	}
 }
 
 // shortest is the default of Expiry: the shortest expiry of the catalogue.
 const shortest = 5 * time.Minute
+
+// hookTimeout is the default of HookTimeout.
+const hookTimeout = 10 * time.Minute
+
+// Hook is the heartbeat timeout that a pool names for a lifecycle hook, in
+// seconds.
+func (s Settings) Hook(seconds int32) time.Duration {
+	return time.Duration(float64(seconds) * float64(time.Second) * float64(s.HookTimeout) / float64(hookTimeout))
+}
 
 // Summary is the shortest time between two looks at n instances for a summary
 // status while things move: StatusInterval for few, as much again for each 1,000

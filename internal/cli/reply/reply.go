@@ -1,5 +1,6 @@
-// Package reply reads what an API server answered, or why it did not: an error
-// comes in, words for people go out. It asks nothing.
+// Package reply says how a command did not end well: what happened, why, and
+// what to type next, with its exit code. In come what an API server answered, or
+// why it did not; words for people go out. It asks nothing.
 package reply
 
 import (

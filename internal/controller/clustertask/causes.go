@@ -220,7 +220,7 @@ func (w *work) failures(ctx context.Context, found map[string]*api.TaskCause) er
 	sort.Slice(list, func(a, b int) bool { return list[a].Name < list[b].Name })
 	for _, i := range list {
 		s := &i.Status
-		if s.NodeState != api.NodeFailed || s.FailedTime == nil || s.FailedTime.Before(w.t.Status.StartTime) {
+		if (s.NodeState != api.NodeFailed && !fault.OfHook(fault.Code(s.Code))) || s.FailedTime == nil || s.FailedTime.Before(w.t.Status.StartTime) {
 			continue
 		}
 		code := s.Code

@@ -181,6 +181,9 @@ func (w *work) progress(v *view) {
 	if c.Failed > 0 {
 		st.Progress += fmt.Sprintf(", %d failed to join", c.Failed)
 	}
+	if c.PendingWait > 0 {
+		st.Progress += fmt.Sprintf(", %d in pending wait", c.PendingWait)
+	}
 	if c.Uncertain > 0 {
 		st.Progress += fmt.Sprintf(", %d unsure", c.Uncertain)
 	}

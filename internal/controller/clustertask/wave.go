@@ -10,6 +10,7 @@ import (
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/fault"
+	words "github.com/poolkeeper/poolkeeper/internal/view"
 )
 
 // outcome is how far one instance of a wave is.
@@ -198,6 +199,15 @@ func (w *work) attached(i *api.Instance) outcome {
 	return outcome{state: stateSuccess, final: true, message: "attached; its Node is in the cluster already, nothing is to be done on the machine"}
 }
 
+// heldBy says which lifecycle hook holds an instance, and until when; empty where
+// none does.
+func (w *work) heldBy(i *api.Instance) string {
+	for _, h := range words.Held(i) {
+		return fmt.Sprintf("lifecycle hook %s holds it until %s, then %s", h.Name, words.Clock{Now: w.now, Zone: time.UTC}.At(h.UntilTime.Time), h.DefaultResult)
+	}
+	return ""
+}
+
 // wentOut is how far an instance is that goes out: done without a record, or
 // Removed with our tags off; failed when its drain is at its limit.
 func (w *work) wentOut(i *api.Instance, tagged bool) outcome {
@@ -211,8 +221,9 @@ func (w *work) wentOut(i *api.Instance, tagged bool) outcome {
 	case i.Status.ReleaseSentTime != nil:
 		return outcome{state: stateRunning, message: "being released", final: true}
 	}
+	held := w.heldBy(i)
 	if i.Spec.Release == nil || i.Status.DrainFor != i.Spec.Release.Activity || i.Status.DrainStartTime == nil || i.Status.DrainEndTime != nil {
-		return outcome{state: stateRunning}
+		return outcome{state: stateRunning, message: held}
 	}
 	limit := w.Waits.DrainLimit
 	if s := i.Spec.Release.DrainLimitSeconds; s > 0 {
@@ -221,6 +232,9 @@ func (w *work) wentOut(i *api.Instance, tagged bool) outcome {
 	text := "draining, " + some(int(i.Status.PodsLeft), "pod") + " left"
 	if i.Status.DrainBlocked != "" {
 		text += "; " + i.Status.DrainBlocked
+	}
+	if held != "" {
+		text += "; " + held
 	}
 	// The instance's controller says that it stopped, and leaves the cordon: only
 	// then the mark may go.

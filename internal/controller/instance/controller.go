@@ -82,6 +82,7 @@ type pass struct {
 	hold     string
 	orphan   bool
 	freeze   lifecycle.Freeze
+	hooks    []lifecycle.HookRule // of the pool
 	recorded int
 	empty    int
 	cases    []*aCase
@@ -112,7 +113,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 
 // run observes, decides and carries out.
 func (p *pass) run(ctx context.Context) error {
-	p.hold = p.holds(ctx)
+	p.hold, p.hooks = p.holds(ctx), p.rules()
 	if err := p.watch(ctx); err != nil {
 		return err
 	}

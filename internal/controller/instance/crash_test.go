@@ -87,6 +87,54 @@ var stories = map[string]story{
 			return b.leaves("i-1 i-2", "i-1")
 		},
 	},
+	"one is held on its way in and completed": {
+		begin: func(b *bench) {
+			b.hook("warm", api.WayIn, 600, api.HookAbandon)
+			b.ok(b.kube.Create(b.Context(), recorded("i-1")))
+			b.cloud.Add(tagged("i-1", cloud.Running))
+			b.ready("i-1")
+			b.change("i-1", func(i *api.Instance) {
+				i.Spec.HookAnswers = []api.HookAnswer{{Hook: "warm", Wait: "created", Result: api.HookContinue}}
+			})
+		},
+		end: func(b *bench) error {
+			i := b.instance("i-1")
+			if i == nil || i.Status.LifecycleState != api.InstanceInService || len(i.Status.Hooks) != 1 || i.Status.Hooks[0].EndedBy != api.HookCompleted {
+				return fmt.Errorf("i-1: %+v", i)
+			}
+			return b.leaves("i-1", "i-1")
+		},
+	},
+	"one is held on its way out until the time is over": {
+		begin: func(b *bench) {
+			b.hook("tidy", api.WayOut, 30, api.HookContinue)
+			b.has(nil, "i-1", "i-2")
+			b.change("i-2", marked(api.ReleaseMark{Drain: api.DrainRequired}))
+		},
+		end: func(b *bench) error {
+			if b.instance("i-2") != nil {
+				return errors.New("its record is left")
+			}
+			return b.leaves("i-1", "i-1")
+		},
+	},
+	"one is rolled back": {
+		begin: func(b *bench) {
+			b.hook("tidy", api.WayOut, 600, api.HookContinue)
+			b.has(nil, "i-1", "i-2")
+			b.change("i-2", marked(api.ReleaseMark{Drain: api.DrainRequired}))
+			b.change("i-2", func(i *api.Instance) {
+				i.Spec.HookAnswers = []api.HookAnswer{{Hook: "tidy", Wait: i.Spec.Release.Activity, Result: api.HookRollback}}
+			})
+		},
+		end: func(b *bench) error {
+			i := b.instance("i-2")
+			if i == nil || i.Spec.Release != nil || !i.Spec.Protected || i.Status.ReleaseSentTime != nil || len(i.Status.Hooks) > 0 || b.node("i-2").Unschedulable {
+				return fmt.Errorf("i-2: %+v", i)
+			}
+			return b.leaves("i-1 i-2", "i-1 i-2")
+		},
+	},
 	"one vanished": {
 		begin: func(b *bench) {
 			b.has(nil, "i-1", "i-2")

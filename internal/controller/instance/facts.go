@@ -32,6 +32,8 @@ type aCase struct {
 	// true where it is written only over the very record that was read.
 	next *api.InstanceStatus
 	lock bool
+	// begun are hooks that begin to hold it, to be told of once that is written.
+	begun []lifecycle.Hook
 	// over is true where nothing more is done in this pass.
 	over bool
 }
@@ -111,6 +113,7 @@ func (p *pass) learn(ctx context.Context, c *aCase) error {
 	if p.orphan && c.i.Spec.CreationType == api.CreatedUnknown {
 		f.Hold = "" // it waits for no group: a person lets it go, or the cloud does
 	}
+	f.Hooks, f.Answers = p.hooks, answersOf(c.i)
 	f.Log, f.Drain = c.m.log, c.m.drain
 	if f.Drain.Passed.IsZero() {
 		f.Drain.Blocked = c.i.Status.DrainBlocked
@@ -165,7 +168,7 @@ func recordOf(f *lifecycle.Facts, i *api.Instance, s *api.InstanceStatus, create
 		Origin: lifecycle.Origin(i.Spec.CreationType), Created: created,
 		Seen: micro(s.SeenTime), Running: at(s.RunningTime), Joined: at(s.JoinedTime), Failed: at(s.FailedTime), Rejoin: at(i.Spec.RejoinTime),
 		JoinDeadline: seconds(i.Spec.JoinDeadlineSeconds), Address: s.PrivateIP, TagsSure: s.TagsSure,
-		Protected: i.Spec.Protected, Standby: i.Spec.Standby, HeldBy: i.Spec.HeldBy,
+		Hooks: hooksOf(s), Protected: i.Spec.Protected, Standby: i.Spec.Standby, HeldBy: i.Spec.HeldBy,
 		DrainFor: s.DrainFor, DrainStart: at(s.DrainStartTime), DrainEnd: at(s.DrainEndTime), ReleaseSent: micro(s.ReleaseSentTime),
 		DrainStopped: meta.IsStatusConditionTrue(s.Conditions, api.ConditionDrainStopped), Disown: i.Spec.Disown,
 		NeverRan: s.FailedTime != nil && s.JoinedTime == nil && s.Code == string(fault.NoStock),

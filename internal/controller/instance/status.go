@@ -102,6 +102,7 @@ func (p *pass) write(ctx context.Context, c *aCase) error {
 	}
 	c.m.version = version
 	c.i.ResourceVersion, c.i.Status, c.lock = version, *next, false
+	p.tellHooks(c)
 	c.relearn()
 	return nil
 }
@@ -144,9 +145,13 @@ func sentence(i *api.Instance, s *api.InstanceStatus) string {
 		return clip(meta.FindStatusCondition(s.Conditions, api.ConditionDrainStopped).Message, 500)
 	case i.Spec.Release != nil && s.DrainBlocked != "":
 		return clip("draining: "+s.DrainBlocked, 500)
+	case heldBy(i, s) != "":
+		return clip(heldBy(i, s), 500)
 	case i.Spec.Release != nil:
 		return clip("to be released: "+i.Spec.Release.Reason, 500)
 	case s.NodeState == api.NodeFailed && s.Code == string(fault.StartInstanceFailed):
+		return clip(s.Message, 500)
+	case s.Code != "" && fault.OfHook(fault.Code(s.Code)):
 		return clip(s.Message, 500)
 	case s.NodeState == api.NodeFailed:
 		return clip("failed to join: "+s.Message, 500)

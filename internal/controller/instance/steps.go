@@ -134,6 +134,8 @@ func (p *pass) apply(c *aCase, s lifecycle.Step) {
 		if c.shown.PrivateIP != "" {
 			st.PrivateIP = c.shown.PrivateIP
 		}
+	case lifecycle.WriteHooks:
+		p.writeHooks(c)
 	case lifecycle.MarkInService:
 		st.JoinedTime = &now
 		if st.RunningTime == nil { // no list has shown it yet, and a machine that joined runs
@@ -209,7 +211,7 @@ func (p *pass) do(ctx context.Context, c *aCase, s lifecycle.Step) error {
 	case lifecycle.DrainPass:
 		return p.drain(ctx, c, s.Until.Sub(p.now))
 	case lifecycle.TakeMarkBack:
-		return p.takeBack(ctx, c, s.Reason)
+		return p.takeBack(ctx, c, s)
 	case lifecycle.WriteReleaseSent:
 		return p.announce(ctx, c)
 	case lifecycle.WriteRemoved:
@@ -322,8 +324,10 @@ func (p *pass) remove(ctx context.Context, c *aCase) error {
 	return p.write(ctx, c)
 }
 
-// takeBack takes the mark off an instance that is kept after all.
-func (p *pass) takeBack(ctx context.Context, c *aCase, why string) error {
+// takeBack takes the mark off an instance that is kept after all; one whose
+// leaving was rolled back is protected in the same write, or it would be picked
+// again.
+func (p *pass) takeBack(ctx context.Context, c *aCase, s lifecycle.Step) error {
 	c.over = true
 	live := &api.Instance{}
 	if err := p.Live.Get(ctx, types.NamespacedName{Name: c.i.Name}, live); err != nil {
@@ -336,6 +340,7 @@ func (p *pass) takeBack(ctx context.Context, c *aCase, why string) error {
 		return nil // the newer record wakes us
 	}
 	live.Spec.Release = nil
+	live.Spec.Protected = live.Spec.Protected || s.Protect
 	err := p.Cache.Update(ctx, live)
 	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
 		return nil
@@ -344,6 +349,6 @@ func (p *pass) takeBack(ctx context.Context, c *aCase, why string) error {
 		return fmt.Errorf("take the mark off instance %s: %w", c.i.Name, err)
 	}
 	c.m.version = live.ResourceVersion
-	p.Events.Eventf(p.group, corev1.EventTypeNormal, "InstanceKept", "%s is not released: %s", c.i.Name, why)
+	p.Events.Eventf(p.group, corev1.EventTypeNormal, "InstanceKept", "%s is not released: %s", c.i.Name, s.Reason)
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/fault"
 	"github.com/poolkeeper/poolkeeper/internal/view"
 )
 
@@ -29,6 +30,9 @@ type tally struct {
 	// late are those that join late, at a step that is known.
 	late    []*api.Instance
 	waiting *api.Instance
+	// held are those that a lifecycle hook holds on their way in or out, in
+	// order.
+	held []*api.Instance
 	// activities that decided that instances go which are still there.
 	activities map[string]bool
 }
@@ -63,7 +67,7 @@ func count(p *passed, list []*api.Instance) tally {
 	sort.Strings(t.failed)
 	sort.Strings(t.offline)
 	sort.Strings(t.stopped)
-	for _, list := range [][]*api.Instance{t.undrained, t.late} {
+	for _, list := range [][]*api.Instance{t.undrained, t.late, t.held} {
 		sort.Slice(list, func(a, b int) bool { return list[a].Name < list[b].Name })
 	}
 	t.price = bill.price()
@@ -93,11 +97,15 @@ func (t *tally) stays(i *api.Instance) {
 	switch {
 	case i.Spec.Standby:
 		c.Standby++
-	case i.Status.NodeState == api.NodeFailed:
+	case i.Status.NodeState == api.NodeFailed, fault.OfHook(fault.Code(i.Status.Code)):
 		t.fail(i)
 	case i.Status.LifecycleState == api.InstanceStopped:
 		c.Offline++
 		t.offline, t.stopped = append(t.offline, i.Name), append(t.stopped, i.Name)
+	case i.Status.LifecycleState == api.InstancePendingWait:
+		c.Joining++
+		c.PendingWait++
+		t.held = append(t.held, i)
 	case i.Status.NodeState == api.NodeReady:
 		c.InService++
 	case i.Status.JoinedTime != nil:
@@ -137,6 +145,9 @@ func (t *tally) goes(i *api.Instance) {
 	}
 	if m.Activity != "" {
 		t.activities["activity "+m.Activity] = true
+	}
+	if len(view.Held(i)) > 0 {
+		t.held = append(t.held, i)
 	}
 	draining := i.Status.DrainEndTime == nil && i.Status.ReleaseSentTime == nil
 	switch {

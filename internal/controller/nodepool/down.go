@@ -94,7 +94,7 @@ func wanted(p *passed) *api.ScalingGroupSpec {
 	s.DesiredCapacity, s.MinSize, s.MaxSize = w.ExpectedNodes, w.MinNodes, w.MaxNodes
 	s.MaxCreationsPerHour, s.MaxSpendPerHour = w.MaxCreationsPerHour, w.MaxSpendPerHour
 	s.Transfers = w.Transfers
-	s.ScalingPolicy, s.Drain = w.ScalingPolicy, w.Drain
+	s.ScalingPolicy, s.Drain, s.LifecycleHooks = w.ScalingPolicy, w.Drain, w.LifecycleHooks
 	s.Undrained = p.drain.undrained(s.Undrained)
 	s.JoinDeadlineSeconds, s.ManageAttached = w.JoinDeadlineSeconds, w.ManageAttached
 	s.KeepFailed = keepFailed(w.KeepFailed)

@@ -63,6 +63,9 @@ func reason(pool *api.NodePool, p *passed, t *tally) *api.Why {
 			Solution: "name in the spec what the cloud has", Next: "an edit is tried at once; without one, the cloud is asked again", NextTime: due(p.verdict.again)}
 	case p.group == nil:
 		return unchecked(p)
+	case t.counts.Failed > 0 && fault.OfHook(fault.Code(t.code())):
+		return &api.Why{Code: t.code(), Sentence: "a lifecycle hook gave up " + some(t.failed), Next: "they are released, and others are created",
+			Solution: cut(fault.InPool(fault.Lookup(fault.Code(t.code())).Solution, pool.Name), 1024)}
 	case t.counts.Failed > 0:
 		return &api.Why{Code: t.code(), Sentence: fmt.Sprintf("%d of its machines did not join: %s", t.counts.Failed, some(t.failed)), Solution: "read step and log: poolkeeper why " + t.failed[0]}
 	case behind(p.group) && !p.mode.emptying:
@@ -75,6 +78,8 @@ func reason(pool *api.NodePool, p *passed, t *tally) *api.Why {
 		return undrained(t, p.waits.DrainPass)
 	case len(t.undrained) > 0:
 		return undrained(t, p.waits.Held)
+	case len(t.held) > 0:
+		return held(t)
 	case len(t.activities) > 0 && (!p.mode.emptying || t.waiting != nil):
 		return leaving(t, p.waits.DrainLimit)
 	case len(t.stopped) > 0:
@@ -154,6 +159,28 @@ func leaving(t *tally, limit time.Duration) *api.Why {
 	}
 	end := metav1.NewTime(i.Status.DrainStartTime.Add(limit))
 	w.NextTime = &end
+	return w
+}
+
+// held tells of instances that lifecycle hooks hold on their way in or out, and
+// when the first of these hooks is over by itself.
+func held(t *tally) *api.Why {
+	i := t.held[0]
+	h := view.Held(i)
+	if len(h) == 0 {
+		return &api.Why{Sentence: i.Name + " is held by a lifecycle hook"}
+	}
+	first, way := h[0], "in"
+	if first.Transition == api.WayOut {
+		way = "out"
+	}
+	w := &api.Why{Sentence: fmt.Sprintf("lifecycle hook %s holds %s on its way %s", first.Name, i.Name, way), Next: "its default result, " + string(first.DefaultResult) + ", is taken",
+		Solution: "complete it: " + view.HookAct(i.Name, first.Name, "continue")}
+	if n := len(t.held); n > 1 {
+		w.Sentence += fmt.Sprintf("; %d are held in all", n)
+		w.Solution += "; all of them: poolkeeper hook list --pool " + i.Spec.Pool
+	}
+	w.NextTime = due(first.UntilTime.Time)
 	return w
 }
 

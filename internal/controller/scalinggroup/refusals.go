@@ -99,7 +99,7 @@ func placeOf(c *api.Candidate) fault.Place {
 }
 
 // ofMachines takes in machines that failed to join, or vanished before they ran,
-// since, and forgets where one joined.
+// or were abandoned by a hook, since, and forgets where one joined.
 func (g *group) ofMachines(list []scaling.Refusal, words map[string]words) []scaling.Refusal {
 	st := &g.g.Status
 	known := map[string]bool{}
@@ -108,7 +108,7 @@ func (g *group) ofMachines(list []scaling.Refusal, words map[string]words) []sca
 	}
 	var names []string
 	var fresh []*api.Instance
-	var joined time.Time
+	var joined, served time.Time
 	for n := range g.instances {
 		i := &g.instances[n]
 		if i.Spec.CreationType != api.CreatedByUs || !snapshot.Ours(g.g, i.Spec.GroupUID) {
@@ -116,6 +116,9 @@ func (g *group) ofMachines(list []scaling.Refusal, words map[string]words) []sca
 		}
 		if t := i.Status.JoinedTime; t != nil && t.After(joined) {
 			joined = t.Time
+		}
+		if t := snapshot.Served(i); t.After(served) {
+			served = t
 		}
 		if snapshot.Failed(i) || snapshot.NeverRan(i) {
 			if names = append(names, i.Name); !known[i.Name] {
@@ -136,7 +139,7 @@ func (g *group) ofMachines(list []scaling.Refusal, words map[string]words) []sca
 		}
 		list = g.ofMachine(list, words, i, tries[i.Spec.ActivityUID])
 	}
-	return scaling.Joined(list, joined)
+	return scaling.Joined(list, joined, served)
 }
 
 // tries are the activities by their UID.

@@ -45,11 +45,13 @@ type Plan struct {
 	Kept    []Leaving `json:"kept,omitempty"`
 	Blocked []string  `json:"blocked,omitempty"`
 	// Ceilings are what the ceilings that are set say of what is created.
-	Ceilings []Ceiling   `json:"ceilings,omitempty"`
-	Drain    string      `json:"drain,omitempty"`
-	Before   *view.Price `json:"priceBefore,omitempty"`
-	After    *view.Price `json:"priceAfter,omitempty"`
-	AsOf     view.AsOf   `json:"asOf"`
+	Ceilings []Ceiling `json:"ceilings,omitempty"`
+	Drain    string    `json:"drain,omitempty"`
+	// Hooks are the lifecycle hooks that hold what is created, or what goes.
+	Hooks  []PlanHook  `json:"hooks,omitempty"`
+	Before *view.Price `json:"priceBefore,omitempty"`
+	After  *view.Price `json:"priceAfter,omitempty"`
+	AsOf   view.AsOf   `json:"asOf"`
 
 	blocked []string // codes and names: what the hash is made of
 }
@@ -79,6 +81,16 @@ type Leaving struct {
 	PerHour string `json:"perHour,omitempty"`
 	// Help is what ends its being kept.
 	Help string `json:"help,omitempty"`
+}
+
+// PlanHook is a lifecycle hook that would hold instances.
+type PlanHook struct {
+	Name       string `json:"name"`
+	Transition string `json:"transition"`
+	// TimeoutSeconds is for how long it holds each unless it is completed or
+	// given more time.
+	TimeoutSeconds int32  `json:"timeoutSeconds"`
+	DefaultResult  string `json:"defaultResult"`
 }
 
 // Ceiling is what one ceiling says.
@@ -156,9 +168,19 @@ func New(w World, ask Ask) Plan {
 	if g != nil && g.Spec.Undrained != "" && len(ask.Out) == 0 && v.Drain == string(v1alpha1.DrainBestEffort) {
 		v.Drain = drainOff
 	}
+	v.hooks(p)
 	v.price(p, g, r.change)
 	v.Hash = v.hash(p, g)
 	return v
+}
+
+// hooks names the hooks of the pool that would hold something.
+func (v *Plan) hooks(p *v1alpha1.NodePool) {
+	for _, h := range p.Spec.LifecycleHooks {
+		if goes := len(v.Release)+len(v.TakeOut) > 0; h.Transition == v1alpha1.WayIn && v.Create > 0 || h.Transition == v1alpha1.WayOut && goes {
+			v.Hooks = append(v.Hooks, PlanHook{h.Name, string(h.Transition), h.TimeoutSeconds(), string(h.DefaultResult)})
+		}
+	}
 }
 
 // anyway is how many would be created without the wish.

@@ -3,7 +3,9 @@ package preview
 import (
 	"fmt"
 	"strings"
+	"time"
 
+	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/scaling"
 	"github.com/poolkeeper/poolkeeper/internal/view"
 )
@@ -50,6 +52,14 @@ func (v Plan) Lines() string {
 		add("drain", "none, as what drains nodes lacks its role")
 	} else if v.Drain != "" {
 		add("drain", v.Drain+", before each release")
+	}
+	for _, h := range v.Hooks {
+		which := "new instance"
+		if h.Transition == string(v1alpha1.WayOut) {
+			which = "instance that goes"
+		}
+		long := strings.TrimSuffix(view.Took(time.Duration(h.TimeoutSeconds)*time.Second), " 0 s")
+		add("hook", fmt.Sprintf("%s holds each %s until it is completed, or for %s, then %s", h.Name, which, long, h.DefaultResult))
 	}
 	for _, c := range v.Ceilings {
 		said := "ok"

@@ -61,7 +61,7 @@ func (r *read) instance(i *v1alpha1.Instance) scaling.Instance {
 		Name: i.Name, Zone: p.Zone, VSwitch: p.VSwitch, InstanceType: p.InstanceType, ChargeType: scaling.ChargeType(view.ChargeToday(i)),
 		Price: r.price(i), VCPU: r.vcpu[p.InstanceType], Created: r.created(i), Activity: activityNumber(i), Piece: int(i.Spec.Piece),
 		Seen: st.SeenTime != nil, Running: st.CloudStatus == "Running", State: strings.ToLower(st.CloudStatus),
-		FailedToJoin: Failed(i), NotStarted: Failed(i) && st.Code == string(fault.StartInstanceFailed), Joined: st.JoinedTime != nil, Unhealthy: r.unhealthy(i), ReleaseFirst: i.Spec.ReleaseFirst,
+		FailedToJoin: Failed(i), NotStarted: Failed(i) && st.Code == string(fault.StartInstanceFailed), Abandoned: Abandoned(i), Joined: !Served(i).IsZero(), Unhealthy: r.unhealthy(i), ReleaseFirst: i.Spec.ReleaseFirst,
 		Kept: Kept(i, r.g.Spec.ManageAttached), ReleaseSent: st.ReleaseSentTime != nil,
 		Unknown: i.Spec.CreationType == v1alpha1.CreatedUnknown || !Ours(r.g, i.Spec.GroupUID),
 		Removed: st.LifecycleState == v1alpha1.InstanceRemoved, Resetting: r.resetting(i),
@@ -72,11 +72,35 @@ func (r *read) instance(i *v1alpha1.Instance) scaling.Instance {
 	return out
 }
 
-// Failed says whether an instance was given up to join, and no person let it
-// join again since.
+// Failed says whether an instance was given up on its way in, and no person let
+// it join again since.
 func Failed(i *v1alpha1.Instance) bool {
 	at, again := i.Status.FailedTime, i.Spec.RejoinTime
-	return at != nil && i.Status.JoinedTime == nil && !NeverRan(i) && (again == nil || !at.Before(again))
+	return at != nil && (Abandoned(i) || i.Status.JoinedTime == nil && !NeverRan(i) && (again == nil || !at.Before(again)))
+}
+
+// Abandoned says whether a lifecycle hook ended its way in.
+func Abandoned(i *v1alpha1.Instance) bool {
+	return i.Status.FailedTime != nil && fault.OfHook(fault.Code(i.Status.Code))
+}
+
+// Served is when an instance came into service: its Node was Ready, and no
+// lifecycle hook of the way in held it any more. Zero where it did not.
+func Served(i *v1alpha1.Instance) time.Time {
+	if i.Status.JoinedTime == nil {
+		return time.Time{}
+	}
+	at := i.Status.JoinedTime.Time
+	for n := range i.Status.Hooks {
+		switch h := &i.Status.Hooks[n]; {
+		case h.Transition != v1alpha1.WayIn:
+		case h.Result != v1alpha1.HookContinue:
+			return time.Time{}
+		case h.EndTime != nil && h.EndTime.After(at):
+			at = h.EndTime.Time
+		}
+	}
+	return at
 }
 
 // resetting says whether an instance was given up while it reset its MIG
