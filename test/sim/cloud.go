@@ -106,7 +106,11 @@ func (w *world) exchange(p *process, c region.Call, f cloudFault) (int, []byte) 
 		return f.status, errorBody(f.code)
 	case lateArrival:
 		w.tellCall(p, c, fmt.Sprintf("is lost, and arrives %s later", f.late))
-		w.at(w.now.Add(f.late), "", func() { w.carry(p, c) })
+		w.at(w.now.Add(f.late), "", func() {
+			last := w.lastMutation
+			w.carry(p, c)
+			w.lastMutation = last // it was sent long ago
+		})
 		return 0, nil
 	}
 	status, answer = w.carry(p, c)

@@ -48,10 +48,11 @@ type world struct {
 	calm bool
 
 	requests, steps, cloudCalls int
-	writes                      int
-	lastMutation                time.Time
-	history                     []line
-	violations                  []string
+	// writes are those of the processes, news those of people and machines.
+	writes, news int
+	lastMutation time.Time
+	history      []line
+	violations   []string
 }
 
 // line is one line of the history; a story line is one that people need.
@@ -111,7 +112,11 @@ func (w *world) violate(what, format string, args ...any) {
 
 // changed is told of each change in the API server.
 func (w *world) changed(e apiserver.Event) {
-	w.writes++
+	if w.current == nil {
+		w.news++
+	} else {
+		w.writes++
+	}
 	text, story := inWords(e)
 	w.note(story, "%s%s", w.who(), text)
 	w.check.change(e)

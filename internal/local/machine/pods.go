@@ -23,9 +23,33 @@ const podEvery = 500 * time.Millisecond
 // docs/decisions/0012-pods-are-listed-at-a-pace.md says why no kubelet watches.
 type pace struct {
 	gap time.Duration
+	// yield is how many times as long as the last look took none is made after
+	// it, up to maxYield: while the API server is busy there are fewer.
+	yield int
 
-	mu   sync.Mutex
-	last time.Time
+	mu      sync.Mutex
+	last    time.Time // the latest that was promised
+	yieldTo time.Time
+}
+
+// idleYield is the yield where most nodes have no pod.
+const idleYield = 20
+
+// maxYield is the longest time without a look because one took long.
+const maxYield = 250 * time.Millisecond
+
+// looked tells when a look began and ended.
+func (p *pace) looked(began, ended time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.yieldTo = ended.Add(min(time.Duration(p.yield)*ended.Sub(began), maxYield))
+}
+
+// free is false while the look before is made room for.
+func (p *pace) free(now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !now.Before(p.yieldTo)
 }
 
 // next is when the one that asks may look.
@@ -67,13 +91,14 @@ func (k *kubelet) podsDue() time.Time {
 	defer k.mu.Unlock()
 	ctx, cancel := context.WithTimeout(k.m.ctx, 20*time.Second)
 	defer cancel()
-	if !time.Now().Before(k.nextLook) {
-		if err := k.lookAtPods(ctx); err != nil {
-			k.m.host.Logger.V(1).Info("kubelet could not look at its pods", "instance", k.name, "error", err.Error())
-		}
-		p := &k.m.host.idlePace
-		if k.busy {
-			p = &k.m.host.busyPace
+	if began := time.Now(); !began.Before(k.nextLook) {
+		p := k.pace()
+		if p.free(began) {
+			if err := k.lookAtPods(ctx); err != nil {
+				k.m.host.Logger.V(1).Info("kubelet could not look at its pods", "instance", k.name, "error", err.Error())
+			}
+			p.looked(began, time.Now())
+			p = k.pace()
 		}
 		k.nextLook = p.next(time.Now())
 	}
@@ -93,6 +118,14 @@ func (k *kubelet) podsDue() time.Time {
 		}
 	}
 	return next
+}
+
+// pace is the pace of this kubelet's looks.
+func (k *kubelet) pace() *pace {
+	if k.busy {
+		return &k.m.host.busyPace
+	}
+	return &k.m.host.idlePace
 }
 
 // lookAtPods lists what is bound to the node, from the API server's own memory,

@@ -177,6 +177,19 @@ func TestThePaceIsShared(t *testing.T) {
 	}
 }
 
+func TestIdleLooksYieldToABusyServer(t *testing.T) {
+	p, now := &pace{gap: 20 * time.Millisecond, yield: idleYield}, time.Now()
+	for took, rest := range map[time.Duration]time.Duration{time.Millisecond: 20 * time.Millisecond, 10 * time.Second: maxYield} {
+		p.looked(now.Add(-took), now)
+		if p.free(now.Add(rest - time.Millisecond)) {
+			t.Errorf("a look that took %s is followed sooner than after %s", took, rest)
+		}
+		if !p.free(now.Add(rest)) {
+			t.Errorf("a look that took %s holds the next one up for more than %s", took, rest)
+		}
+	}
+}
+
 func TestHowLongAPodTakesToEnd(t *testing.T) {
 	const grace = 30 * time.Second
 	hook := func(h core.LifecycleHandler) core.Container {

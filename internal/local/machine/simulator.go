@@ -102,7 +102,7 @@ func NewSimulator(o SimulatorOptions) *Simulator {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Simulator{SimulatorOptions: o, dials: make(chan struct{}, o.Dials), boots: make(chan struct{}, o.Boots), agenda: newAgenda(ctx, o.Renewals),
-		idlePace: pace{gap: time.Second / time.Duration(o.Looks)}, busyPace: pace{gap: time.Second / time.Duration(o.Looks)},
+		idlePace: pace{gap: time.Second / time.Duration(o.Looks), yield: idleYield}, busyPace: pace{gap: time.Second / time.Duration(o.Looks)},
 		ctx: ctx, cancel: cancel, machines: map[string]*session{}}
 }
 
