@@ -59,7 +59,7 @@ const (
 // ClusterTaskSpec is the request. It is written once; only cancel can be set
 // later, and not taken back.
 // +kubebuilder:validation:XValidation:rule="self.type == oldSelf.type && self.title == oldSelf.title && self.pool == oldSelf.pool && has(self.poolUID) == has(oldSelf.poolUID) && (!has(self.poolUID) || self.poolUID == oldSelf.poolUID) && has(self.poolGeneration) == has(oldSelf.poolGeneration) && (!has(self.poolGeneration) || self.poolGeneration == oldSelf.poolGeneration) && has(self.askedBy) == has(oldSelf.askedBy) && (!has(self.askedBy) || self.askedBy == oldSelf.askedBy) && has(self.from) == has(oldSelf.from) && (!has(self.from) || self.from == oldSelf.from) && has(self.to) == has(oldSelf.to) && (!has(self.to) || self.to == oldSelf.to) && has(self.deadlineSeconds) == has(oldSelf.deadlineSeconds) && (!has(self.deadlineSeconds) || self.deadlineSeconds == oldSelf.deadlineSeconds)",message="a task is written once; only cancel can be set later. Cancel it and ask anew"
-// +kubebuilder:validation:XValidation:rule="has(self.instances) == has(oldSelf.instances) && (!has(self.instances) || self.instances == oldSelf.instances) && has(self.all) == has(oldSelf.all) && (!has(self.all) || self.all == oldSelf.all) && has(self.drain) == has(oldSelf.drain) && (!has(self.drain) || self.drain == oldSelf.drain) && has(self.drainLimitSeconds) == has(oldSelf.drainLimitSeconds) && (!has(self.drainLimitSeconds) || self.drainLimitSeconds == oldSelf.drainLimitSeconds) && has(self.release) == has(oldSelf.release) && (!has(self.release) || self.release == oldSelf.release) && has(self.keepExpected) == has(oldSelf.keepExpected) && (!has(self.keepExpected) || self.keepExpected == oldSelf.keepExpected) && has(self.concurrency) == has(oldSelf.concurrency) && (!has(self.concurrency) || self.concurrency == oldSelf.concurrency) && has(self.convertTo) == has(oldSelf.convertTo) && (!has(self.convertTo) || self.convertTo == oldSelf.convertTo) && has(self.periodMonths) == has(oldSelf.periodMonths) && (!has(self.periodMonths) || self.periodMonths == oldSelf.periodMonths)",message="what a task is about is written once; only cancel can be set later. Cancel it and ask anew"
+// +kubebuilder:validation:XValidation:rule="has(self.instances) == has(oldSelf.instances) && (!has(self.instances) || self.instances == oldSelf.instances) && has(self.all) == has(oldSelf.all) && (!has(self.all) || self.all == oldSelf.all) && has(self.drain) == has(oldSelf.drain) && (!has(self.drain) || self.drain == oldSelf.drain) && has(self.drainLimitSeconds) == has(oldSelf.drainLimitSeconds) && (!has(self.drainLimitSeconds) || self.drainLimitSeconds == oldSelf.drainLimitSeconds) && has(self.release) == has(oldSelf.release) && (!has(self.release) || self.release == oldSelf.release) && has(self.keepExpected) == has(oldSelf.keepExpected) && (!has(self.keepExpected) || self.keepExpected == oldSelf.keepExpected) && has(self.concurrency) == has(oldSelf.concurrency) && (!has(self.concurrency) || self.concurrency == oldSelf.concurrency) && has(self.convertTo) == has(oldSelf.convertTo) && (!has(self.convertTo) || self.convertTo == oldSelf.convertTo) && has(self.periodMonths) == has(oldSelf.periodMonths) && (!has(self.periodMonths) || self.periodMonths == oldSelf.periodMonths) && has(self.candidate) == has(oldSelf.candidate) && (!has(self.candidate) || self.candidate == oldSelf.candidate)",message="what a task is about is written once; only cancel can be set later. Cancel it and ask anew"
 // +kubebuilder:validation:XValidation:rule="!oldSelf.?cancel.orValue(false) || self.?cancel.orValue(false)",message="a task that was canceled stays canceled: ask anew"
 // +kubebuilder:validation:XValidation:rule="!(self.type in ['Remove', 'Attach', 'Rejoin', 'Forget', 'Convert', 'Renew']) || self.?instances.orValue([]).size() > 0",message="this type of task needs instances: name at least one by its cloud ID"
 // +kubebuilder:validation:XValidation:rule="!(self.type in ['Adopt', 'Disown']) || self.?all.orValue(false) != (self.?instances.orValue([]).size() > 0)",message="a task of type Adopt or Disown names instances or sets all: true, one of both"
@@ -67,6 +67,7 @@ const (
 // +kubebuilder:validation:XValidation:rule="self.type == 'Remove' || !(self.?release.orValue(false) || self.?keepExpected.orValue(false))",message="release and keepExpected are read by tasks of type Remove only: leave them out"
 // +kubebuilder:validation:XValidation:rule="has(self.convertTo) == (self.type == 'Convert')",message="convertTo says which charge type a task of type Convert leads to: set it there, and nowhere else"
 // +kubebuilder:validation:XValidation:rule="!has(self.periodMonths) || self.type == 'Renew' || self.type == 'Convert' && self.convertTo == 'Subscription'",message="periodMonths is read where a subscription is bought or renewed: leave it out"
+// +kubebuilder:validation:XValidation:rule="!has(self.candidate) || self.type == 'Resume'",message="candidate is read by tasks of type Resume only: leave it out"
 type ClusterTaskSpec struct {
 	// type says what the task does: Remove, Attach, Rejoin, Forget, Adopt,
 	// Disown, Resume, Rebalance, Thaw, Convert or Renew. Scale and Delete follow
@@ -147,6 +148,13 @@ type ClusterTaskSpec struct {
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=60
 	PeriodMonths int32 `json:"periodMonths,omitempty"`
+	// candidate is the only resource pool that a Resume task speaks of, as
+	// ZONE/TYPE: what is held of others stays held. Without it all that is held
+	// of the pool is tried.
+	// +optional
+	// +kubebuilder:validation:MaxLength=129
+	// +kubebuilder:validation:Pattern=`^[^/ ]{1,64}/[^/ ]{1,64}$`
+	Candidate string `json:"candidate,omitempty"`
 	// deadlineSeconds ends the task, not the wish. Unit: seconds, 1 to 604800.
 	// Without it the pool's taskDeadlineSeconds.
 	// +optional

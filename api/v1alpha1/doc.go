@@ -44,8 +44,10 @@ const (
 )
 
 // AnnotationResumeCount on a NodePool is how often a Resume task has asked to
-// try at once what is held. A whole number; the controller of node pools copies
-// it into the group's resumeCount, which never falls.
+// try at once what is held. A whole number, and after a blank the only resource
+// pool that the newest request speaks of, if it names one, as ZONE/TYPE; see
+// Asked. The controller of node pools copies it into the group's resumeCount,
+// which never falls, and its resumeCandidate.
 const AnnotationResumeCount = "poolkeeper.io/resume-count"
 
 // AnnotationRebalanceCount and AnnotationThawCount on a NodePool are, like

@@ -116,6 +116,11 @@ type ScalingGroupSpec struct {
 	// at once.
 	// +optional
 	ResumeCount int64 `json:"resumeCount,omitempty"`
+	// resumeCandidate is the only resource pool that the newest of these
+	// requests speaks of, as ZONE/TYPE. Empty: all.
+	// +optional
+	// +kubebuilder:validation:MaxLength=129
+	ResumeCandidate string `json:"resumeCandidate,omitempty"`
 	// rebalanceCount is raised by each request to even the zones out.
 	// +optional
 	RebalanceCount int64 `json:"rebalanceCount,omitempty"`

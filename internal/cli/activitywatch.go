@@ -13,6 +13,7 @@ import (
 
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/cli/screen"
+	"github.com/poolkeeper/poolkeeper/internal/cli/wake"
 	"github.com/poolkeeper/poolkeeper/internal/view"
 )
 
@@ -48,7 +49,7 @@ func (w *activityWatcher) run() error {
 	ctx, cancel := context.WithTimeoutCause(w.ctx, w.timeout, errTimeout)
 	defer cancel()
 	w.began, w.show, w.screen = w.Now(), w.newShower(), screen.Screen{Out: w.Out}
-	wake := w.wakes(ctx)
+	on := w.wakes(ctx)
 	for {
 		o := &v1alpha1.ScalingActivity{}
 		err := w.Get(ctx, client.ObjectKey{Name: w.name}, o)
@@ -69,7 +70,7 @@ func (w *activityWatcher) run() error {
 			}
 		}
 		select {
-		case <-wake:
+		case <-on:
 		case <-ctx.Done():
 			return w.cut(context.Cause(ctx))
 		}
@@ -77,10 +78,10 @@ func (w *activityWatcher) run() error {
 }
 
 func (w *activityWatcher) wakes(ctx context.Context) <-chan struct{} {
-	wake := make(chan struct{}, 1)
-	w.wakeBy(ctx, wake, func() client.ObjectList { return &v1alpha1.ScalingActivityList{} }, named(w.name))
-	w.tick(ctx, wake)
-	return wake
+	on := make(chan struct{}, 1)
+	wake.By(ctx, w, w.LookAnyway, on, func() client.ObjectList { return &v1alpha1.ScalingActivityList{} }, named(w.name)...)
+	wake.Every(ctx, w.LookAnyway, on)
+	return on
 }
 
 // change shows what is new.

@@ -112,24 +112,6 @@ func (c *call) agree(yes bool, question, want, command string) error {
 	return badInput("nothing was changed", "this may take something away for good, and nobody can be asked here", fmt.Sprintf("`%s --yes`", command))
 }
 
-func (a *app) poolResume() *cobra.Command {
-	var w waitFlags
-	cmd := &cobra.Command{
-		Use: "resume POOL", Short: "Try at once what is held", Args: oneArg("pool"), ValidArgsFunction: a.complete(pools, 1),
-		Long:    "Try at once what is held because the same cause came again and again. Mend the cause\nfirst (`poolkeeper why POOL`), or the pool is held again.",
-		Example: "  poolkeeper pool resume demo --wait",
-		RunE: a.run(func(c *call, args []string) error {
-			p, err := c.getPool(args[0])
-			if err != nil {
-				return err
-			}
-			return c.request(p, v1alpha1.ClusterTaskSpec{Type: v1alpha1.TaskResume, Title: "Resume " + p.Name}, w)
-		}),
-	}
-	w.add(cmd)
-	return cmd
-}
-
 func (a *app) poolAdopt() *cobra.Command {
 	var w waitFlags
 	var all bool

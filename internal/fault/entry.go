@@ -119,6 +119,16 @@ func (s Scope) Covers(refused, asked Place) bool {
 	return s.Of(refused) == s.Of(asked)
 }
 
+// Narrow says whether a scope speaks of some candidates of a group, and not of
+// all or of none.
+func (s Scope) Narrow() bool {
+	switch s {
+	case ScopePool, ScopeType, ScopeTypeImage, ScopeTypeDisk, ScopeVSwitch, ScopeZone, ScopeDisk:
+		return true
+	}
+	return false
+}
+
 // Next is what is done after a failure.
 type Next string
 

@@ -63,6 +63,17 @@ func Forget(list []Refusal, place fault.Place) []Refusal {
 	})
 }
 
+// Resumed returns the memory without what speaks of an instance type in a zone,
+// and not of more than its vSwitch, zone, type or disks: a person wants it tried.
+func Resumed(list []Refusal, pools []ResourcePool, zone, instanceType string) []Refusal {
+	return slices.DeleteFunc(slices.Clone(list), func(r Refusal) bool {
+		return slices.ContainsFunc(pools, func(p ResourcePool) bool {
+			scope := fault.Lookup(r.Code).Scope
+			return p.Zone == zone && p.InstanceType == instanceType && !r.All && scope.Narrow() && scope.Covers(r.Place, p.place())
+		})
+	})
+}
+
 // Outdated returns the memory without what a request sent at a time disproves,
 // which made instances there: refusals that came before it. It is for answers
 // that were lost, and became known later.

@@ -18,9 +18,14 @@ type Strength struct {
 	// Score is the sum over all resource pools.
 	Score int            `json:"score"`
 	Pools []StrengthCell `json:"resourcePools"`
+	// Held are the candidates that are only tried now and then, as the same
+	// cause came too often in a row.
+	Held []Hold `json:"held,omitempty"`
 	// Help are edits that would make it stronger.
 	Help []string `json:"help,omitempty"`
 	AsOf AsOf     `json:"asOf"`
+
+	held []string
 }
 
 // StrengthCell is the outlook of one instance type in one vSwitch.
@@ -56,6 +61,11 @@ func NewStrength(g *v1alpha1.ScalingGroup, clock Clock) Strength {
 	}
 	for _, rp := range g.Status.ResourcePools {
 		v.Pools = append(v.Pools, NewStrengthCell(rp, g.Status.Refusals, clock))
+	}
+	for _, h := range Holds(g, clock.Now) {
+		if h.often() {
+			v.Held, v.held = append(v.Held, h), append(v.held, h.Text(g.Spec.Pool, clock))
+		}
 	}
 	return v
 }
@@ -127,6 +137,9 @@ func (s Strength) Text(style Style) string {
 		t = strengthGrid(s, types)
 	}
 	text := t.Text(style)
+	for _, h := range s.held {
+		text += "Held: " + h + "\n"
+	}
 	for _, h := range s.Help {
 		text += "Help: " + h + "\n"
 	}

@@ -4,11 +4,11 @@ import (
 	"context"
 	"fmt"
 	"sort"
-	"strconv"
 	"time"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/fault"
+	words "github.com/poolkeeper/poolkeeper/internal/view"
 )
 
 // ask is a request that goes down as a count: the task raises an annotation of
@@ -63,13 +63,18 @@ func (w *work) count(ctx context.Context, a ask) (time.Duration, error) {
 		w.end(api.TaskCanceled, "", "the node pool is gone or being deleted")
 	case w.t.Spec.Cancel && st.Wave == 0:
 		w.end(api.TaskCanceled, "", "canceled before anything was asked for")
+	case st.Wave == 0 && w.t.Spec.Type == api.TaskResume && !w.outOfTime() && a.open(pool, group):
+		st.Progress = "another request to resume is under way" // the group knows what the newest one speaks of
+		return w.pace(ctx, w.Waits.Retry)
 	case st.Wave == 0:
 		if rejected, err := w.reject(ctx, pool, group); err != nil || rejected {
 			return 0, err
 		}
 		return w.raise(ctx, pool, group, a)
 	case group != nil && a.honoured(group) >= int64(st.Target):
-		st.Progress = a.done
+		if st.Progress, err = w.honoured(ctx, group, a.done); err != nil {
+			return 0, err
+		}
 		w.end(api.TaskSuccess, "", "")
 	case w.t.Spec.Cancel:
 		w.end(api.TaskCanceled, "", "canceled: the task is no longer followed; what it asked for goes on")
@@ -82,6 +87,12 @@ func (w *work) count(ctx context.Context, a ask) (time.Duration, error) {
 	return 0, w.write(ctx)
 }
 
+// open says whether an earlier request was not honoured yet.
+func (a ask) open(pool *api.NodePool, group *api.ScalingGroup) bool {
+	said, _ := api.Asked(pool.Annotations[a.annotation])
+	return group != nil && max(said, a.asked(group)) > a.honoured(group)
+}
+
 // raise raises the pool's count of such requests by one. A crash before the
 // status says so raises it twice, which does it once more and no worse.
 func (w *work) raise(ctx context.Context, pool *api.NodePool, group *api.ScalingGroup, a ask) (time.Duration, error) {
@@ -89,14 +100,12 @@ func (w *work) raise(ctx context.Context, pool *api.NodePool, group *api.Scaling
 	if group != nil {
 		n = a.asked(group)
 	}
-	if said, err := strconv.ParseInt(pool.Annotations[a.annotation], 10, 64); err == nil {
-		n = max(n, said)
-	}
-	n++
+	said, _ := api.Asked(pool.Annotations[a.annotation])
+	n = max(n, said) + 1
 	if pool.Annotations == nil {
 		pool.Annotations = map[string]string{}
 	}
-	pool.Annotations[a.annotation] = strconv.FormatInt(n, 10)
+	pool.Annotations[a.annotation] = api.AskedFor(n, w.t.Spec.Candidate)
 	if err := w.Client.Update(ctx, pool); err != nil {
 		return 0, fmt.Errorf("ask node pool %s for task %s: %w", pool.Name, w.t.Name, err)
 	}
@@ -105,9 +114,16 @@ func (w *work) raise(ctx context.Context, pool *api.NodePool, group *api.Scaling
 	return w.Waits.Retry, w.write(ctx)
 }
 
-// reject ends a rebalance that cannot run: beside an open activity or another
-// rebalance, or where zones are not balanced at all. Nothing is half done.
+// reject ends a request that cannot be carried out: to resume a candidate that
+// is not held; a rebalance beside an open activity or another rebalance, or
+// where zones are not balanced at all. Nothing is half done.
 func (w *work) reject(ctx context.Context, pool *api.NodePool, group *api.ScalingGroup) (bool, error) {
+	if candidate := w.t.Spec.Candidate; candidate != "" && group != nil {
+		if why := words.NotHeld(group, candidate, w.now); why != "" {
+			w.end(api.TaskFailed, "", why+". Nothing was changed")
+			return true, w.write(ctx)
+		}
+	}
 	if w.t.Spec.Type != api.TaskRebalance {
 		return false, nil
 	}

@@ -117,8 +117,13 @@ func TestDisownWaitsUntilTheTagsAreOff(t *testing.T) {
 
 func TestResumeAsksOnceAndWaitsForTheGroup(t *testing.T) {
 	b := newBench(t)
-	b.group(func(g *api.ScalingGroup) { g.Spec.ResumeCount = 4 })
+	b.group(func(g *api.ScalingGroup) { g.Spec.ResumeCount, g.Status.ResumedCount = 4, 3 })
 	b.asks("resume", api.TaskResume, nil)
+	b.looks("resume", 4)
+	if got := b.pool().Annotations[api.AnnotationResumeCount]; got != "" {
+		t.Fatalf("asked for %q beside another request", got)
+	}
+	b.group(func(g *api.ScalingGroup) { g.Status.ResumedCount = 4 })
 	b.looks("resume", 4)
 	if got := b.pool().Annotations[api.AnnotationResumeCount]; got != "5" {
 		t.Fatalf("asked for %q", got)
@@ -127,6 +132,38 @@ func TestResumeAsksOnceAndWaitsForTheGroup(t *testing.T) {
 	b.group(func(g *api.ScalingGroup) { g.Status.ResumedCount = 5 })
 	b.looks("resume", 2)
 	b.state("resume", api.TaskSuccess)
+}
+
+// A candidate goes down with the count; one that is not held changes nothing.
+func TestResumeOfOneCandidate(t *testing.T) {
+	b := newBench(t)
+	until := metav1.NewTime(b.clock.T.Add(time.Hour))
+	b.group(func(g *api.ScalingGroup) {
+		for _, zone := range []string{"zone-a", "zone-b"} {
+			g.Status.ResourcePools = append(g.Status.ResourcePools, api.ResourcePoolStatus{VSwitch: "vsw-" + zone, Zone: zone, InstanceType: "ecs.g7"})
+		}
+		g.Status.Refusals = []api.Refusal{{Code: "OperationDenied.NoStock", Scope: "pool", Zone: "zone-a", InstanceType: "ecs.g7", UntilTime: until, Count: 3}}
+	})
+	for name, candidate := range map[string]string{"other": "zone-b/ecs.g7", "none": "zone-c/ecs.g7"} {
+		b.asks(name, api.TaskResume, func(s *api.ClusterTaskSpec) { s.Candidate = candidate })
+		b.looks(name, 3)
+		b.says(b.state(name, api.TaskFailed).Status.Error.Message, candidate, "held: zone-a/ecs.g7", "Nothing was changed")
+	}
+	if got := b.pool().Annotations[api.AnnotationResumeCount]; got != "" {
+		t.Fatalf("asked for %q", got)
+	}
+	b.asks("one", api.TaskResume, func(s *api.ClusterTaskSpec) { s.Candidate = "zone-a/ecs.g7" })
+	b.looks("one", 3)
+	if got := b.pool().Annotations[api.AnnotationResumeCount]; got != "1 zone-a/ecs.g7" {
+		t.Fatalf("asked for %q", got)
+	}
+	a := &api.ScalingActivity{ObjectMeta: metav1.ObjectMeta{Name: "web-a1", Labels: map[string]string{api.LabelGroup: "web"}, CreationTimestamp: metav1.NewTime(b.clock.T)}}
+	a.Spec.Group, a.Spec.GroupUID, a.Spec.Pool, a.Spec.Number = "web", "group-uid", "web", 1
+	a.Spec.Candidates = []api.Candidate{{Zone: "zone-a", InstanceType: "ecs.g7"}, {Zone: "zone-b", InstanceType: "ecs.g7"}}
+	b.ok(b.Create(t.Context(), a))
+	b.group(func(g *api.ScalingGroup) { g.Status.ResumedCount = 1 })
+	b.looks("one", 2)
+	b.says(b.state("one", api.TaskSuccess).Status.Progress, "zone-a/ecs.g7 is no longer held; tried next: activity web-a1 asks zone-a/ecs.g7, then zone-b/ecs.g7")
 }
 
 func TestDeleteNamesWhatIsKeptAndSaysUntilWhenItWaits(t *testing.T) {

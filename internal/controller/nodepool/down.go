@@ -112,7 +112,9 @@ func wanted(p *passed) *api.ScalingGroupSpec {
 	if p.verdict.state == metav1.ConditionTrue && !equality.Semantic.DeepEqual(s.LaunchSettings, w.LaunchSettings) {
 		s.LaunchSettings, s.SettingsGeneration = w.LaunchSettings, p.pool.Generation
 	}
-	s.ResumeCount = max(s.ResumeCount, asked(p.pool, api.AnnotationResumeCount))
+	if n, candidate := api.Asked(p.pool.Annotations[api.AnnotationResumeCount]); n > s.ResumeCount {
+		s.ResumeCount, s.ResumeCandidate = n, candidate
+	}
 	s.RebalanceCount = max(s.RebalanceCount, asked(p.pool, api.AnnotationRebalanceCount))
 	s.ThawCount = max(s.ThawCount, asked(p.pool, api.AnnotationThawCount))
 	return s

@@ -319,9 +319,11 @@ func TestAnnotationsRaiseTheGroupsCounts(t *testing.T) {
 		p.Annotations = map[string]string{api.AnnotationResumeCount: "3", api.AnnotationRebalanceCount: "2", api.AnnotationThawCount: "1"}
 	})
 	b.later()
-	b.edit(func(p *api.NodePool) { p.Annotations = map[string]string{api.AnnotationRebalanceCount: "x"} })
+	b.edit(func(p *api.NodePool) {
+		p.Annotations = map[string]string{api.AnnotationRebalanceCount: "x", api.AnnotationResumeCount: "4 zone-a/ecs.g7.xlarge"}
+	})
 	b.later()
-	if g := b.group().Spec; g.ResumeCount != 3 || g.RebalanceCount != 2 || g.ThawCount != 1 {
+	if g := b.group().Spec; g.ResumeCount != 4 || g.ResumeCandidate != "zone-a/ecs.g7.xlarge" || g.RebalanceCount != 2 || g.ThawCount != 1 {
 		t.Fatalf("%+v", g)
 	}
 }

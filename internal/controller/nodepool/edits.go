@@ -4,7 +4,6 @@ import (
 	"reflect"
 	"slices"
 	"sort"
-	"strconv"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -96,9 +95,6 @@ func (r *Reconciler) warnHealthCheck(p *passed) {
 
 // asked is how often tasks have asked for what an annotation counts.
 func asked(p *api.NodePool, annotation string) int64 {
-	n, err := strconv.ParseInt(p.Annotations[annotation], 10, 64)
-	if err != nil {
-		return 0
-	}
-	return max(n, 0)
+	n, _ := api.Asked(p.Annotations[annotation])
+	return n
 }

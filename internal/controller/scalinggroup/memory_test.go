@@ -111,6 +111,30 @@ func TestResumeTriesAtOnce(t *testing.T) {
 	}
 }
 
+// A person's word may speak of one candidate: what was refused to others, or to
+// all, stays.
+func TestResumeOfOneCandidateEndsItsWaitAlone(t *testing.T) {
+	b := newBench(t, nil)
+	b.look()
+	b.carryOut(func(api.Candidate, int) (int, fault.Code) { return 0, fault.NoStock })
+	b.later(time.Second)
+	all := b.group().Status.Refusals
+	if len(all) < 2 || b.open() != nil {
+		t.Fatalf("refusals %+v", all)
+	}
+	b.edit(func(g *api.ScalingGroup) {
+		g.Spec.ResumeCount, g.Spec.ResumeCandidate = 1, all[0].Zone+"/"+all[0].InstanceType
+	})
+	b.later(time.Second)
+	s, a := b.group().Status, b.open()
+	if len(s.Refusals) != len(all)-1 || s.ResumedCount != 1 || s.ResumedTime != nil {
+		t.Fatalf("status %+v", s)
+	}
+	if a == nil || len(a.Spec.Candidates) != 1 || a.Spec.Candidates[0].Zone != all[0].Zone {
+		t.Fatalf("asks %+v", a)
+	}
+}
+
 // What the cloud says it has not got is read anew when a person asks.
 func TestResumeReadsStockAnew(t *testing.T) {
 	b := newBench(t, nil)

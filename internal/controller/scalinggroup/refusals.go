@@ -5,6 +5,7 @@ import (
 	"hash/fnv"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -45,8 +46,12 @@ func (g *group) remember() {
 	}
 	list = g.ofMachines(list, words)
 	if spec.ResumeCount > st.ResumedCount {
-		list = nil
-		st.ResumedCount, st.ResumedTime = spec.ResumeCount, nowTime(g.now.Truncate(time.Second))
+		if zone, typ, one := strings.Cut(spec.ResumeCandidate, "/"); one {
+			list = scaling.Resumed(list, snapshot.Pools(g.g), zone, typ)
+		} else {
+			list, st.ResumedTime = nil, nowTime(g.now.Truncate(time.Second))
+		}
+		st.ResumedCount = spec.ResumeCount
 	}
 	list = scaling.Current(list, spec.SettingsGeneration)
 	g.setRefusals(scaling.Lasting(list, g.now, lasting*g.Waits.Held), words)
@@ -164,7 +169,8 @@ func (g *group) ofMachine(list []scaling.Refusal, words map[string]words, i *api
 	m := scaling.Met{
 		Code: fault.Code(i.Status.Code), At: at, Tried: tried, Generation: generation,
 		Place: fault.Place{VSwitch: p.VSwitch, Zone: p.Zone, InstanceType: p.InstanceType, ChargeType: string(p.ChargeType), Disk: snapshot.Disks(&g.g.Spec)},
-		Burnt: scaling.Accrued([]scaling.Billed{{Price: scaling.Micros(p.PricePerHour), From: tried}}, at),
+		// Both by the second, as a failure is written.
+		Burnt: scaling.Accrued([]scaling.Billed{{Price: scaling.Micros(p.PricePerHour), From: tried.Truncate(time.Second)}}, at),
 	}
 	if m.Code == "" {
 		m.Code = fault.FailedJoinCluster
