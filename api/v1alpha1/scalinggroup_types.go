@@ -61,8 +61,8 @@ type ScalingGroupSpec struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=16
 	MaxSpendPerHour string `json:"maxSpendPerHour,omitempty"`
-	// settingsGeneration is the generation of the pool whose launch settings
-	// these are: the last valid ones.
+	// settingsGeneration is the generation of the pool whose launch settings and
+	// lifecycle hooks these are: the last valid ones.
 	SettingsGeneration int64 `json:"settingsGeneration"`
 	// scalingPolicy chooses resource pools.
 	ScalingPolicy ScalingPolicy `json:"scalingPolicy"`

@@ -78,7 +78,7 @@ func (c *call) whyPool(o client.Object) (bool, error) {
 		return false, err
 	}
 	var list v1alpha1.ClusterTaskList
-	if err := c.List(c.ctx, &list, client.MatchingLabels{v1alpha1.LabelPool: p.Name}); err != nil {
+	if err := c.List(c.ctx, &list, client.MatchingLabels{v1alpha1.LabelPool: p.Name}); err != nil && !reply.NoSuchKind(err) {
 		return false, apiError(err, "cannot list tasks")
 	}
 	v := view.NewPool(p, g, c.clock.Now)

@@ -16,13 +16,13 @@ var oursRows = []Entry{
 		Scope: ScopeInstance, Next: NextEndTask, Retry: never},
 	{Code: HookAbandoned, Origin: OriginOurs, RaisedBy: "a lifecycle hook on the way in, completed with Abandon",
 		Cause: "a lifecycle hook gave up an instance on its way in: it is released, and another is created",
-		Solution: "ask the program that completes the hook why it said Abandon; to go on without the hook, " +
-			"take it out of the pool's lifecycleHooks: poolkeeper pool edit POOL",
+		Solution: "ask the program that completes the hook why it said Abandon" + seenLate +
+			"; to go on without the hook, take it out of the pool's lifecycleHooks: poolkeeper pool edit POOL",
 		Scope: ScopeInstance, Next: NextReplace, Retry: backoff},
 	{Code: HookTimedOut, Origin: OriginOurs, RaisedBy: "a lifecycle hook on the way in, at the end of its time",
 		Cause: "nobody completed a lifecycle hook in time, and its default result is Abandon: the instance is released, and another is created",
-		Solution: "see that the program runs which completes the hook, and that it may write Instances; give it more time by " +
-			"heartbeatTimeoutSeconds, or set defaultResult: Continue, in the pool's lifecycleHooks: poolkeeper pool edit POOL",
+		Solution: "see that the program runs which completes the hook, and that it may patch Instances" + seenLate +
+			"; to give it more time, or let instances in all the same, set heartbeatTimeoutSeconds or defaultResult in the pool's lifecycleHooks: poolkeeper pool edit POOL",
 		Scope: ScopeInstance, Next: NextReplace, Retry: backoff},
 	{Code: NodeAccessDenied, Origin: OriginOurs, RaisedBy: "the check before creating, and the machine's own report",
 		Cause:    "the pool's security groups keep nodes from what they need to reach",

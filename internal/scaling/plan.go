@@ -134,21 +134,30 @@ func (p *plan) unknownMany() bool {
 }
 
 // UnknownMany says whether more instances of unknown origin are there than 3 or
-// a fifth of the expected number: a lost store would otherwise build the fleet
-// a second time (rule 18).
+// a fifth of the expected number, or any whose record was lost, or any at all
+// where a new group has none of its own yet: a lost store, or an installation
+// that is made again, would otherwise build the fleet a second time (rule 18).
 func UnknownMany(s Snapshot) (Reason, bool) {
 	var names []string
+	lost, own := false, false
 	for _, i := range s.Instances {
 		if i.Unknown && !i.Removed {
 			names = append(names, i.Name)
+			lost = lost || i.Lost
 		}
+		own = own || !i.Unknown
 	}
-	if len(names) <= max(3, s.Desired/5) {
+	lost = lost || s.New && !own && len(names) > 0
+	if len(names) <= max(3, s.Desired/5) && !lost {
 		return Reason{}, false
 	}
 	slices.Sort(names)
+	carry := " carry"
+	if len(names) == 1 {
+		carry = " carries"
+	}
 	return Reason{Names: names,
-		Text: fmt.Sprintf("%d instances carry our tags and nobody knows why: nothing is created or released until a person decides", len(names)),
+		Text: some(len(names), "instance") + carry + " our tags and nobody knows why: nothing is created or released until a person decides",
 		Edit: "poolkeeper pool adopt POOL --all takes them in, poolkeeper instance disown INSTANCE lets one go",
 	}, true
 }

@@ -170,6 +170,9 @@ type Instance struct {
 	// Unknown instances carry our tags and nobody knows why; Removed ones were
 	// taken out. Neither is counted.
 	Unknown, Removed bool
+	// Lost is true of an unknown one that a piece of the group names: its record
+	// was there once, and was lost.
+	Lost bool
 }
 
 // Why an instance may not be released by scaling in.
@@ -206,6 +209,8 @@ type Snapshot struct {
 	// UncertainByZone where they would be.
 	Uncertain       int
 	UncertainByZone map[string]int
+	// New is true of a group that has no activity yet.
+	New bool
 	// Busy is true while an activity may still send.
 	Busy bool
 	// Emptying lets everything go: the pool is being deleted.

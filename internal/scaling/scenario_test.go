@@ -129,7 +129,7 @@ func read(t *testing.T, d *datadriven.TestData) *world {
 
 func snapshotOf(a words) Snapshot {
 	s := Snapshot{
-		Now: now, Desired: a.number("desired", 0), Uncertain: a.number("uncertain", 0), Busy: a.is("busy"), Emptying: a.is("emptying"),
+		Now: now, Desired: a.number("desired", 0), Uncertain: a.number("uncertain", 0), Busy: a.is("busy"), New: a.is("new"), Emptying: a.is("emptying"),
 		KeepFailed: a.number("keepFailed", 1), KeepFailedFor: 4 * time.Hour, Rebalance: a.is("rebalance"), Max: a.number("max", 0),
 		Generation: int64(a.number("generation", 0)), Cause: strings.ReplaceAll(a.by["cause"], "_", " "), Lost: strings.ReplaceAll(a.by["lost"], "_", " "),
 		Left: Left{Count: a.number("left", 0), Cause: strings.ReplaceAll(a.by["because"], "_", " ")},
@@ -202,7 +202,7 @@ func instanceOf(f words) Instance {
 		Price: f.micros(), VCPU: f.number("vcpu", 0), Created: now.Add(-time.Hour), Activity: f.number("activity", 0), Piece: f.number("piece", 0), Seen: !f.is("unseen"), State: f.by["state"], Running: !f.is("stopped"),
 		FailedToJoin: f.is("failed"), Resetting: f.is("resetting"), NotStarted: f.is("never-started"), Abandoned: f.is("abandoned"), Joined: !f.is("failed") && !f.is("joining"), Unhealthy: f.is("unhealthy"), ReleaseFirst: f.is("first"),
 		Kept: strings.ReplaceAll(f.by["keep"], "_", " "), Marked: f.ago("marked"), ReleaseSent: f.is("sent"), Named: f.is("named"), Task: f.by["task"],
-		Unknown: f.is("unknown"), Removed: f.is("removed"),
+		Unknown: f.is("unknown"), Removed: f.is("removed"), Lost: f.is("lost"),
 	}
 	if f.by["age"] != "" {
 		i.Created = f.ago("age")

@@ -91,7 +91,7 @@ func (v Pool) Describe(clock Clock, color bool) string {
 	fields = append(fields,
 		field("Limits", "%s", v.limits()),
 		field("Policy", "%s", v.Policy),
-		listField("vSwitches", v.VSwitches), listField("Types", v.InstanceTypes), field("Image", "%s", v.Image.text()),
+		listField("vSwitches", v.VSwitches), listField("Types", v.InstanceTypes), listField("Hooks", v.Hooks), field("Image", "%s", v.Image.text()),
 		field("Strength", "%s", v.strength()))
 	if v.Price != nil {
 		fields = append(fields, field("Price", "%s %s/h", v.Price.Currency, v.Price.PerHour))

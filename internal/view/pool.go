@@ -43,6 +43,8 @@ type Pool struct {
 	MaxSpendPerHour     string   `json:"maxSpendPerHour,omitempty"`
 	VSwitches           []string `json:"vSwitches"`
 	InstanceTypes       []string `json:"instanceTypes"`
+	// Hooks are its lifecycle hooks, each with the way on which it holds instances.
+	Hooks []string `json:"hooks,omitempty"`
 	// Image that new machines start from, with what the cloud says of it where
 	// it was asked.
 	Image       *Image    `json:"image,omitempty"`
@@ -128,6 +130,9 @@ func NewPool(p *v1alpha1.NodePool, g *v1alpha1.ScalingGroup, now time.Time) Pool
 		MinNodes: p.Spec.MinNodes, MaxNodes: p.Spec.MaxNodes, MaxCreationsPerHour: p.Spec.MaxCreationsPerHour, MaxSpendPerHour: p.Spec.MaxSpendPerHour,
 		VSwitches: p.Spec.VSwitches, InstanceTypes: p.Spec.InstanceTypes,
 		CreatedTime: p.CreationTimestamp.UTC(), AsOf: AsOf{API: now.UTC()}, Conditions: troubles(p), tone: PoolTone(p), gap: PoolGap(p),
+	}
+	for _, h := range p.Spec.LifecycleHooks {
+		v.Hooks = append(v.Hooks, h.Name+" ("+string(h.Transition)+")")
 	}
 	if v.Policy == "" {
 		v.Policy = string(v1alpha1.PolicyPriority)

@@ -61,3 +61,11 @@ func TestASummaryOfManyIsWrittenLessOften(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatPoolsNameForHooksIsDividedToo(t *testing.T) {
+	for by, want := range map[float64]time.Duration{1: 90 * time.Second, 60: 1500 * time.Millisecond} {
+		if got := Defaults().Divided(by).Hook(90); got != want {
+			t.Errorf("90 seconds divided by %v = %v, want %v", by, got, want)
+		}
+	}
+}

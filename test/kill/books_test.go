@@ -109,24 +109,6 @@ func (b *books) problems() []string {
 	return out
 }
 
-// lost are instances that were created, are not shown any more, and that no
-// release call ever named.
-func (b *books) lost(shown []shown) []string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	there := map[string]bool{}
-	for _, i := range shown {
-		there[i.ID] = true
-	}
-	var out []string
-	for _, id := range slices.Sorted(maps.Keys(b.created)) {
-		if !there[id] && !b.released[id] {
-			out = append(out, id)
-		}
-	}
-	return out
-}
-
 func (b *books) wasReleased(id string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -109,21 +108,6 @@ func (p *program) kill() {
 	}
 	p.mu.Unlock()
 	<-dead
-}
-
-// pause stops the process as SIGSTOP does, or lets it go on. One that was
-// started anew meanwhile runs.
-func (p *program) pause(on bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.stopping || closed(p.dead) {
-		return
-	}
-	signal := syscall.SIGCONT
-	if on {
-		signal = syscall.SIGSTOP
-	}
-	_ = p.cmd.Process.Signal(signal)
 }
 
 func closed(c chan struct{}) bool {

@@ -215,13 +215,6 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(whole.Body.Bytes())
 }
 
-// interrupt cuts the line or mends it; what passes at that moment breaks.
-func (p *proxy) interrupt(on bool) {
-	if p.cut.Store(on); on {
-		p.server.CloseClientConnections()
-	}
-}
-
 // serve serves the proxy until the test ends, and returns its address.
 func (p *proxy) serve(t *testing.T, secure bool) (address string, ca []byte) {
 	t.Helper()

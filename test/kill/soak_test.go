@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -324,4 +325,44 @@ func (s *soak) table(seed uint64) string {
 	row("instances lost", s.lost)
 	row("instances leaked", s.leaked)
 	return b.String()
+}
+
+// pause stops the process as SIGSTOP does, or lets it go on. One that was
+// started anew meanwhile runs.
+func (p *program) pause(on bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stopping || closed(p.dead) {
+		return
+	}
+	signal := syscall.SIGCONT
+	if on {
+		signal = syscall.SIGSTOP
+	}
+	_ = p.cmd.Process.Signal(signal)
+}
+
+// interrupt cuts the line or mends it; what passes at that moment breaks.
+func (p *proxy) interrupt(on bool) {
+	if p.cut.Store(on); on {
+		p.server.CloseClientConnections()
+	}
+}
+
+// lost are instances that were created, are not shown any more, and that no
+// release call ever named.
+func (b *books) lost(shown []shown) []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	there := map[string]bool{}
+	for _, i := range shown {
+		there[i.ID] = true
+	}
+	var out []string
+	for _, id := range slices.Sorted(maps.Keys(b.created)) {
+		if !there[id] && !b.released[id] {
+			out = append(out, id)
+		}
+	}
+	return out
 }

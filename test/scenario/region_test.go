@@ -47,13 +47,17 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	manifests, err := filepath.Abs("../../config")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, name := range []string{"poolkeeper", "poolkeeper-plane", "kubectl"} {
 		if _, err := os.Stat(filepath.Join(bin, name)); err != nil {
 			t.Fatalf("bin/%s is missing: `make build` first (the first time it takes minutes)", name)
 		}
 	}
 	w := &world{dir: t.TempDir(), bin: bin}
-	w.env = []string{"PATH=" + bin + ":/usr/bin:/bin", "HOME=" + w.dir, "POOLKEEPER_TIME=utc", "LC_ALL=C",
+	w.env = []string{"PATH=" + bin + ":/usr/bin:/bin", "HOME=" + w.dir, "POOLKEEPER_TIME=utc", "LC_ALL=C", "CONFIG=" + manifests,
 		"POOLKEEPER_LOCAL_DIR=" + filepath.Join(w.dir, "region")}
 	t.Cleanup(func() {
 		if out, err := w.shell(context.Background(), "poolkeeper local down"); err != nil {

@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -44,6 +45,19 @@ func TestEachBrokenVariantIsCaught(t *testing.T) {
 			}
 			t.Errorf("not caught within %d seeds", b.seeds)
 		})
+	}
+}
+
+// The list in the documentation is this one.
+func TestEachBrokenVariantIsOnTheList(t *testing.T) {
+	text, err := os.ReadFile("../../docs/reliability.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, b := range broken {
+		if row := fmt.Sprintf("| %s | %d |", name, b.seeds); !strings.Contains(string(text), row) {
+			t.Errorf("docs/reliability.md has no row %q", row)
+		}
 	}
 }
 

@@ -28,10 +28,13 @@ type checker struct {
 	// took ours off.
 	copies   map[string]bool
 	untagged map[string]time.Time
+	// late are machines that joined after they were given up and replaced: they
+	// are welcome, and scaling in takes the excess (decision 0018).
+	late map[string]bool
 }
 
 func newChecker(w *world) *checker {
-	return &checker{world: w, made: map[string]int{}, bodies: map[string]string{}, copies: map[string]bool{}, untagged: map[string]time.Time{}}
+	return &checker{world: w, made: map[string]int{}, bodies: map[string]string{}, copies: map[string]bool{}, untagged: map[string]time.Time{}, late: map[string]bool{}}
 }
 
 // asked notes a number that somebody asked for.
@@ -63,13 +66,13 @@ func (c *checker) records() map[string]*api.Instance {
 }
 
 // everything checks what must hold at any moment: no more counted instances
-// than were ever asked for (I1).
+// than were ever asked for (I1), those aside that joined after all.
 func (c *checker) everything() {
 	records, n := c.records(), 0
 	var names []string
 	for _, i := range c.region.List() {
 		r := records[i.ID]
-		if !c.ours(i) || (r != nil && (r.Spec.Release != nil || r.Status.LifecycleState == api.InstanceRemoved)) {
+		if !c.ours(i) || c.late[i.ID] || (r != nil && (r.Spec.Release != nil || r.Status.LifecycleState == api.InstanceRemoved)) {
 			continue
 		}
 		n++
@@ -177,6 +180,9 @@ func (c *checker) change(e apiserver.Event) {
 	switch o := e.New.(type) {
 	case *api.Instance:
 		old, _ := e.Old.(*api.Instance)
+		if old != nil && old.Spec.Release != nil && old.Spec.Release.NotBeforeTime != nil && o.Spec.Release == nil {
+			c.late[o.Name] = true
+		}
 		if e.Deleted {
 			c.recordEnds(o)
 		} else if o.Status.ReleaseSentTime != nil && (old == nil || old.Status.ReleaseSentTime == nil) {

@@ -49,7 +49,7 @@ func (r *Reconciler) NoRelease(group string) string {
 	if !f.Releases {
 		return ""
 	}
-	return fmt.Sprintf("%d of %d instances are missing and %d nodes are not ready, all at once: nothing is released until each was looked at, or until a person says so: poolkeeper pool thaw %s",
+	return fmt.Sprintf("%d of %d instances are missing and %d nodes are not ready, all at once: nothing is released until each was looked at, or until a person says so: poolkeeper pool thaw %s --reason TEXT",
 		f.Missing, f.Of, f.NotReady, group)
 }
 

@@ -70,7 +70,7 @@ func (p *pass) tellHooks(c *aCase) {
 		if h.Way == lifecycle.WayOut {
 			way = "out"
 		}
-		p.Events.Eventf(c.i, corev1.EventTypeNormal, "HookWaiting", "lifecycle hook %s holds %s on its way %s until %s, then %s; to complete it: poolkeeper hook complete %s %s",
+		p.Events.Eventf(c.i, corev1.EventTypeNormal, "HookWaiting", "lifecycle hook %s holds %s on its way %s until %s, then %s; to complete it: poolkeeper hook complete %s %s --result continue",
 			h.Name, c.i.Name, way, h.Until.UTC().Format(time.RFC3339), h.Default, c.i.Name, h.Name)
 	}
 	c.begun = nil

@@ -94,7 +94,7 @@ func wanted(p *passed) *api.ScalingGroupSpec {
 	s.DesiredCapacity, s.MinSize, s.MaxSize = w.ExpectedNodes, w.MinNodes, w.MaxNodes
 	s.MaxCreationsPerHour, s.MaxSpendPerHour = w.MaxCreationsPerHour, w.MaxSpendPerHour
 	s.Transfers = w.Transfers
-	s.ScalingPolicy, s.Drain, s.LifecycleHooks = w.ScalingPolicy, w.Drain, w.LifecycleHooks
+	s.ScalingPolicy, s.Drain = w.ScalingPolicy, w.Drain
 	s.Undrained = p.drain.undrained(s.Undrained)
 	s.JoinDeadlineSeconds, s.ManageAttached = w.JoinDeadlineSeconds, w.ManageAttached
 	s.KeepFailed = keepFailed(w.KeepFailed)
@@ -105,6 +105,10 @@ func wanted(p *passed) *api.ScalingGroupSpec {
 	if p.group == nil || w.HealthCheck != p.pool.Status.HealthCheckPassed {
 		s.HealthCheck = w.HealthCheck
 	}
+	if p.group != nil && !equality.Semantic.DeepEqual(s.LifecycleHooks, w.LifecycleHooks) {
+		s.SettingsGeneration = p.pool.Generation // what hooks gave up is tried again
+	}
+	s.LifecycleHooks = w.LifecycleHooks
 	if p.verdict.state == metav1.ConditionTrue && !equality.Semantic.DeepEqual(s.LaunchSettings, w.LaunchSettings) {
 		s.LaunchSettings, s.SettingsGeneration = w.LaunchSettings, p.pool.Generation
 	}

@@ -34,8 +34,8 @@ func TestHooksArePassedDown(t *testing.T) {
 	}
 	b.edit(func(p *api.NodePool) { p.Spec.LifecycleHooks = nil })
 	b.later()
-	if got := b.group().Spec.LifecycleHooks; len(got) != 0 {
-		t.Fatalf("taken off: %+v", got)
+	if g := b.group(); len(g.Spec.LifecycleHooks) != 0 || g.Spec.SettingsGeneration != b.pool().Generation {
+		t.Fatalf("taken off, and what hooks gave up is tried again: %+v", g.Spec)
 	}
 }
 

@@ -246,7 +246,7 @@ func (g *group) unrecorded() []scaling.Instance {
 	var left []scaling.Instance
 	for _, t := range g.guarded.Tagged {
 		if !known[t.Name] && !settling[t.ActivityUID] {
-			left = append(left, scaling.Instance{Name: t.Name, Unknown: true})
+			left = append(left, scaling.Instance{Name: t.Name, Unknown: true, Lost: snapshot.Lost(g.activities, t.ActivityUID, t.Name)})
 		}
 	}
 	return left

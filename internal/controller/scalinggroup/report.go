@@ -69,6 +69,9 @@ func (g *group) fill(d scaling.Decision) {
 	g.conditions(d, w)
 }
 
+// applyAgain is the way out of a definition that is being deleted.
+const applyAgain = "a deletion cannot be called back: let what is left of the kind go and apply the manifests again, as docs/operations.md says under Objects; the machines run on meanwhile"
+
 // explain is why the group is not at its number; false where it is.
 func (g *group) explain(d scaling.Decision) (scaling.Why, bool) {
 	w, ok := scaling.Explain(g.s, d)
@@ -79,7 +82,9 @@ func (g *group) explain(d scaling.Decision) (scaling.Why, bool) {
 	case a != nil && len(d.Blocked) == 0:
 		w.Sentence, w.NextStep, w.Next = "activity "+a.Name+" is under way: "+a.Spec.Cause, "what is missing when it ends is decided then", time.Time{}
 	case g.freeze.Text != "":
-		w.Code = g.freeze.Code
+		if w.Code = g.freeze.Code; g.freeze.Reason == api.ReasonDefinitionDeleted {
+			w.Edit = applyAgain
+		}
 	case w.Code == "" && len(g.s.Pools) == 0 && d.Missing > 0 && g.kept.failedFor != nil:
 		if w.Code = fault.CodeOf(g.kept.failedFor); w.Code == "" {
 			w.Code = fault.CloudUnreachable

@@ -58,7 +58,7 @@ func (v Plan) Lines() string {
 		if h.Transition == string(v1alpha1.WayOut) {
 			which = "instance that goes"
 		}
-		long := strings.TrimSuffix(view.Took(time.Duration(h.TimeoutSeconds)*time.Second), " 0 s")
+		long := strings.TrimSuffix(strings.TrimSuffix(view.Took(time.Duration(h.TimeoutSeconds)*time.Second), " 0 s"), " 0 min")
 		add("hook", fmt.Sprintf("%s holds each %s until it is completed, or for %s, then %s", h.Name, which, long, h.DefaultResult))
 	}
 	for _, c := range v.Ceilings {

@@ -24,7 +24,7 @@ func Of(g *v1alpha1.ScalingGroup, activities []v1alpha1.ScalingActivity, instanc
 	s := scaling.Snapshot{
 		Now: now, Settings: Settings(spec), Desired: int(spec.DesiredCapacity), Pools: r.pools, Refusals: Refusals(g.Status.Refusals),
 		Emptying: spec.Emptying, Frozen: spec.Frozen, Rebalance: spec.RebalanceCount > g.Status.RebalancedCount,
-		Max: int(spec.MaxSize), Generation: spec.SettingsGeneration, KeepFailed: int(spec.KeepFailed), KeepFailedFor: w.KeepFailed,
+		New: len(activities) == 0, Max: int(spec.MaxSize), Generation: spec.SettingsGeneration, KeepFailed: int(spec.KeepFailed), KeepFailedFor: w.KeepFailed,
 	}
 	if spec.Drain.Mode == v1alpha1.DrainRequired {
 		s.Undrained = spec.Undrained
@@ -37,7 +37,9 @@ func Of(g *v1alpha1.ScalingGroup, activities []v1alpha1.ScalingActivity, instanc
 	s.Left = left(g, activities)
 	s.Instances = make([]scaling.Instance, 0, len(instances))
 	for i := range instances {
-		s.Instances = append(s.Instances, r.instance(&instances[i]))
+		one := r.instance(&instances[i])
+		one.Lost = instances[i].Spec.CreationType == v1alpha1.CreatedUnknown && Lost(activities, instances[i].Spec.ActivityUID, one.Name)
+		s.Instances = append(s.Instances, one)
 	}
 	if c := (scaling.Ceiling{Creations: int(spec.MaxCreationsPerHour), Spend: scaling.Micros(spec.MaxSpendPerHour)}); c.Creations > 0 || c.Spend > 0 {
 		c.Used = r.used(s.Instances, activities, instances, false)
@@ -47,6 +49,18 @@ func Of(g *v1alpha1.ScalingGroup, activities []v1alpha1.ScalingActivity, instanc
 		s.Transfers = append(s.Transfers, scaling.Transfer{Instance: t.Instance, In: t.Direction == v1alpha1.TransferIn, Release: t.Release, Task: t.Task})
 	}
 	return s
+}
+
+// Lost says whether a piece of the activity of that UID names an instance, which
+// therefore had a record once.
+func Lost(activities []v1alpha1.ScalingActivity, uid, name string) bool {
+	for i := range activities {
+		if string(activities[i].UID) != uid {
+			continue
+		}
+		return slices.ContainsFunc(activities[i].Status.Pieces, func(p v1alpha1.Piece) bool { return slices.Contains(p.Instances, name) })
+	}
+	return false
 }
 
 // left is what the newest activity took away to be replaced: the number was the

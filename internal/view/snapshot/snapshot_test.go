@@ -56,6 +56,18 @@ func TestAnInstanceAsThePlannerSeesIt(t *testing.T) {
 		"of an earlier group": {func(i *v1alpha1.Instance) { i.Spec.GroupUID = "earlier" }, func(w *scaling.Instance) { w.Unknown = true }},
 		"given up": {func(i *v1alpha1.Instance) { i.Status.FailedTime = &metav1.Time{Time: now} },
 			func(w *scaling.Instance) { w.FailedToJoin = true }},
+		"held by a hook on its way in, joined": {func(i *v1alpha1.Instance) {
+			i.Status.JoinedTime = &metav1.Time{Time: now}
+			i.Status.Hooks = []v1alpha1.HookStatus{{Name: "warm", Transition: v1alpha1.WayIn}}
+		}, func(*scaling.Instance) {}},
+		"joined, and its hook was completed": {func(i *v1alpha1.Instance) {
+			i.Status.JoinedTime = &metav1.Time{Time: now}
+			i.Status.Hooks = []v1alpha1.HookStatus{{Name: "warm", Transition: v1alpha1.WayIn, Result: v1alpha1.HookContinue}}
+		}, func(w *scaling.Instance) { w.Joined = true }},
+		"joined, and a hook gave it up": {func(i *v1alpha1.Instance) {
+			i.Status.JoinedTime, i.Status.FailedTime, i.Status.Code = &metav1.Time{Time: now}, &metav1.Time{Time: now}, string(fault.HookAbandoned)
+			i.Status.Hooks = []v1alpha1.HookStatus{{Name: "warm", Transition: v1alpha1.WayIn, Result: v1alpha1.HookAbandon}}
+		}, func(w *scaling.Instance) { w.FailedToJoin, w.Abandoned = true, true }},
 		"joined late": {func(i *v1alpha1.Instance) {
 			i.Status.FailedTime, i.Status.JoinedTime = &metav1.Time{Time: now}, &metav1.Time{Time: now}
 		}, func(w *scaling.Instance) { w.Joined = true }},
