@@ -25,6 +25,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/wait"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+	"k8s.io/client-go/discovery"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -162,7 +163,45 @@ func (s *Server) Apply(ctx context.Context) error {
 			}
 		}
 	}
-	return served(ctx, c)
+	return errors.Join(served(ctx, c), s.discovered(ctx))
+}
+
+// discovered waits until whoever asks the API server what it serves is told of
+// all our kinds: kubectl and clients find them there, and under load it comes
+// after the kinds themselves.
+func (s *Server) discovered(ctx context.Context) error {
+	definitions, err := Objects("crd")
+	if err != nil {
+		return err
+	}
+	d, err := discovery.NewDiscoveryClientForConfig(s.Config)
+	if err != nil {
+		return fmt.Errorf("make a client: %w", err)
+	}
+	missing := ""
+	err = wait.PollUntilContextCancel(ctx, 50*time.Millisecond, true, func(context.Context) (bool, error) {
+		_, lists, _ := d.ServerGroupsAndResources()
+		told := map[string]bool{}
+		for _, l := range lists {
+			for _, r := range l.APIResources {
+				told[l.GroupVersion+" "+r.Name] = true
+			}
+		}
+		missing = ""
+		for _, o := range definitions {
+			plural, _, _ := unstructured.NestedString(o.Object, "spec", "names", "plural")
+			for _, name := range []string{plural, plural + "/status"} {
+				if !told[v1alpha1.GroupVersion.String()+" "+name] {
+					missing = name
+				}
+			}
+		}
+		return missing == "", nil
+	})
+	if err != nil {
+		return fmt.Errorf("find %s among what is served: %w", missing, err)
+	}
+	return nil
 }
 
 // served waits until pools can be written: the kinds are served, and the policy
