@@ -26,14 +26,15 @@ func (w *work) honoured(ctx context.Context, g *api.ScalingGroup, done string) (
 	return cut(done+"; tried next: "+next, 512), err
 }
 
-// triedNext is what a group tries after a person resumed it: what the first
-// activity since then asks, or why none does.
+// triedNext is what a group tries after a person resumed it: what the newest
+// activity since then asks, or why none does. One of the same second may have
+// been before.
 func (w *work) triedNext(ctx context.Context, g *api.ScalingGroup) (string, error) {
 	var list api.ScalingActivityList
 	if err := w.Live.List(ctx, &list, client.MatchingLabels{api.LabelGroup: g.Name}); err != nil {
 		return "", fmt.Errorf("list activities of %s: %w", g.Name, err)
 	}
-	sort.Slice(list.Items, func(a, b int) bool { return list.Items[a].Spec.Number < list.Items[b].Spec.Number })
+	sort.Slice(list.Items, func(a, b int) bool { return list.Items[a].Spec.Number > list.Items[b].Spec.Number })
 	for i := range list.Items {
 		a := &list.Items[i]
 		places := placesOf(a)
