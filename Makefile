@@ -11,7 +11,7 @@ TESTS = go test -count=1 -timeout=40m -json
 export KUBEBUILDER_ASSETS := $(BIN)
 
 .DEFAULT_GOAL := help
-.PHONY: help up test sim fuzz vuln race bench kill soak sbom image verify lint vet build plane generate generated
+.PHONY: help up test sim fuzz vuln race bench large kill soak sbom image verify lint vet build plane generate generated
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ race: build ## run every test with the race detector
 
 bench: build ## measure beside the floor; prints a table and writes JSON
 	@go run ./test/bench
+
+large: build ## bring 10,000 simulated machines up and down: their memory and heartbeats (about 20 minutes)
+	@go run ./test/bench -parts large,rest -large 10000 -o ""
 
 verify: ## generate everything again and fail on a difference
 	@hack/verify

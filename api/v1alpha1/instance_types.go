@@ -313,6 +313,11 @@ type InstanceStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	Message string `json:"message,omitempty"`
+	// solution is what helps, where more is known of the case than the failure
+	// catalogue says.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Solution string `json:"solution,omitempty"`
 	// step of the join that it is at, or stopped at.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64

@@ -407,6 +407,11 @@ type Refusal struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	RequestID string `json:"requestID,omitempty"`
+	// solution is what helps, where more is known of the case than the failure
+	// catalogue says.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Solution string `json:"solution,omitempty"`
 	// firstTime is when this refusal first came in a row.
 	FirstTime metav1.Time `json:"firstTime"`
 	// lastTime is when it came last.

@@ -35,8 +35,7 @@ const (
 	// DetailSystemDisk is a category and size in GiB that would do, as the
 	// command line takes them.
 	DetailSystemDisk Detail = "systemDisk"
-	// DetailGiB is the size of the system disk: it takes the place of GIB in
-	// commands.
+	// DetailGiB is the size of the system disk.
 	DetailGiB Detail = "gib"
 	// DetailFamily is the family of the instance type.
 	DetailFamily Detail = "family"
@@ -92,10 +91,28 @@ func (e Entry) AdviceFor(solution string, d Details) string {
 		}
 	}
 	text := InPool(strings.Join(parts, "; "), d[DetailPool])
-	if n := d[DetailGiB]; n != "" {
-		text = strings.ReplaceAll(text, ":GIB", ":"+n)
+	for _, p := range placeholders {
+		if v := d[p.detail]; v != "" && !strings.Contains(v, ",") {
+			text = strings.ReplaceAll(text, p.command+p.name, p.command+v)
+		}
 	}
 	return text
+}
+
+// placeholders are the words in commands that a detail takes the place of where
+// it is known, and is one.
+var placeholders = []struct {
+	command, name string
+	detail        Detail
+}{
+	{"--add-type ", "TYPE", DetailFit},
+	{"type grant ", "TYPE", DetailInstanceType},
+	{"quota set ", "TYPE", DetailInstanceType},
+	{"quota set ", "ZONE", DetailZone},
+	{"kms on ", "KEY", DetailKey},
+	{"permission grant ", "ACTION", DetailPermission},
+	{"--system-disk ", "CATEGORY:GIB", DetailSystemDisk},
+	{":", "GIB", DetailGiB},
 }
 
 // ResetAdvice is what helps where the MIG reset of instances took too long.

@@ -269,3 +269,26 @@ func TestAdviceNamesThePool(t *testing.T) {
 		}
 	}
 }
+
+// What stands for a value in a command is named where it is known, and is one.
+func TestAdviceNamesTheValuesOfCommands(t *testing.T) {
+	for name, c := range map[string]struct {
+		code    fault.Code
+		details fault.Details
+		want    string
+	}{
+		"the type to be opened":     {fault.InstanceTypeNotAuthorized, fault.Details{fault.DetailInstanceType: "ecs.r8a.4xlarge"}, "local type grant ecs.r8a.4xlarge)"},
+		"the quota of a zone":       {fault.ElasticQuotaZone, fault.Details{fault.DetailZone: "zone-a"}, "local quota set zone-a COUNT)"},
+		"not of several zones":      {fault.ElasticQuotaZone, fault.Details{fault.DetailZone: "zone-a, zone-b"}, "local quota set ZONE COUNT)"},
+		"the key":                   {fault.KMSKeyDisabled, fault.Details{fault.DetailKey: "key-1"}, "local kms on key-1)"},
+		"a disk that would do":      {fault.ParameterConflict, fault.Details{fault.DetailSystemDisk: "cloud_auto:40"}, "--system-disk cloud_auto:40)"},
+		"the size where none would": {fault.ParameterConflict, fault.Details{fault.DetailGiB: "40"}, "--system-disk CATEGORY:40)"},
+		"nothing":                   {fault.InstanceTypeNotAuthorized, nil, "local type grant TYPE)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := fault.Lookup(c.code).Advice(c.details); !strings.Contains(got, c.want) {
+				t.Errorf("advice is %q, want %q", got, c.want)
+			}
+		})
+	}
+}

@@ -127,8 +127,8 @@ func TestTable(t *testing.T) {
 
 // What a person types wrong is told at once, all of it.
 func TestFlags(t *testing.T) {
-	_, err := readFlags([]string{"-parts", "floor,roof", "-small", "0", "-large", "9999", "-bin", t.TempDir()})
-	for _, want := range []string{`"roof"`, "--small 0", "--large 9999", "make build"} {
+	_, err := readFlags([]string{"-parts", "floor,roof", "-small", "0", "-large", "99999", "-bin", t.TempDir()})
+	for _, want := range []string{`"roof"`, "--small 0", "--large 99999", "make build"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("no %q in %v", want, err)
 		}

@@ -128,7 +128,7 @@ func (f *bareFloor) credential(ctx context.Context) (string, error) {
 // that the API server ends a watch which was not read for a moment.
 func (f *bareFloor) approve(ctx context.Context) error {
 	requests := f.admin.CertificatesV1().CertificateSigningRequests()
-	filed := make(chan *certificates.CertificateSigningRequest, 2*maxNodes)
+	filed := make(chan *certificates.CertificateSigningRequest, 2*mostNodes)
 	informer := informers.NewSharedInformerFactory(f.admin, 0).Certificates().V1().CertificateSigningRequests().Informer()
 	_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{AddFunc: func(o any) {
 		if csr, ok := o.(*certificates.CertificateSigningRequest); ok && len(csr.Status.Conditions) == 0 {

@@ -105,8 +105,8 @@ func (o *options) check(fs *flag.FlagSet) error {
 		}
 	}
 	for name, n := range map[string]int{"small": o.small, "large": o.large, "singles": o.singles} {
-		if n < 1 || n > maxNodes-100 {
-			errs = append(errs, fmt.Errorf("--%s %d is not between 1 and %d", name, n, maxNodes-100))
+		if n < 1 || n > mostNodes {
+			errs = append(errs, fmt.Errorf("--%s %d is not between 1 and %d", name, n, mostNodes))
 		}
 	}
 	for _, program := range []string{"poolkeeper", "poolkeeper-plane"} {
@@ -116,6 +116,9 @@ func (o *options) check(fs *flag.FlagSet) error {
 	}
 	return errors.Join(errs...)
 }
+
+// maxNodes is what the regions are made for.
+func (o *options) maxNodes() int { return min(max(roomy, o.small+100, o.large+100), mostNodes) }
 
 func (o *options) has(part string) bool { return slices.Contains(strings.Split(o.only, ","), part) }
 

@@ -16,8 +16,8 @@ import (
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
 )
 
-// patience bounds the wait for a number of nodes.
-const patience = 4 * time.Minute
+// patience bounds the wait for a number of nodes: ten thousand take half of it.
+const patience = 20 * time.Minute
 
 // nodeCount follows the nodes of one pool.
 type nodeCount struct {

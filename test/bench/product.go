@@ -105,7 +105,7 @@ func (s *subject) prepare(ctx context.Context) error {
 	}
 	unprotected := false
 	p := &api.NodePool{ObjectMeta: v1.ObjectMeta{Name: poolName}}
-	p.Spec.MaxNodes, p.Spec.DeletionProtection = maxNodes, &unprotected
+	p.Spec.MaxNodes, p.Spec.DeletionProtection = int32(s.b.maxNodes()), &unprotected
 	p.Spec.VSwitches, p.Spec.InstanceTypes = []string{"vsw-a", "vsw-b", "vsw-c"}, []string{"ecs.g7.xlarge", "ecs.c7.xlarge"}
 	p.Spec.ImageID, p.Spec.SecurityGroups = "aliyun_3_x64_20G_local.vhd", []string{"sg-local"}
 	if err := s.client.Create(ctx, p); err != nil {

@@ -167,8 +167,13 @@ func (s *subject) memoryAt(phase string) error {
 			return err
 		}
 		f := figure{Name: phase + " " + name + " resident", Unit: "MiB", Value: now / mega}
+		if name == cloudProcess {
+			f.Target = 4 << 30 / mega
+		}
 		if name == controllerProcess {
-			f.Target = 150e6 / mega
+			if s.b.large <= 2000 {
+				f.Target = 150e6 / mega
+			}
 			s.b.rep.add(figure{Name: phase + " " + name + " resident, at most", Unit: "MiB", Value: most / mega})
 		}
 		s.b.rep.add(f)

@@ -84,7 +84,9 @@ func (w *work) remembered(g *api.ScalingGroup, found map[string]*api.TaskCause) 
 	for i := range g.Status.Refusals {
 		r := &g.Status.Refusals[i]
 		if found[r.Code] == nil && !r.LastTime.Before(w.t.Status.StartTime) {
-			found[r.Code] = w.cause(r.Code, r.Message, r.RequestID, snapshot.Details(g, snapshot.Place(r)))
+			if found[r.Code] = w.cause(r.Code, r.Message, r.RequestID, snapshot.Details(g, snapshot.Place(r))); r.Solution != "" {
+				found[r.Code].Solution = fault.InPool(r.Solution, w.t.Spec.Pool)
+			}
 		}
 	}
 	if why := g.Status.Why; why == nil || why.Code == "" {
@@ -236,7 +238,9 @@ func (w *work) failures(ctx context.Context, found map[string]*api.TaskCause) er
 		if c == nil || c.Instance == "" {
 			c = w.cause(code, text, "", nil)
 			c.Instance, c.Log, c.Count = i.Name, s.Log, 0
-			c.Solution = cut(fault.Lookup(fault.Code(code)).Advice(ofMachine(i)), 2048)
+			if c.Solution = cut(fault.Lookup(fault.Code(code)).Advice(ofMachine(i)), 2048); s.Solution != "" {
+				c.Solution = s.Solution
+			}
 			found[code] = c
 		}
 		c.Count++

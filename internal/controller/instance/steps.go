@@ -141,7 +141,7 @@ func (p *pass) apply(c *aCase, s lifecycle.Step) {
 		if st.RunningTime == nil { // no list has shown it yet, and a machine that joined runs
 			st.RunningTime = &now
 		}
-		st.FailedTime, st.Code, st.Message, st.Step, st.Log, st.Resetting = nil, "", "", "", "", false
+		st.FailedTime, st.Code, st.Message, st.Solution, st.Step, st.Log, st.Resetting = nil, "", "", "", "", "", false
 		if c.i.Spec.CreationType == api.CreatedByUs {
 			metrics.JoinSeconds.WithLabelValues(c.i.Spec.Pool).Observe(p.now.Sub(c.facts.JoinBegan()).Seconds())
 		}

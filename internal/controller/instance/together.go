@@ -224,7 +224,8 @@ func (p *pass) denied(ctx context.Context, c *aCase) {
 	if st.Message != "" {
 		f.Message += "; " + st.Message
 	}
-	st.Message = clip(f.Message, 1000)
+	f.Details[fault.DetailPool] = c.i.Spec.Pool
+	st.Message, st.Solution = clip(f.Message, 1000), clip(f.Advice(), 1000)
 }
 
 // tagAgain puts our tags on an attached instance that an earlier untag call

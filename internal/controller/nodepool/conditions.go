@@ -84,7 +84,6 @@ func atExpectedNumber(pool *api.NodePool, p *passed, t *tally) metav1.Condition 
 		c.Reason = api.ReasonOnlyKept
 	case have < want && p.group.Status.Why != nil && fault.IsCeiling(fault.Code(p.group.Status.Why.Code)):
 		c.Reason = api.ReasonCeiling
-		c.Message += ": " + p.group.Status.Why.Sentence
 	case meta.IsStatusConditionTrue(pool.Status.Conditions, api.ConditionHeld):
 		c.Reason = api.ReasonHeld
 	case have > want:

@@ -56,6 +56,9 @@ func TestWhatHooksHoldIsTold(t *testing.T) {
 	if c.InService != 1 || c.Joining != 1 || c.PendingWait != 1 || c.Failed != 1 {
 		t.Fatalf("counts: %+v", c)
 	}
+	if w := b.pool().Status.Why; w == nil || w.Code != string(fault.HookAbandoned) || w.Sentence != "a lifecycle hook gave up i-given-up" || !strings.Contains(w.Solution, "poolkeeper pool resume web") {
+		t.Fatalf("why: %+v", w)
+	}
 	b.takeOut(given)
 	b.instance("i-ready-too", ready)
 	b.later()

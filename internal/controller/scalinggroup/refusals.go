@@ -58,7 +58,7 @@ func (g *group) remember() {
 }
 
 // ofActivity takes in what came of an activity, piece by piece.
-func (g *group) ofActivity(list []scaling.Refusal, words map[string]words, a *api.ScalingActivity) []scaling.Refusal {
+func (g *group) ofActivity(list []scaling.Refusal, words map[string]said, a *api.ScalingActivity) []scaling.Refusal {
 	for n, p := range a.Status.Pieces {
 		if p.State != api.PieceResolved || int(p.Candidate) >= len(a.Spec.Candidates) {
 			continue
@@ -77,7 +77,7 @@ func (g *group) ofActivity(list []scaling.Refusal, words map[string]words, a *ap
 		m := scaling.Met{Code: fault.Code(p.Code), Place: place, At: at, Generation: a.Spec.SettingsGeneration}
 		list = scaling.Remember(list, m, g.Waits.Faults(), scaling.HoldAfter, jitter(a.Name, strconv.Itoa(n)))
 		g.kept.refused = g.now
-		keepWords(words, m.Code, place, p.Message, p.RequestID)
+		keepWords(words, m.Code, place, said{p.Message, p.RequestID, ""})
 	}
 	return list
 }
@@ -105,7 +105,7 @@ func placeOf(c *api.Candidate) fault.Place {
 
 // ofMachines takes in machines that failed to join, or vanished before they ran,
 // or were abandoned by a hook, since, and forgets where one joined.
-func (g *group) ofMachines(list []scaling.Refusal, words map[string]words) []scaling.Refusal {
+func (g *group) ofMachines(list []scaling.Refusal, words map[string]said) []scaling.Refusal {
 	st := &g.g.Status
 	known := map[string]bool{}
 	for _, name := range st.FailedInstances {
@@ -157,7 +157,7 @@ func (g *group) tries() map[string]*api.ScalingActivity {
 }
 
 // ofMachine takes in one machine that failed, with what it cost until then.
-func (g *group) ofMachine(list []scaling.Refusal, words map[string]words, i *api.Instance, a *api.ScalingActivity) []scaling.Refusal {
+func (g *group) ofMachine(list []scaling.Refusal, words map[string]said, i *api.Instance, a *api.ScalingActivity) []scaling.Refusal {
 	p, at := &i.Spec.Placement, i.Status.FailedTime.Time
 	tried, generation := i.CreationTimestamp.Time, int64(0)
 	if a != nil {
@@ -179,7 +179,7 @@ func (g *group) ofMachine(list []scaling.Refusal, words map[string]words, i *api
 		m.Burnt = 0 // what never ran is not billed
 	}
 	list = scaling.Remember(list, m, g.Waits.Faults(), scaling.HoldAfter, jitter(i.Name))
-	keepWords(words, m.Code, m.Place, i.Status.Message, "")
+	keepWords(words, m.Code, m.Place, said{i.Status.Message, "", i.Status.Solution})
 	return list
 }
 
@@ -192,30 +192,31 @@ func jitter(parts ...string) float64 {
 	return float64(h.Sum32()%1000) / 1000
 }
 
-// words are the vendor's own of a refusal, newest.
-type words struct{ message, requestID string }
+// said is what is known of a refusal in words, newest: the vendor's own, and what
+// helps in this case.
+type said struct{ message, requestID, solution string }
 
 func wordsKey(c fault.Code, p fault.Place) string {
 	return string(c) + "|" + p.VSwitch + "|" + p.Zone + "|" + p.InstanceType + "|" + p.ChargeType + "|" + p.Disk
 }
 
-func wordsOf(list []api.Refusal) map[string]words {
-	out := map[string]words{}
+func wordsOf(list []api.Refusal) map[string]said {
+	out := map[string]said{}
 	for i := range list {
-		out[wordsKey(fault.Code(list[i].Code), snapshot.Place(&list[i]))] = words{list[i].Message, list[i].RequestID}
+		out[wordsKey(fault.Code(list[i].Code), snapshot.Place(&list[i]))] = said{list[i].Message, list[i].RequestID, list[i].Solution}
 	}
 	return out
 }
 
-func keepWords(to map[string]words, c fault.Code, at fault.Place, message, requestID string) {
-	to[wordsKey(c, fault.Lookup(c).Scope.Of(at))] = words{clip(message, 1000), clip(requestID, 64)}
+func keepWords(to map[string]said, c fault.Code, at fault.Place, s said) {
+	to[wordsKey(c, fault.Lookup(c).Scope.Of(at))] = said{clip(s.message, 1000), clip(s.requestID, 64), clip(s.solution, 1000)}
 }
 
 // setRefusals writes the memory into the status; those that last longest first.
 // Nil words: those that stand there.
-func (g *group) setRefusals(list []scaling.Refusal, said map[string]words) {
-	if said == nil {
-		said = wordsOf(g.g.Status.Refusals)
+func (g *group) setRefusals(list []scaling.Refusal, known map[string]said) {
+	if known == nil {
+		known = wordsOf(g.g.Status.Refusals)
 	}
 	slices.SortFunc(list, func(a, b scaling.Refusal) int {
 		return cmp.Or(b.Until.Compare(a.Until), cmp.Compare(a.Code, b.Code), cmp.Compare(wordsKey("", a.Place), wordsKey("", b.Place)))
@@ -226,10 +227,10 @@ func (g *group) setRefusals(list []scaling.Refusal, said map[string]words) {
 		if r.All {
 			scope = fault.ScopeGroup
 		}
-		w := said[wordsKey(r.Code, r.Place)]
+		w := known[wordsKey(r.Code, r.Place)]
 		out = append(out, api.Refusal{
 			Code: string(r.Code), Scope: string(scope), VSwitch: r.Place.VSwitch, Zone: r.Place.Zone, InstanceType: r.Place.InstanceType,
-			ChargeType: api.ChargeType(r.Place.ChargeType), Disk: r.Place.Disk, Message: w.message, RequestID: w.requestID,
+			ChargeType: api.ChargeType(r.Place.ChargeType), Disk: r.Place.Disk, Message: w.message, RequestID: w.requestID, Solution: w.solution,
 			FirstTime: second(r.First), LastTime: second(r.Last), UntilTime: second(r.Until.Add(time.Second - time.Nanosecond)),
 			Count: int32(r.Count), SettingsGeneration: r.Generation, Burnt: burnt(r.Burnt),
 		})

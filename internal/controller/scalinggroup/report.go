@@ -91,7 +91,9 @@ func (g *group) explain(d scaling.Decision) (scaling.Why, bool) {
 		}
 		w.Next, w.NextStep = g.nextLook(), "the resource pools are read again"
 	}
-	if row := fault.Lookup(w.Code); w.Code != "" {
+	if known := g.solution(w.Code); known != "" {
+		w.Edit = known
+	} else if row := fault.Lookup(w.Code); w.Code != "" {
 		if w.Edit == "" {
 			w.Edit = row.Solution
 		}
@@ -102,6 +104,17 @@ func (g *group) explain(d scaling.Decision) (scaling.Why, bool) {
 	}
 	w.Sentence, w.Edit = fault.InPool(w.Sentence, g.g.Spec.Pool), fault.InPool(w.Edit, g.g.Spec.Pool)
 	return w, true
+}
+
+// solution is what helps against a refusal of a code, where more is known of the
+// case than the catalogue says.
+func (g *group) solution(c fault.Code) string {
+	for i := range g.g.Status.Refusals {
+		if r := &g.g.Status.Refusals[i]; r.Code == string(c) && r.Solution != "" {
+			return r.Solution
+		}
+	}
+	return ""
 }
 
 // why is the reason as people read it. It keeps its beginning as long as its
