@@ -20,7 +20,7 @@ func (p *plan) scaleIn(excess int) {
 	}
 	if p.s.Undrained != "" {
 		p.block(Reason{Code: fault.DrainRoleMissing, Edit: fault.DrainRoleSolution(p.s.Undrained),
-			Text: fault.DrainRoleCause(p.s.Undrained) + "; scaling in waits, as the pool requires a drain"})
+			Text: fault.DrainRoleCause(p.s.Undrained) + "; scaling in waits, as the pool requires a drain", Next: "the role is looked for again"})
 		return
 	}
 	var may, stay []Instance

@@ -127,6 +127,9 @@ func counted(s Snapshot) int {
 func TestPlanHoldsItsPromises(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := drawSnapshot(t)
+		if chance(t, 4, "ceiling") {
+			s.Ceilings = append(s.Ceilings, drawCeiling(t))
+		}
 		before := clone(s)
 		d := Plan(s)
 		if diff := cmp.Diff(before, s); diff != "" {
@@ -180,7 +183,7 @@ func checkWhy(t *rapid.T, s Snapshot, d Decision) {
 		t.Fatalf("a code, and nothing that would help: %+v", w)
 	case w.Short != 0 && w.NextStep == nothingTried && w.Edit == "" && !strings.Contains(w.Sentence, "until"):
 		t.Fatalf("nothing is tried, and nothing would help: %+v", w)
-	case w.NextStep == askedAgain && w.Next.IsZero() && d.Wake.IsZero() && s.NextLook.IsZero() && s.Frozen == "" && !expires(w.Code):
+	case w.Short != 0 && w.NextStep == askedAgain && w.Next.IsZero() && d.Wake.IsZero() && s.NextLook.IsZero() && s.Frozen == "" && !expires(w.Code):
 		t.Fatalf("something is tried, and not said when: %+v", w)
 	case !w.Next.IsZero() && w.Next.Before(s.Now):
 		t.Fatalf("the next try is over: %+v at %v", w, s.Now)

@@ -60,7 +60,11 @@ func (w *work) deleted(ctx context.Context) error {
 	}
 	w.t.Status.Progress = "nothing is left of the pool"
 	if n := len(w.t.Status.Instances); n > 0 {
-		w.t.Status.Progress = fmt.Sprintf("nothing is left of the pool; %d kept instances go on running and costing, without our tags", n)
+		goes := "go"
+		if n == 1 {
+			goes = "goes"
+		}
+		w.t.Status.Progress = fmt.Sprintf("nothing is left of the pool; %s %s on running and costing, without our tags", some(n, "kept instance"), goes)
 	}
 	w.end(api.TaskSuccess, "", "")
 	return w.write(ctx)
