@@ -18,6 +18,9 @@ type tally struct {
 	price  *api.Price
 	// failed and offline name instances, in order.
 	failed, offline []string
+	// paid are subscriptions that failed to join: they are not replaced by
+	// themselves.
+	paid []string
 	// stopped are those of the offline ones that do not run in the cloud.
 	stopped []string
 	// subscriptions are those that end, by instance.
@@ -65,6 +68,7 @@ func count(p *passed, list []*api.Instance) tally {
 		t.counts.Uncertain = p.group.Status.Uncertain
 	}
 	sort.Strings(t.failed)
+	sort.Strings(t.paid)
 	sort.Strings(t.offline)
 	sort.Strings(t.stopped)
 	for _, list := range [][]*api.Instance{t.undrained, t.late, t.held} {
@@ -122,6 +126,9 @@ func (t *tally) stays(i *api.Instance) {
 	}
 	if i.Status.ChargeType == api.ChargeSubscription {
 		c.Subscription++
+		if i.Status.NodeState == api.NodeFailed {
+			t.paid = append(t.paid, i.Name)
+		}
 		if end := i.Status.ExpiryTime; end != nil {
 			t.subscriptions[i.Name] = end.Time
 		}

@@ -66,6 +66,10 @@ func reason(pool *api.NodePool, p *passed, t *tally) *api.Why {
 	case t.counts.Failed > 0 && fault.OfHook(fault.Code(t.code())):
 		return &api.Why{Code: t.code(), Sentence: "a lifecycle hook gave up " + some(t.failed), Next: "they are released, and others are created",
 			Solution: cut(fault.InPool(fault.Lookup(fault.Code(t.code())).Solution, pool.Name), 1024)}
+	case len(t.paid) > 0:
+		one := t.paid[0]
+		return &api.Why{Code: t.code(), Sentence: fmt.Sprintf("%d of its subscriptions did not join and are not replaced by themselves: %s", len(t.paid), some(t.paid)),
+			Solution: fmt.Sprintf("read step and log: poolkeeper why %s; then let it join again: poolkeeper node rejoin %s, or have it replaced: poolkeeper node remove %s --keep-expected", one, one, one)}
 	case t.counts.Failed > 0:
 		return &api.Why{Code: t.code(), Sentence: fmt.Sprintf("%d of its machines did not join: %s", t.counts.Failed, some(t.failed)), Solution: "read step and log: poolkeeper why " + t.failed[0]}
 	case behind(p.group) && !p.mode.emptying:
