@@ -38,7 +38,8 @@ func (n *names) give(prefix, name string) string {
 }
 
 // learn names instances that were not seen before: by pool, activity, piece,
-// place and ID, so that the same story gives the same names.
+// place and ID, so that the same story gives the same names. Those of an
+// activity that still records what it made wait until all are there.
 func (n *names) learn(ctx context.Context, w *world) ([]v1alpha1.Instance, error) {
 	var list v1alpha1.InstanceList
 	if err := w.kube.List(ctx, &list); err != nil {
@@ -49,8 +50,18 @@ func (n *names) learn(ctx context.Context, w *world) ([]v1alpha1.Instance, error
 			cmp.Compare(a.Spec.Placement.Zone, b.Spec.Placement.Zone), cmp.Compare(a.Spec.Placement.InstanceType, b.Spec.Placement.InstanceType),
 			cmp.Compare(a.Name, b.Name))
 	})
+	var activities v1alpha1.ScalingActivityList
+	if err := w.kube.List(ctx, &activities); err != nil {
+		return nil, err
+	}
+	records := map[string]bool{}
+	for _, a := range activities.Items {
+		records[a.Name] = !a.Status.Done
+	}
 	for _, i := range list.Items {
-		n.give("i", i.Name)
+		if !records[i.Spec.Activity] {
+			n.give("i", i.Name)
+		}
 	}
 	var pools v1alpha1.NodePoolList
 	if err := w.kube.List(ctx, &pools); err != nil {
