@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
 )
 
@@ -51,7 +53,7 @@ func (n *names) learn(ctx context.Context, w *world) ([]v1alpha1.Instance, error
 			cmp.Compare(a.Name, b.Name))
 	})
 	var activities v1alpha1.ScalingActivityList
-	if err := w.kube.List(ctx, &activities); err != nil {
+	if err := w.kube.List(ctx, &activities); err != nil && !apierrors.IsNotFound(err) { // its definition may be gone
 		return nil, err
 	}
 	records := map[string]bool{}
