@@ -134,7 +134,7 @@ var (
 		{regexp.MustCompile(`\b(\d+(\.\d+)? ?(ms|s|m|h|d))(\d+(\.\d+)?(ms|s|m|h))*\b`), "D"},
 		{regexp.MustCompile(`\bfault f\d+:`), "fault F:"},
 		{regexp.MustCompile(`\bCNY \d+\.\d+ burnt\b`), "CNY N burnt"}, // it goes by how long a machine ran
-		{regexp.MustCompile(`(TIME( UTC)?), in D`), "$1"}, // a time that has come has no "in"
+		{regexp.MustCompile(`(TIME( UTC)?), in D`), "$1"},             // a time that has come has no "in"
 		{regexp.MustCompile(`\bWaiting \d+:\d\d\b`), "Waiting D"},
 		{regexp.MustCompile(`(\S)  +`), "$1  "},
 		{regexp.MustCompile(`(?m)[ \t]+$`), ""},
