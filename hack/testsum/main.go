@@ -10,7 +10,9 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -44,6 +46,9 @@ func main() {
 			failed++
 			fmt.Printf("FAIL  %s\n%s", key, outputs[key])
 			delete(outputs, key)
+			if e.Test == "" {
+				unended(outputs, e.Package)
+			}
 		case "pass":
 			if e.Test == "" {
 				fmt.Printf("ok    %-70s %6.1f s\n", e.Package, e.Elapsed)
@@ -79,4 +84,15 @@ func logged(output string) string {
 		}
 	}
 	return b.String()
+}
+
+// unended prints what the tests of a package wrote that had not ended when its
+// process did.
+func unended(outputs map[string]*strings.Builder, pkg string) {
+	for _, key := range slices.Sorted(maps.Keys(outputs)) {
+		if strings.HasPrefix(key, pkg+" ") {
+			fmt.Printf("never ended: %s\n%s", key, outputs[key])
+			delete(outputs, key)
+		}
+	}
 }
