@@ -9,7 +9,7 @@ import (
 
 func TestTheClockJumpsWithItsFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "offset")
-	off := func() time.Duration { return offsetClock(file)().Sub(time.Now()).Round(time.Second) }
+	off := func() time.Duration { return time.Until(offsetClock(file)()).Round(time.Second) }
 	for text, want := range map[string]time.Duration{"": 0, "-90s\n": -90 * time.Second, "1h": time.Hour, "soon": 0} {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)

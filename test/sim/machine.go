@@ -11,7 +11,6 @@ import (
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/local/ecs/region"
-	"github.com/poolkeeper/poolkeeper/test/sim/apiserver"
 )
 
 // effects lets happen to machines what the region says.
@@ -95,19 +94,5 @@ func (w *world) setReady(id string, ready bool) {
 	n.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: status, Reason: "Kubelet", LastTransitionTime: metav1.NewTime(w.now)}}
 	if err := w.admin.Status().Update(context.Background(), n); err != nil {
 		w.violate("node", "%v", err)
-	}
-}
-
-// collectPods ends the pods of nodes that are gone, as the garbage collector of
-// a cluster does.
-func (w *world) collectPods() {
-	there := map[string]bool{}
-	for _, o := range w.api.Objects(apiserver.Node) {
-		there[o.GetName()] = true
-	}
-	for _, o := range w.api.Objects(apiserver.Pod) {
-		if pod, ok := o.(*corev1.Pod); ok && !there[pod.Spec.NodeName] {
-			_ = w.admin.Delete(context.Background(), &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: pod.Namespace, Name: pod.Name}})
-		}
 	}
 }
