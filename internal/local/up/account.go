@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -47,19 +48,18 @@ func UseAccount(ctx context.Context, dir string, other bool, out io.Writer) erro
 	if err := syscall.Kill(before, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
 		return asError("the controller was not started anew", err)
 	}
-	for end := time.Now().Add(accountTime); time.Now().Before(end); {
+	done, err := seen(ctx, accountTime, func() bool {
 		s, err := ReadStatus(ctx, dir)
-		for _, c := range s.Children {
-			if err == nil && c.Name == controllerName && c.Ready && c.PID != 0 && c.PID != before {
-				fmt.Fprintf(out, "the controller was started anew, with the key of account %s\n", key.AccountID)
-				return nil
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(troubleTick):
-		}
+		return err == nil && slices.ContainsFunc(s.Children, func(c ChildStatus) bool {
+			return c.Name == controllerName && c.Ready && c.PID != 0 && c.PID != before
+		})
+	})
+	if err != nil {
+		return err
+	}
+	if done {
+		fmt.Fprintf(out, "the controller was started anew, with the key of account %s\n", key.AccountID)
+		return nil
 	}
 	return &Error{
 		Code: CodeDefect, What: "the controller is not ready with that key", Cause: "it did not become ready within " + accountTime.String(),

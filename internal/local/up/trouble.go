@@ -78,21 +78,37 @@ func SetTrouble(ctx context.Context, dir string, t Trouble, out io.Writer) error
 	if err != nil {
 		return dirError(dir, err)
 	}
-	for end := time.Now().Add(troubleTime); time.Now().Before(end); {
-		if p, err := readPublished(dir); err == nil && p.Trouble.same(t) {
-			fmt.Fprintln(out, t)
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(troubleTick):
-		}
+	done, err := seen(ctx, troubleTime, func() bool {
+		p, err := readPublished(dir)
+		return err == nil && p.Trouble.same(t)
+	})
+	if err != nil {
+		return err
+	}
+	if done {
+		fmt.Fprintln(out, t)
+		return nil
 	}
 	return &Error{
 		Code: CodeDefect, What: "the API server was not changed", Cause: "the local region did not do it within " + troubleTime.String(),
 		Next: []string{"`poolkeeper local status" + dirFlag(dir) + "`"},
 	}
+}
+
+// seen looks until something is so, for that long at most, and says whether it
+// is. The error is that of the context.
+func seen(ctx context.Context, most time.Duration, is func() bool) (bool, error) {
+	for end := time.Now().Add(most); time.Now().Before(end); {
+		if is() {
+			return true, nil
+		}
+		select {
+		case <-ctx.Done():
+			return false, ctx.Err()
+		case <-time.After(troubleTick):
+		}
+	}
+	return false, nil
 }
 
 // troubles makes and ends what is asked until the context ends. What a region
