@@ -8,6 +8,10 @@ VERSION := $(shell git describe --tags --always --dirty=-modified 2>/dev/null ||
 PLANE_FLAGS := -trimpath -ldflags "-s -w -X $(KV).gitVersion=$(KUBERNETES) -X $(KV).gitMajor=1 -X $(KV).gitMinor=37"
 TOOL := go tool -modfile=hack/go.mod
 TESTS = go test -count=1 -timeout=40m -json
+SUM = go -C hack run ./testsum -log /test/kill
+BAD = echo '{"Action":"ended-badly"}'
+# AGAIN are the tests that may fail once, by how a busy machine shares its time, and say so.
+AGAIN = '/test/scenario Test(Transcripts|Whole)/[a-z0-9-]+$$'
 export KUBEBUILDER_ASSETS := $(BIN)
 
 .DEFAULT_GOAL := help
@@ -28,11 +32,12 @@ plane:
 	@for name in etcd kube-apiserver kubectl; do ln -sf poolkeeper-plane $(BIN)/$$name; done
 
 test: build verify vet ## all that CI runs: verify, vet, every test; a skipped test fails
-	@{ r=0; $(TESTS) ./... || r=1; (cd plane && $(TESTS) -vet=off $(PLANE_FLAGS) ./...) || r=1; (cd hack/ship && $(TESTS) ./...) || r=1; exit $$r; } | go -C hack run ./testsum -log /test/kill
+	@{ $(TESTS) ./... || $(BAD); (cd plane && $(TESTS) -vet=off $(PLANE_FLAGS) ./...) || $(BAD); \
+	  (cd hack && $(TESTS) ./testsum) || $(BAD); (cd hack/ship && $(TESTS) ./...) || $(BAD); } | $(SUM) -again $(AGAIN) -never invariants,
 	@echo "make test: everything passed"
 
 kill: build ## kill controller, local cloud and control plane by seed, at least 50 times each
-	@$(TESTS) -timeout=3h -tags=kill ./test/kill/... | go -C hack run ./testsum -log /test/kill
+	@$(TESTS) -timeout=3h -tags=kill ./test/kill/... | $(SUM)
 
 soak: build ## kill, stop, cut off, fill the disk, turn the clock, FOR=1h; prints a table
 	@FOR=$(or $(FOR),1h) go test -v -count=1 -timeout=0 -tags=soak -run TestSoak ./test/kill
@@ -55,7 +60,7 @@ image: ## write bin/image.tar, a container image of the program and nothing else
 	@go -C hack/ship run . image $(BIN)/image.tar $(VERSION) $(BIN)/image/poolkeeper $(BIN)/image/sbom.json
 
 race: build ## run every test with the race detector
-	@$(TESTS) -race -timeout=2h ./... | go -C hack run ./testsum -log /test/kill
+	@$(TESTS) -race -timeout=2h ./... | $(SUM)
 
 bench: build ## measure beside the floor; prints a table and writes JSON
 	@go run ./test/bench

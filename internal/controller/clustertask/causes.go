@@ -234,11 +234,14 @@ func (w *work) failures(ctx context.Context, found map[string]*api.TaskCause) er
 			text = fmt.Sprintf("stopped at step %s: %s", step, s.Message)
 		}
 		w.machine(i.Name, stateFailed, text)
+		if fault.OfHook(fault.Code(code)) {
+			continue // nothing to see on the machine, which is gone in a moment: the group remembers the cause
+		}
 		c := found[code]
 		if c == nil || c.Instance == "" {
 			c = w.cause(code, text, "", nil)
 			c.Instance, c.Log, c.Count = i.Name, s.Log, 0
-			if c.Solution = cut(fault.Lookup(fault.Code(code)).Advice(ofMachine(i)), 2048); s.Solution != "" {
+			if c.Solution = cut(fault.Lookup(fault.Code(code)).Advice(w.ofMachine(i)), 2048); s.Solution != "" {
 				c.Solution = s.Solution
 			}
 			found[code] = c
@@ -249,8 +252,8 @@ func (w *work) failures(ctx context.Context, found map[string]*api.TaskCause) er
 }
 
 // ofMachine is what advice can name about a machine that failed.
-func ofMachine(i *api.Instance) fault.Details {
-	d := fault.Details{fault.DetailInstance: i.Name}
+func (w *work) ofMachine(i *api.Instance) fault.Details {
+	d := fault.Details{fault.DetailPool: w.t.Spec.Pool, fault.DetailInstance: i.Name}
 	if i.Status.Resetting {
 		d[fault.DetailMIG] = i.Name
 	}
