@@ -2,7 +2,7 @@
 // with the coming JSON reader of the standard library. Their definitions are served
 // as JSON only, which client-go reads four times over: the frame, its event, the
 // kind, the object. That was a sixth of the controller's time while many nodes join
-// (docs/decisions/0019-watched-objects-are-read-once.md).
+// (docs/decisions/0020-watched-objects-are-read-once.md).
 package decode
 
 import (
