@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"sort"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/cli/when"
+	"github.com/poolkeeper/poolkeeper/internal/lifecycle"
 	"github.com/poolkeeper/poolkeeper/internal/view"
 )
 
@@ -91,6 +93,15 @@ func (c *call) moment(flag, s string) (time.Time, error) {
 		"such as "+flag+" 2026-11-24T14:00:00Z, "+flag+" 14:00 or "+flag+" 24h")
 }
 
+// unknownBill tells that a bill begins or ends at a time whose terms were added up.
+func unknownBill(err error) error {
+	var known time.Time
+	if u := (*lifecycle.UnknownTermsError)(nil); errors.As(err, &u) {
+		known = u.Known.UTC()
+	}
+	return badInput("the bill was not made", err.Error(), fmt.Sprintf("--at %s or later, and --since left out or not before it", known.Format(time.RFC3339)))
+}
+
 func (c *call) cost(pool string, f costFlags) error {
 	if f.by != "" && !slices.Contains(view.CostKeys, f.by) {
 		return badInput("--by "+f.by+" is not known", "it is one of "+strings.Join(view.CostKeys, ", "))
@@ -107,7 +118,10 @@ func (c *call) cost(pool string, f costFlags) error {
 	if err := c.List(c.ctx, &list); err != nil {
 		return apiError(err, "cannot list instances")
 	}
-	v := view.NewCost(p, list.Items, f.by, span, c.clock.Now)
+	v, err := view.NewCost(p, list.Items, f.by, span, c.clock.Now)
+	if err != nil {
+		return unknownBill(err)
+	}
 	return c.emit(result{views: []any{v}, raws: []client.Object{p}, text: v.Text(view.Style{Color: c.color})})
 }
 
@@ -128,7 +142,11 @@ func (c *call) costs(f costFlags) error {
 	var views []view.Cost
 	for i := range list.Items {
 		byName[list.Items[i].Name] = &list.Items[i]
-		views = append(views, view.NewCost(&list.Items[i], all.Items, "", span, c.clock.Now))
+		v, err := view.NewCost(&list.Items[i], all.Items, "", span, c.clock.Now)
+		if err != nil {
+			return unknownBill(err)
+		}
+		views = append(views, v)
 	}
 	sort.SliceStable(views, func(i, j int) bool { return view.Dearer(views[i], views[j]) })
 	r := result{list: true, table: view.CostListTable(views)}
