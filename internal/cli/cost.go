@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"sort"
@@ -13,7 +12,6 @@ import (
 
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/cli/when"
-	"github.com/poolkeeper/poolkeeper/internal/lifecycle"
 	"github.com/poolkeeper/poolkeeper/internal/view"
 )
 
@@ -93,15 +91,6 @@ func (c *call) moment(flag, s string) (time.Time, error) {
 		"such as "+flag+" 2026-11-24T14:00:00Z, "+flag+" 14:00 or "+flag+" 24h")
 }
 
-// unknownBill tells that a bill begins or ends at a time whose terms were added up.
-func unknownBill(err error) error {
-	var known time.Time
-	if u := (*lifecycle.UnknownTermsError)(nil); errors.As(err, &u) {
-		known = u.Known.UTC()
-	}
-	return badInput("the bill was not made", err.Error(), fmt.Sprintf("--at %s or later, and --since left out or not before it", known.Format(time.RFC3339)))
-}
-
 func (c *call) cost(pool string, f costFlags) error {
 	if f.by != "" && !slices.Contains(view.CostKeys, f.by) {
 		return badInput("--by "+f.by+" is not known", "it is one of "+strings.Join(view.CostKeys, ", "))
@@ -120,7 +109,7 @@ func (c *call) cost(pool string, f costFlags) error {
 	}
 	v, err := view.NewCost(p, list.Items, f.by, span, c.clock.Now)
 	if err != nil {
-		return unknownBill(err)
+		return badInput("the bill was not made", err.Error(), "a later --at, and --since left out or not before it")
 	}
 	return c.emit(result{views: []any{v}, raws: []client.Object{p}, text: v.Text(view.Style{Color: c.color})})
 }
@@ -144,7 +133,7 @@ func (c *call) costs(f costFlags) error {
 		byName[list.Items[i].Name] = &list.Items[i]
 		v, err := view.NewCost(&list.Items[i], all.Items, "", span, c.clock.Now)
 		if err != nil {
-			return unknownBill(err)
+			return badInput("the bills were not made", err.Error(), "a later --at, and --since left out or not before it")
 		}
 		views = append(views, v)
 	}
