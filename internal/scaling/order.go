@@ -176,7 +176,7 @@ func WayOut(name, kept string) string {
 		KeptProtected:        "poolkeeper instance unprotect {}",
 		KeptStandby:          "poolkeeper instance in-service {}",
 		KeptAttached:         "poolkeeper node remove {}",
-		KeptReleaseProtected: "take the release protection off in the cloud",
+		KeptReleaseProtected: "take the release protection off in the cloud (local region: poolkeeper local instance release-unprotect {})",
 		KeptHeld:             "wait for the task that holds it",
 	}[kept]
 	if !ok {

@@ -149,15 +149,17 @@ func (c *commands) onOff(noun, short, arg, example, path string, names words) *c
 }
 
 func (c *commands) kms(verb string, on bool) *cobra.Command {
-	cmd := c.verb(verb+" [KEY]", "Switch a key "+verb+"; without one, the service", "kms "+verb+" key-local", "kms", cobra.MaximumNArgs(1),
+	const service = "service"
+	cmd := c.verb(verb+" KEY|"+service, "Switch a key "+verb+", or the whole service",
+		"kms "+verb+" key-local\n  poolkeeper local kms "+verb+" "+service, "kms", cobra.ExactArgs(1),
 		func(args []string) (any, error) {
 			s := region.Switch{On: on}
-			if len(args) == 1 {
+			if args[0] != service {
 				s.Name = args[0]
 			}
 			return s, nil
 		})
-	return complete(cmd, false, c.keys())
+	return complete(cmd, false, either(fixed(service), c.keys()))
 }
 
 func (c *commands) rule(verb string, allow bool) *cobra.Command {

@@ -52,7 +52,7 @@ func TestCompletion(t *testing.T) {
 		t.Errorf("an id is offered twice: %q", got)
 	}
 	stop()
-	if got := completions(t, dir, "kms off "); len(got) != 0 {
+	if got := completions(t, dir, "security-group deny "); len(got) != 0 {
 		t.Errorf("a stopped cloud offers %q", got)
 	}
 }

@@ -92,7 +92,7 @@ func TestCommands(t *testing.T) {
 		"balance set --credit-used-up":                                      "balance: CNY 100000.00, credit used up: nothing is created\n",
 		"type grant ecs.r8a.4xlarge":                                        "ecs.r8a.4xlarge: authorized\n",
 		"kms off key-local":                                                 "KMS key key-local: disabled\n",
-		"kms on":                                                            "KMS: activated\n",
+		"kms on service":                                                    "KMS: activated\n",
 		"role revoke AliyunOOSLifecycleHook4CSRole":                         "role AliyunOOSLifecycleHook4CSRole: revoked\n",
 		"permission revoke DescribePrice":                                   "permission for DescribePrice: revoked\n",
 		"security-group deny sg-local --to 10.9.0.0/16 --port 443":          "security group sg-local: outbound TCP to 10.9.0.0/16 port 443: refused\n",

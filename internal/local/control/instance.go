@@ -23,11 +23,13 @@ func (c *commands) instances() *cobra.Command {
 		c.instanceList(), c.instanceMake(), c.instanceExec(), c.instanceLog(), c.instanceExpire())
 	for verb, short := range map[string]string{
 		"start": "Power an instance on", "stop": "Power an instance off", "reboot": "Power an instance off and on",
-		"release":      "Release an instance with its disks, whatever protects it",
-		"take-out":     "Take the tags of poolkeeper off an instance",
-		"reclaim":      "Give a spot instance its notice",
-		"never-start":  "Keep an instance that has not started from starting",
-		"leftover-mig": "Leave MIG partitions on an instance that has not started",
+		"release":           "Release an instance with its disks, whatever protects it",
+		"take-out":          "Take the tags of poolkeeper off an instance",
+		"release-protect":   "Switch release protection on: no call releases the instance",
+		"release-unprotect": "Switch release protection off",
+		"reclaim":           "Give a spot instance its notice",
+		"never-start":       "Keep an instance that has not started from starting",
+		"leftover-mig":      "Leave MIG partitions on an instance that has not started",
 	} {
 		noun.AddCommand(complete(&cobra.Command{Use: verb + " ID...", Short: short, Args: cobra.MinimumNArgs(1),
 			Example: "  poolkeeper local instance " + verb + " i-0123456789abcdefghij",

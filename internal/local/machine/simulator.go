@@ -45,8 +45,8 @@ type SimulatorOptions struct {
 	// StatusEvery is how often a kubelet tells its status when nothing
 	// changed. Default 5 minutes.
 	StatusEvery time.Duration
-	// Looks is how many times a second all kubelets without pods of their own
-	// look for some, and as many those that have some. Default 50.
+	// Looks is how many times a second all kubelets that have pods of their own
+	// look at them, and half as many times the others. Default 50.
 	Looks int
 }
 
@@ -102,7 +102,7 @@ func NewSimulator(o SimulatorOptions) *Simulator {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Simulator{SimulatorOptions: o, dials: make(chan struct{}, o.Dials), boots: make(chan struct{}, o.Boots), agenda: newAgenda(ctx, o.Renewals),
-		idlePace: pace{gap: time.Second / time.Duration(o.Looks), yield: idleYield}, busyPace: pace{gap: time.Second / time.Duration(o.Looks)},
+		idlePace: pace{gap: 2 * time.Second / time.Duration(o.Looks), yield: idleYield}, busyPace: pace{gap: time.Second / time.Duration(o.Looks)},
 		ctx: ctx, cancel: cancel, machines: map[string]*session{}}
 }
 

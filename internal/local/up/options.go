@@ -184,7 +184,7 @@ func probeDisk(dir string) error {
 }
 
 // Heartbeats are the times that keep all heartbeats of a region under a fifth
-// of a core: at most 40 renewals a second.
+// of a core: at most 30 renewals a second.
 type Heartbeats struct {
 	// Renew is how often a node renews its lease, Lease how long a renewal
 	// counts, Grace how long a node may be silent before it is lost.
@@ -193,7 +193,7 @@ type Heartbeats struct {
 
 // HeartbeatsFor gives the times for a number of nodes, in whole seconds.
 func HeartbeatsFor(maxNodes int) Heartbeats {
-	const perSecond = 40
+	const perSecond = 30
 	renew := max(10, (maxNodes+perSecond-1)/perSecond)
 	second := time.Duration(renew) * time.Second
 	return Heartbeats{Renew: second, Lease: 4 * second, Grace: 5 * second}

@@ -312,19 +312,19 @@ func TestDownAndReset(t *testing.T) {
 	}
 }
 
-func TestHeartbeatsStayUnderFortyASecond(t *testing.T) {
+func TestHeartbeatsStayUnderThirtyASecond(t *testing.T) {
 	cases := map[string]struct {
 		nodes int
 		want  Heartbeats
 	}{
 		"one":  {1, Heartbeats{10 * time.Second, 40 * time.Second, 50 * time.Second}},
-		"most": {10_000, Heartbeats{250 * time.Second, 1000 * time.Second, 1250 * time.Second}},
-		"500":  {500, Heartbeats{13 * time.Second, 52 * time.Second, 65 * time.Second}},
+		"most": {10_000, Heartbeats{334 * time.Second, 1336 * time.Second, 1670 * time.Second}},
+		"500":  {500, Heartbeats{17 * time.Second, 68 * time.Second, 85 * time.Second}},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			got := HeartbeatsFor(c.nodes)
-			if got != c.want || float64(c.nodes)/got.Renew.Seconds() > 40 {
+			if got != c.want || float64(c.nodes)/got.Renew.Seconds() > 30 {
 				t.Errorf("got %+v, want %+v", got, c.want)
 			}
 		})

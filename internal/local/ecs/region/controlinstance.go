@@ -21,7 +21,7 @@ type Summary struct {
 	Created time.Time         `json:"created"`
 	Expires time.Time         `json:"expires,omitzero"`
 	Tags    map[string]string `json:"tags,omitempty"`
-	// Trouble says in words what is to go wrong with it.
+	// Trouble says in words what is to go wrong with it, and what protects it.
 	Trouble string `json:"trouble,omitempty"`
 }
 
@@ -37,7 +37,7 @@ func (r *Region) List() []Summary {
 		}
 		var trouble []string
 		for text, is := range map[string]bool{"vanishes": !i.Vanishes.IsZero(), "never starts": i.NeverStart && i.Vanishes.IsZero(),
-			"stops at " + i.StopAtStep: i.StopAtStep != "", "MIG left over": i.MIG, "taken back soon": !i.Terminates.IsZero()} {
+			"stops at " + i.StopAtStep: i.StopAtStep != "", "MIG left over": i.MIG, "taken back soon": !i.Terminates.IsZero(), "release protection": i.Protected} {
 			if is {
 				trouble = append(trouble, text)
 			}
@@ -100,15 +100,17 @@ func (r *Region) MakeInstances(m Make, requestID string) (string, error) {
 
 // verbs are what the controls can do to one instance.
 var verbs = map[string]func(*Region, *Instance) (string, error){
-	"start":        (*Region).controlStart,
-	"stop":         (*Region).controlStop,
-	"reboot":       (*Region).controlReboot,
-	"release":      (*Region).controlRelease,
-	"take-out":     (*Region).controlTakeOut,
-	"expire":       (*Region).controlExpire,
-	"reclaim":      (*Region).controlReclaim,
-	"never-start":  (*Region).controlNeverStart,
-	"leftover-mig": (*Region).controlMIG,
+	"start":             (*Region).controlStart,
+	"stop":              (*Region).controlStop,
+	"reboot":            (*Region).controlReboot,
+	"release":           (*Region).controlRelease,
+	"take-out":          (*Region).controlTakeOut,
+	"expire":            (*Region).controlExpire,
+	"reclaim":           (*Region).controlReclaim,
+	"never-start":       (*Region).controlNeverStart,
+	"leftover-mig":      (*Region).controlMIG,
+	"release-protect":   (*Region).controlProtect,
+	"release-unprotect": (*Region).controlUnprotect,
 }
 
 // Verbs names what Control can do.
@@ -173,6 +175,22 @@ func (r *Region) controlRelease(i *Instance) (string, error) {
 		r.release(i)
 	}
 	return "released, with its disks", nil
+}
+
+func (r *Region) controlProtect(i *Instance) (string, error) {
+	return "release protection is on", r.byAttribute(i, true)
+}
+
+func (r *Region) controlUnprotect(i *Instance) (string, error) {
+	return "release protection is off", r.byAttribute(i, false)
+}
+
+func (r *Region) byAttribute(i *Instance, protected bool) error {
+	_, err := r.modifyAttribute(&args{Params: Params{"InstanceId": i.ID, "DeletionProtection": strconv.FormatBool(protected)}})
+	if err != nil {
+		return err
+	}
+	return nil
 }
 
 // ownerTags begin the keys of the tags by which poolkeeper knows what is its.

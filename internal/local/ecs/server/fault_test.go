@@ -208,6 +208,8 @@ func TestControls(t *testing.T) {
 		{"vswitch", `{"id":"vsw-b","free":3}`, "vSwitch vsw-b: 3 addresses free, was 4092"},
 		{"instances", `{"vSwitch":"vsw-b","type":"ecs.c7.large","count":2,"tags":{"a":"b"}}`, "made i-"},
 		{"instances/" + id + "/take-out", "", "0 tags poolkeeper.io/* taken off"},
+		{"instances/" + id + "/release-unprotect", "", "release protection is off"},
+		{"instances/" + id + "/release-protect", "", "release protection is on"},
 	} {
 		if said := b.control("POST", c[0], c[1]); !strings.Contains(said, c[2]) {
 			t.Errorf("%s %s says %s", c[0], c[1], said)
@@ -224,6 +226,9 @@ func TestControls(t *testing.T) {
 	}
 	if said := b.control("POST", "instances/"+id+"/exec", `{"argv":["uname","-a"]}`); !strings.Contains(said, `"exitCode":3`) {
 		t.Errorf("said %s", said)
+	}
+	if said := b.control("GET", "instances", ""); !strings.Contains(said, `"trouble":"release protection"`) {
+		t.Errorf("the instances are %s", said)
 	}
 	if said := b.control("GET", "instances/"+id+"/log", ""); said != "console of "+id {
 		t.Errorf("said %s", said)
