@@ -68,7 +68,7 @@ func (c *call) noSuch(k kind, name string, under error) error {
 	case len(list) == 0:
 		e.Cause = "there is none at all"
 	case slices.Contains(list, name):
-		e.Cause, e.Next = "here by now: " + name + ", made while this command looked", []string{"repeat the command"}
+		e.Cause, e.Next = "here by now: "+name+", made while this command looked", []string{"repeat the command"}
 		return e
 	case len(list) > most:
 		e.Cause = fmt.Sprintf("%d are here, such as %s", len(list), strings.Join(shown[:most], ", "))
