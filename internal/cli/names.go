@@ -37,10 +37,12 @@ var (
 func (c *call) get(k kind, name string, into client.Object) error {
 	err := c.Get(c.ctx, client.ObjectKey{Name: name}, into)
 	if apierrors.IsNotFound(err) && !reply.NoSuchKind(err) {
-		if list, _ := c.names(c.ctx, k); !slices.Contains(list, name) {
+		if list, _ := c.names(c.ctx, k); slices.Contains(list, name) {
+			err = c.Get(c.ctx, client.ObjectKey{Name: name}, into) // it was made between the two looks
+		}
+		if apierrors.IsNotFound(err) {
 			return c.noSuch(k, name, err)
 		}
-		err = c.Get(c.ctx, client.ObjectKey{Name: name}, into) // it was made between the two looks
 	}
 	if err != nil {
 		return apiError(err, fmt.Sprintf("cannot read %s %s", k.said, name))
