@@ -263,6 +263,8 @@ const (
 	// WriteRemoved writes, after a live look at the record, that it was taken
 	// out and not released.
 	WriteRemoved Kind = "WriteRemoved"
+	// BeginAnew forgets the leaving of one that was brought in again.
+	BeginAnew Kind = "BeginAnew"
 	// Untag takes our tags off.
 	Untag Kind = "Untag"
 	// PutTagsBack puts our tags on an attached one again.
@@ -310,7 +312,7 @@ type Step struct {
 // Writes says whether a step changes the record's status alone.
 func (s Step) Writes() bool {
 	switch s.Kind {
-	case WriteSeen, WriteRunning, WriteTagsSure, WriteState, WriteHooks, WriteDrainEnd, WriteDrainStopped, LeaveCordoned, ForgetDrain, MarkInService, MarkFailed:
+	case WriteSeen, WriteRunning, WriteTagsSure, WriteState, WriteHooks, WriteDrainEnd, WriteDrainStopped, LeaveCordoned, ForgetDrain, MarkInService, MarkFailed, BeginAnew:
 		return true
 	}
 	return false

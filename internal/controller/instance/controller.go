@@ -105,7 +105,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return ctrl.Result{}, fmt.Errorf("read group %s: %w", req.Name, err)
 	}
 	p.full, p.names = p.memory.take(picture.Number, p.now)
-	if err := p.run(cloud.WithAccount(ctx, p.group.Status.AccountID)); err != nil {
+	ctx = cloud.WithCause(cloud.WithAccount(ctx, p.group.Status.AccountID), "scaling group "+p.group.Name)
+	if err := p.run(ctx); err != nil {
 		p.memory.touchAll()
 		return ctrl.Result{}, err
 	}

@@ -175,6 +175,9 @@ func recordOf(f *lifecycle.Facts, i *api.Instance, s *api.InstanceStatus, create
 		NeverRan: s.FailedTime != nil && s.JoinedTime == nil && s.Code == string(fault.NoStock),
 		Expiry:   at(s.ExpiryTime), State: lifecycle.State(s.LifecycleState), NodeState: lifecycle.NodeState(s.NodeState),
 	}
+	if again := at(i.Spec.RejoinTime); i.Spec.CreationType == api.CreatedAttached && again.After(created) {
+		f.Record.Created = again // its record may be older than that it was brought in
+	}
 	if m := i.Spec.Release; m != nil {
 		f.Record.Mark = &lifecycle.Mark{Activity: m.Activity, Time: m.Time.Time, TakeOut: m.TakeOut, Task: m.Task, Drain: lifecycle.DrainMode(m.Drain),
 			Limit: seconds(m.DrainLimitSeconds), NotBefore: at(m.NotBeforeTime), Emptying: m.Emptying, ManageAttached: m.ManageAttached}

@@ -147,6 +147,9 @@ func (p *pass) apply(c *aCase, s lifecycle.Step) {
 		}
 	case lifecycle.MarkFailed:
 		p.fail(c, s)
+	case lifecycle.BeginAnew:
+		beginAnew(st)
+		c.lock = true
 	case lifecycle.WriteDrainEnd:
 		st.DrainEndTime, c.lock = &now, true
 		if c.facts.Drain.Drained {
@@ -170,6 +173,14 @@ func (p *pass) apply(c *aCase, s lifecycle.Step) {
 func forgetDrain(st *api.InstanceStatus) {
 	st.DrainFor, st.DrainStartTime, st.DrainEndTime, st.PodsLeft, st.DrainBlocked = "", nil, nil, 0, ""
 	meta.RemoveStatusCondition(&st.Conditions, api.ConditionDrainStopped)
+}
+
+// beginAnew forgets how an instance left, what it was in the pool before, and
+// that its tags were sure: an untag call of its leaving may still land.
+func beginAnew(st *api.InstanceStatus) {
+	forgetDrain(st)
+	st.LifecycleState, st.NodeState, st.UntagSentTime, st.TagsSure, st.Hooks = "", "", nil, false, nil
+	st.JoinedTime, st.FailedTime, st.Code, st.Message, st.Solution, st.Step, st.Log, st.Resetting = nil, nil, "", "", "", "", "", false
 }
 
 // fail gives an instance up: it did not join, never ran, or vanished before it

@@ -64,12 +64,19 @@ func (r *read) instance(i *v1alpha1.Instance) scaling.Instance {
 		FailedToJoin: Failed(i), NotStarted: Failed(i) && st.Code == string(fault.StartInstanceFailed), Abandoned: Abandoned(i), Joined: !Served(i).IsZero(), Unhealthy: r.unhealthy(i), ReleaseFirst: i.Spec.ReleaseFirst,
 		Kept: Kept(i, r.g.Spec.ManageAttached), ReleaseSent: st.ReleaseSentTime != nil,
 		Unknown: i.Spec.CreationType == v1alpha1.CreatedUnknown || !Ours(r.g, i.Spec.GroupUID),
-		Removed: st.LifecycleState == v1alpha1.InstanceRemoved, Resetting: r.resetting(i),
+		Removed: takenOut(i), Resetting: r.resetting(i),
 	}
 	if m := i.Spec.Release; m != nil {
 		out.Marked, out.Named, out.Task = m.Time.Time, m.Task != "" || m.TakeOut, m.Task
 	}
 	return out
+}
+
+// takenOut says whether an instance left its group without release. One that was
+// brought in again has lost the mark, or the word, by which it left.
+func takenOut(i *v1alpha1.Instance) bool {
+	back := i.Spec.CreationType == v1alpha1.CreatedAttached && i.Spec.Release == nil && !i.Spec.Disown
+	return i.Status.LifecycleState == v1alpha1.InstanceRemoved && !back
 }
 
 // Failed says whether an instance was given up on its way in, and no person let
