@@ -15,7 +15,7 @@ AGAIN = '/test/scenario Test(Transcripts|Whole)/[a-z0-9-]+$$'
 export KUBEBUILDER_ASSETS := $(BIN)
 
 .DEFAULT_GOAL := help
-.PHONY: help up test sim fuzz vuln race bench large kill soak sbom image verify lint vet build plane generate generated
+.PHONY: help up test sim fuzz vuln race bench large memory kill soak sbom image verify lint vet build plane generate generated
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,8 +54,8 @@ vuln: ## look for known vulnerabilities (VULNDB: another database); says when it
 sbom: build ## write bin/sbom.json, the parts of both programs (CycloneDX)
 	@go -C hack/ship run . sbom $(BIN)/sbom.json $(BIN)/poolkeeper $(BIN)/poolkeeper-plane
 
-image: ## write bin/image.tar, a container image of the program and nothing else
-	@CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $(BIN)/image/poolkeeper ./cmd/poolkeeper
+image: ## write bin/image.tar, a container image of the program and nothing else, for ARCH=amd64 or arm64
+	@CGO_ENABLED=0 GOOS=linux GOARCH=$(or $(ARCH),amd64) go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $(BIN)/image/poolkeeper ./cmd/poolkeeper
 	@go -C hack/ship run . sbom $(BIN)/image/sbom.json $(BIN)/image/poolkeeper
 	@go -C hack/ship run . image $(BIN)/image.tar $(VERSION) $(BIN)/image/poolkeeper $(BIN)/image/sbom.json
 
@@ -67,6 +67,9 @@ bench: build ## measure beside the floor; prints a table and writes JSON
 
 large: build ## bring 10,000 simulated machines up and down: their memory and heartbeats (about 20 minutes)
 	@go run ./test/bench -parts large,rest -large 10000 -o ""
+
+memory: build ## nodes go and come for FOR=1h, NODES=2000: memory must not grow
+	@go run ./test/bench -parts churn -large $(or $(NODES),2000) -for $(or $(FOR),1h) -o ""
 
 verify: ## generate everything again and fail on a difference
 	@hack/verify

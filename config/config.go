@@ -33,7 +33,7 @@ const Samples = "samples"
 
 // Identities and names that the manifests and the controller agree on.
 const (
-	// Namespace holds the controller, its leases and the exact requests of
+	// Namespace holds the controller and the exact requests of
 	// scaling activities.
 	Namespace = "poolkeeper-system"
 	// JoinNamespace holds one service account and one join Secret per pool,

@@ -223,7 +223,7 @@ may controller get configmaps kube-public/cluster-info
 maynot controller get configmaps kube-public/other
 may controller get namespaces /kube-system
 maynot controller get namespaces /default
-may controller create leases.coordination.k8s.io poolkeeper-system/x
+maynot controller create leases.coordination.k8s.io poolkeeper-system/x
 maynot controller create leases.coordination.k8s.io kube-node-lease/x
 may controller watch customresourcedefinitions.apiextensions.k8s.io
 maynot controller update customresourcedefinitions.apiextensions.k8s.io

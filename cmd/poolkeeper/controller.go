@@ -90,12 +90,20 @@ func (f *controllerFlags) open(version string) (err error) {
 		SecurityToken: os.Getenv("ALIBABA_CLOUD_SECURITY_TOKEN"),
 		Observe: func(operation string, _ time.Duration, code string) {
 			metrics.CloudCalls.WithLabelValues(operation, code).Inc()
-		}}
+		}, Audit: audit}
 	if f.vpc != "" {
 		o.VPCs = []string{f.vpc}
 	}
 	f.Cloud, err = alicloud.New(o)
 	return err
+}
+
+// audit writes one line into the log for each call that may have changed
+// something in the cloud. Who asked stands in the cause, as far as the cluster
+// can know it.
+func audit(m alicloud.Mutation) {
+	ctrl.Log.WithName("audit").Info("asked the cloud", "action", m.Action, "what", m.What, "cause", m.Cause, "accessKeyID", m.AccessKeyID,
+		"result", m.Result, "code", m.Code, "requestID", m.RequestID, "created", m.Created)
 }
 
 // loopback refuses an address that others can reach; "0" is none.

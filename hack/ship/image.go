@@ -26,7 +26,8 @@ func writeImage(file, version, program, sbom string) error {
 	if err != nil {
 		return err
 	}
-	if err := static(binary); err != nil {
+	machine, err := static(binary)
+	if err != nil {
 		return fmt.Errorf("%s does not run in an image without anything else: %w", program, err)
 	}
 	parts, err := os.ReadFile(sbom)
@@ -37,7 +38,7 @@ func writeImage(file, version, program, sbom string) error {
 	if err != nil {
 		return err
 	}
-	img, err := image(version, binary, parts)
+	img, err := image(version, machine, binary, parts)
 	if err != nil {
 		return err
 	}
@@ -45,14 +46,14 @@ func writeImage(file, version, program, sbom string) error {
 		return err
 	}
 	digest, err := img.Digest()
-	fmt.Println(file, tag, digest)
+	fmt.Println(file, tag, "linux/"+machine, digest)
 	return err
 }
 
 // image is built from nothing: the program and the list of its parts, owned by
 // root and writable by nobody. It writes nothing, so that it runs on a read-only
 // file system. It holds no time, so that the same files give the same image.
-func image(version string, binary, parts []byte) (v1.Image, error) {
+func image(version, machine string, binary, parts []byte) (v1.Image, error) {
 	content, err := files([]entry{{"poolkeeper", 0o555, binary}, {"sbom.cdx.json", 0o444, parts}})
 	if err != nil {
 		return nil, err
@@ -70,7 +71,7 @@ func image(version string, binary, parts []byte) (v1.Image, error) {
 		return nil, err
 	}
 	c = c.DeepCopy()
-	c.Architecture, c.OS = "amd64", "linux"
+	c.Architecture, c.OS = machine, "linux"
 	c.Created = v1.Time{Time: time.Unix(0, 0).UTC()}
 	c.Config = v1.Config{User: user, Entrypoint: []string{"/poolkeeper"}, Cmd: []string{"controller"}, WorkingDir: "/",
 		Labels: map[string]string{"org.opencontainers.image.title": "poolkeeper", "org.opencontainers.image.version": version}}
@@ -100,19 +101,24 @@ func files(list []entry) ([]byte, error) {
 	return out.Bytes(), err
 }
 
-// static refuses a program that needs a loader or libraries of a system.
-func static(binary []byte) error {
+// machines are those that an image can be for, as images name them.
+var machines = map[elf.Machine]string{elf.EM_X86_64: "amd64", elf.EM_AARCH64: "arm64"}
+
+// static names the machine that a program is for, and refuses one that needs a
+// loader or libraries of a system.
+func static(binary []byte) (string, error) {
 	f, err := elf.NewFile(bytes.NewReader(binary))
 	if err != nil {
-		return err
+		return "", err
 	}
-	if f.Machine != elf.EM_X86_64 {
-		return fmt.Errorf("it is for %s", f.Machine)
+	machine, ok := machines[f.Machine]
+	if !ok {
+		return "", fmt.Errorf("it is for %s", f.Machine)
 	}
 	for _, p := range f.Progs {
 		if p.Type == elf.PT_INTERP {
-			return errors.New("it is linked dynamically")
+			return "", errors.New("it is linked dynamically")
 		}
 	}
-	return nil
+	return machine, nil
 }

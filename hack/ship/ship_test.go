@@ -35,9 +35,9 @@ func built(t *testing.T, pkg string, env ...string) string {
 }
 
 // shipped writes an image and its list of parts, and reads the image back.
-func shipped(t *testing.T) (file string, img v1.Image) {
+func shipped(t *testing.T, env ...string) (file string, img v1.Image) {
 	t.Helper()
-	program, dir := built(t, "./testdata/program", "CGO_ENABLED=0"), t.TempDir()
+	program, dir := built(t, "./testdata/program", append(env, "CGO_ENABLED=0")...), t.TempDir()
 	file = filepath.Join(dir, "image.tar")
 	sbom := filepath.Join(dir, "sbom.json")
 	for _, args := range [][]string{{"sbom", sbom, program}, {"image", file, "v1.2.3", program, sbom}} {
@@ -61,7 +61,7 @@ func TestTheImageHoldsOneProgramAndNoRoot(t *testing.T) {
 		t.Fatal(err)
 	}
 	if k := c.Config; k.User != "65532:65532" || !slices.Equal(k.Entrypoint, []string{"/poolkeeper"}) || !slices.Equal(k.Cmd, []string{"controller"}) ||
-		len(k.Env) != 0 || len(k.Volumes) != 0 || len(k.ExposedPorts) != 0 || c.OS != "linux" || c.Architecture != "amd64" {
+		len(k.Env) != 0 || len(k.Volumes) != 0 || len(k.ExposedPorts) != 0 || c.OS != "linux" || c.Architecture != runtime.GOARCH {
 		t.Errorf("config %+v", c)
 	}
 	var names []string
@@ -73,6 +73,21 @@ func TestTheImageHoldsOneProgramAndNoRoot(t *testing.T) {
 	})
 	if !slices.Equal(names, []string{"poolkeeper", "sbom.cdx.json"}) {
 		t.Errorf("files %v", names)
+	}
+}
+
+// An image is for the machine that its program was built for, and for no machine
+// that images of it are not made for.
+func TestTheImageNamesItsMachine(t *testing.T) {
+	for _, machine := range []string{"amd64", "arm64"} {
+		_, img := shipped(t, "GOOS=linux", "GOARCH="+machine)
+		if c, err := img.ConfigFile(); err != nil || c.Architecture != machine {
+			t.Errorf("%s: %+v, %v", machine, c, err)
+		}
+	}
+	other := built(t, "./testdata/program", "CGO_ENABLED=0", "GOOS=linux", "GOARCH=riscv64")
+	if err := run([]string{"image", filepath.Join(t.TempDir(), "image.tar"), "v1", other, other}); err == nil || !strings.Contains(err.Error(), "EM_RISCV") {
+		t.Errorf("error %v", err)
 	}
 }
 

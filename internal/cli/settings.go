@@ -101,7 +101,7 @@ func parseTaints(list []string) ([]corev1.Taint, error) {
 	for _, s := range list {
 		i := strings.LastIndex(s, ":")
 		if i <= 0 || !slices.Contains(effects, s[i+1:]) {
-			return nil, badInput(fmt.Sprintf("--node-taint %s is not understood", s), "it is key=value:Effect, with one of the effects "+strings.Join(effects, ", "))
+			return nil, badInput(fmt.Sprintf("--node-taint %s is not understood", s), "it is key=value:Effect, with one of the effects "+strings.Join(effects, ", "), "such as --node-taint team=web:NoSchedule")
 		}
 		key, value, _ := strings.Cut(s[:i], "=")
 		taints = append(taints, corev1.Taint{Key: key, Value: value, Effect: corev1.TaintEffect(s[i+1:])})

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -137,5 +138,27 @@ func TestFlags(t *testing.T) {
 	b := bench{options: o}
 	if diff := cmp.Diff([]int{7}, b.sizes()); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// What grows steadily is found; what breathes, or grows while it warms up, is
+// not; what was measured too short is no judgement.
+func TestGrowth(t *testing.T) {
+	for name, c := range map[string]struct {
+		values []float64
+		wrong  string
+	}{
+		"flat":                 {[]float64{100, 100, 100, 100, 100, 100, 100, 100}, ""},
+		"it breathes":          {[]float64{100, 140, 90, 110, 95, 130, 104, 96}, ""},
+		"it warms up":          {[]float64{20, 60, 99, 101, 100, 103, 102, 101}, ""},
+		"a leak":               {[]float64{100, 110, 120, 130, 140, 150, 160, 170}, "grew from 125 to 165 MiB"},
+		"small, within slack":  {[]float64{10, 11, 12, 13, 14, 15, 16, 17}, ""},
+		"small, beyond slack":  {[]float64{10, 12, 14, 16, 18, 22, 26, 34}, "grew from 15 to 30 MiB"},
+		"too short to tell it": {[]float64{100, 200, 300}, "3 turns say nothing, 8 are needed"},
+	} {
+		_, _, err := (&track{name: "x", unit: "MiB", slack: 12, values: c.values}).growth()
+		if got := fmt.Sprint(err); (c.wrong == "") != (err == nil) || !strings.Contains(got, c.wrong) && err != nil {
+			t.Errorf("%s: %v, want %q", name, err, c.wrong)
+		}
 	}
 }

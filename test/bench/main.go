@@ -29,7 +29,10 @@ import (
 func init() { runtime.LockOSThread() }
 
 // parts are what can be measured, in the order in which it is.
-var parts = []string{"floor", "single", "small", "large", "rest", "restart"}
+var parts = []string{"floor", "single", "small", "large", "rest", "restart", "churn"}
+
+// usual are the parts that are measured where none is named.
+var usual = parts[:6]
 
 // options are the flags.
 type options struct {
@@ -39,6 +42,7 @@ type options struct {
 	dir                   string
 	portBase              int
 	small, large, singles int
+	churnFor              time.Duration
 	pprof                 string
 }
 
@@ -65,15 +69,16 @@ func readFlags(args []string) (options, error) {
 	fs.BoolVar(&o.quick, "quick", false, "one size of 200 nodes, fewer repetitions: about 2 minutes instead of 10")
 	fs.BoolVar(&o.markdown, "markdown", false, "print the table as Markdown")
 	fs.BoolVar(&o.keep, "keep", false, "keep the temporary directory with the logs of the regions")
-	fs.StringVar(&o.only, "parts", strings.Join(parts, ","), "what to measure, separated by commas")
+	fs.StringVar(&o.only, "parts", strings.Join(usual, ","), "what to measure, separated by commas; beside these: churn")
 	fs.StringVar(&o.out, "o", "bench.json", "`file` that the figures are written to; empty: none")
 	fs.StringVar(&o.compare, "compare", "", "`file` of an earlier run: say what became worse")
 	fs.StringVar(&o.bin, "bin", "bin", "`directory` with poolkeeper and poolkeeper-plane")
 	fs.StringVar(&o.dir, "dir", "", "temporary `directory` (default: a new one)")
 	fs.IntVar(&o.portBase, "port-base", 17600, "first of the ports on 127.0.0.1 that are used")
 	fs.IntVar(&o.small, "small", 500, "`nodes` of the part small")
-	fs.IntVar(&o.large, "large", 2000, "`nodes` of the part large, and of rest and restart")
+	fs.IntVar(&o.large, "large", 2000, "`nodes` of the part large, and of rest, restart and churn")
 	fs.IntVar(&o.singles, "singles", 30, "how many single nodes are asked for")
+	fs.DurationVar(&o.churnFor, "for", time.Hour, "how long the part churn lasts")
 	fs.StringVar(&o.pprof, "profile", "", "`address` of the controller's profiles: write one of the CPU and one of the heap of the last scale-out")
 	if err := fs.Parse(args); err != nil {
 		return o, err
@@ -163,7 +168,7 @@ func (b *bench) measure(ctx context.Context) error {
 			return fmt.Errorf("measure the floor: %w", err)
 		}
 	}
-	if b.has("single") || b.has("small") || b.has("large") || b.has("rest") || b.has("restart") {
+	if slices.ContainsFunc(parts[1:], b.has) {
 		return b.product(ctx)
 	}
 	return nil

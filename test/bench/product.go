@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -36,10 +37,15 @@ func (b *bench) sizes() []int {
 	if b.has("small") {
 		n = append(n, b.small)
 	}
-	if b.has("large") || b.has("rest") || b.has("restart") || len(n) == 0 {
+	if b.wide() || len(n) == 0 {
 		n = append(n, b.large)
 	}
 	return n
+}
+
+// wide says whether something is measured with the pool at its largest.
+func (b *bench) wide() bool {
+	return slices.ContainsFunc([]string{"large", "rest", "restart", "churn"}, b.has)
 }
 
 // product measures poolkeeper itself.
@@ -65,7 +71,7 @@ func (b *bench) product(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if b.has("large") || b.has("rest") || b.has("restart") {
+	if b.wide() {
 		return s.upAndDown(ctx, b.large, s.atTheTop)
 	}
 	return nil
@@ -79,7 +85,12 @@ func (s *subject) atTheTop(ctx context.Context) error {
 		}
 	}
 	if s.b.has("restart") {
-		return s.restart(ctx)
+		if err := s.restart(ctx); err != nil {
+			return err
+		}
+	}
+	if s.b.has("churn") {
+		return s.churn(ctx)
 	}
 	return nil
 }

@@ -74,9 +74,6 @@ func (w *world) calls(t *testing.T) (made, refused map[call]bool) {
 var unseen = map[string]string{
 	"create events":   "the audit policy leaves events out",
 	"patch events":    "the audit policy leaves events out",
-	"get leases":      "the audit policy leaves leases out",
-	"create leases":   "the audit policy leaves leases out",
-	"update leases":   "the audit policy leaves leases out",
 	"approve signers": "asked for by the API server when a request is approved",
 
 	"list nodepools":                  oldServers,
@@ -87,8 +84,6 @@ var unseen = map[string]string{
 
 	"delete clustertasks":               "tasks go after 30 days",
 	"delete certificatesigningrequests": "only what proves nothing is deleted, and no machine here is a thief: controller/join TestForgeries",
-	"create pods/eviction":              "no agreed transcript drains a pod: node TestDrainPassChoosesPodsAndNamesWhatBlocks",
-	"get daemonsets":                    "no agreed transcript drains a pod: node TestDrainPassChoosesPodsAndNamesWhatBlocks",
 }
 
 const oldServers = "a cache begins with a watch where the API server can, and with a list where it is older"

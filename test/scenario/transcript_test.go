@@ -25,6 +25,8 @@ func play(t *testing.T, pattern string) {
 	w := newWorld(t)
 	all := tell(t, w, pattern)
 	t.Run("secrets", w.secrets)
+	t.Run("listeners", w.listeners)
+	t.Run("audit", w.audited)
 	told := pattern == agreed && all && !t.Failed() // one that broke off used not every right
 	t.Run("rights of the controller", func(t *testing.T) { w.rights(t, told) })
 }

@@ -28,6 +28,10 @@ var broken = map[string]struct {
 	"a piece is over before its instances have records (6)": {Breaks{Client: func(c client.Client) client.Client { return &unrecorded{c} }}, 5},
 	"the release call is not written down (rule 11)":        {Breaks{Client: func(c client.Client) client.Client { return &unwritten{c} }}, 5},
 	"release before the drain has succeeded (I7)":           {Breaks{NoPods: true}, 15},
+	"a piece is sent with other bytes (rule 2)":             {Breaks{Cloud: func(c controller.Provider) controller.Provider { return &otherBytes{Provider: c} }}, 5},
+	"created without the tags of its piece (rule 1)":        {Breaks{Cloud: func(c controller.Provider) controller.Provider { return &untold{c} }}, 5},
+	"several activities may send (rule 2)":                  {readers(allDone), 5},
+	"number and entries in two updates (rule 13)":           {Breaks{Client: func(c client.Client) client.Client { return &apart{c} }}, 25},
 	"gone without a look by id (rule 16)":                   {Breaks{Cloud: func(c controller.Provider) controller.Provider { return &noLook{Provider: c} }}, 25},
 }
 
@@ -56,6 +60,11 @@ func TestEachBrokenVariantIsOnTheList(t *testing.T) {
 	}
 	for name, b := range broken {
 		if row := fmt.Sprintf("| %s | %d |", name, b.seeds); !strings.Contains(string(text), row) {
+			t.Errorf("docs/reliability.md has no row %q", row)
+		}
+	}
+	for name := range directed {
+		if row := fmt.Sprintf("| %s | directed |", name); !strings.Contains(string(text), row) {
 			t.Errorf("docs/reliability.md has no row %q", row)
 		}
 	}

@@ -31,10 +31,12 @@ type checker struct {
 	// late are machines that joined after they were given up and replaced: they
 	// are welcome, and scaling in takes the excess (decision 0018).
 	late map[string]bool
+	// entries are those that tasks wrote into the pool, by task and instance.
+	entries map[string]bool
 }
 
 func newChecker(w *world) *checker {
-	return &checker{world: w, made: map[string]int{}, bodies: map[string]string{}, copies: map[string]bool{}, untagged: map[string]time.Time{}, late: map[string]bool{}}
+	return &checker{world: w, made: map[string]int{}, bodies: map[string]string{}, copies: map[string]bool{}, untagged: map[string]time.Time{}, late: map[string]bool{}, entries: map[string]bool{}}
 }
 
 // asked notes a number that somebody asked for.
@@ -193,6 +195,10 @@ func (c *checker) change(e apiserver.Event) {
 		if !e.Deleted {
 			c.activityChanges(old, o)
 		}
+	case *api.NodePool:
+		if old, _ := e.Old.(*api.NodePool); old != nil && !e.Deleted && c.current != nil {
+			c.taskChanges(old, o)
+		}
 	}
 }
 
@@ -235,8 +241,12 @@ func (c *checker) recordEnds(i *api.Instance) {
 		return
 	}
 	for _, s := range c.region.List() {
-		if s.ID == i.Name && c.ours(s) {
+		switch _, untagged := c.untagged[i.Name]; {
+		case s.ID != i.Name:
+		case c.ours(s):
 			c.violate("I5", "the record of %s goes, which is there and ours", i.Name)
+		case i.Spec.CreationType == api.CreatedAttached && !untagged && !c.copies[s.ID] && !c.world.releasing[s.ID]:
+			c.violate("I5", "the record of %s goes, which was brought in, and nobody took our tags off it but we", i.Name)
 		}
 	}
 }

@@ -52,10 +52,7 @@ func (p *people) begin(until time.Duration) {
 	case 2:
 		pool.Spec.Drain.Mode = api.DrainRequired
 	}
-	p.check.asked(pool.Spec.ExpectedNodes)
-	if err := p.admin.Create(background, pool); err != nil {
-		p.violate("people", "%v", err)
-	}
+	p.create(pool)
 	n := 3 + p.random.IntN(8)
 	for range n {
 		p.at(p.began.Add(time.Duration(p.random.Int64N(int64(until)))), "", p.act)
@@ -65,6 +62,13 @@ func (p *people) begin(until time.Duration) {
 	}
 	for range p.random.IntN(6) {
 		p.at(p.began.Add(time.Duration(p.random.Int64N(int64(until)))), "", p.mischief)
+	}
+}
+
+func (p *people) create(pool *api.NodePool) {
+	p.check.asked(pool.Spec.ExpectedNodes)
+	if err := p.admin.Create(background, pool); err != nil {
+		p.violate("people", "%v", err)
 	}
 }
 
@@ -153,10 +157,15 @@ func (p *people) release() { p.control("release") }
 
 func (p *people) takeOut() {
 	if i, ok := p.one(); ok {
-		p.check.untagged[i.ID] = p.now
-		if said, err := p.region.Control(i.ID, "take-out"); err == nil {
-			p.note(true, "people: %s", said)
-		}
+		p.untag(i.ID)
+	}
+}
+
+// untag takes our tags off an instance.
+func (p *people) untag(id string) {
+	p.check.untagged[id] = p.now
+	if said, err := p.region.Control(id, "take-out"); err == nil {
+		p.note(true, "people: %s", said)
 	}
 }
 
@@ -271,7 +280,7 @@ func (p *people) stickCache() {
 }
 
 func (p *people) skew() time.Duration {
-	if p.options.Calm || p.random.IntN(2) == 0 {
+	if p.options.Calm || p.stage != nil || p.random.IntN(2) == 0 {
 		return 0
 	}
 	return time.Duration(p.random.Int64N(int64(110*time.Second))) - 55*time.Second

@@ -16,6 +16,8 @@ type Options struct {
 	Calm bool
 	// Breaks leave rules out; nil: none.
 	Breaks *Breaks
+	// script directs the history; nil: the seed does.
+	script func(*world) *stage
 }
 
 // Result is what came of a seed.
@@ -31,8 +33,7 @@ type Result struct {
 // Run plays the history of one seed.
 func Run(seed uint64, o Options) Result {
 	w := newWorld(seed, o)
-	trouble := 10*time.Minute + time.Duration(w.random.Int64N(int64(30*time.Minute)))
-	w.people.begin(trouble)
+	trouble := w.begin()
 	w.startProcess("a", w.people.skew())
 	w.run(w.began.Add(trouble), func() bool { return false })
 	if len(w.violations) == 0 {
@@ -42,6 +43,17 @@ func Run(seed uint64, o Options) Result {
 	}
 	w.end()
 	return Result{Seed: seed, Violations: w.violations, Events: len(w.history), history: w.history}
+}
+
+// begin lets people begin, and returns how long the trouble lasts.
+func (w *world) begin() time.Duration {
+	if w.stage != nil {
+		w.stage.begin()
+		return w.stage.length
+	}
+	trouble := 10*time.Minute + time.Duration(w.random.Int64N(int64(30*time.Minute)))
+	w.people.begin(trouble)
+	return trouble
 }
 
 // How long a history may take to come to what was asked for, and how long it

@@ -48,7 +48,7 @@ func newTrouble(w *world) *trouble {
 
 // hits throws the dice.
 func (t *trouble) hits(rate int) bool {
-	return !t.calm && !t.options.Calm && rate > 0 && t.random.IntN(1000) < rate
+	return !t.calm && !t.options.Calm && t.stage == nil && rate > 0 && t.random.IntN(1000) < rate
 }
 
 func (t *trouble) upTo(d time.Duration) time.Duration {
@@ -63,6 +63,7 @@ func (p *process) wire(c apiserver.Call, do func() error) error {
 		return do()
 	}
 	a.yield()
+	w.apiMeets(p, c)
 	t := w.trouble
 	if t.hits(t.rates.apiSlow) {
 		a.sleep(t.upTo(20 * time.Second))
@@ -143,6 +144,9 @@ type cloudFault struct {
 
 // ofCloud says what a call to the cloud meets.
 func (t *trouble) ofCloud(p *process, c region.Call) cloudFault {
+	if t.stage != nil {
+		return t.cloudMeets(p, c)
+	}
 	var f cloudFault
 	if t.hits(t.rates.cloudSlow) {
 		f.wait = t.upTo(20 * time.Second)
@@ -177,7 +181,7 @@ func (t *trouble) ofCloud(p *process, c region.Call) cloudFault {
 		}
 	case c.Action == "RunInstances" && t.hits(r.cloudRefused):
 		f.kind, f.status, f.code = refusedBefore, http.StatusForbidden, "OperationDenied.NoStock"
-	case c.Action == "DescribeInstances" && c.Params["InstanceIds"] == "" && t.hits(r.badList):
+	case lists(c) && t.hits(r.badList):
 		f.kind, f.spoil = badList, t.spoil
 	}
 	return f
@@ -219,7 +223,7 @@ func (t *trouble) spoil(answer []byte) []byte {
 
 // lateJoin is how much later than others a machine joins.
 func (t *trouble) lateJoin() time.Duration {
-	if !t.late || t.calm || t.options.Calm || t.random.IntN(3) > 0 {
+	if !t.late || t.calm || t.options.Calm || t.stage != nil || t.random.IntN(3) > 0 {
 		return 0
 	}
 	return t.upTo(25 * time.Minute)

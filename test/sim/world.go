@@ -20,10 +20,12 @@ const clusterID = "simulated"
 type world struct {
 	options Options
 	breaks  *Breaks
-	random  *rand.Rand
-	now     time.Time
-	began   time.Time
-	waits   wait.Settings
+	// stage is nil but in a directed history.
+	stage  *stage
+	random *rand.Rand
+	now    time.Time
+	began  time.Time
+	waits  wait.Settings
 
 	api       *apiserver.Server
 	admin     *apiserver.Client
@@ -69,6 +71,9 @@ func newWorld(seed uint64, o Options) *world {
 	if w.breaks == nil {
 		w.breaks = &Breaks{}
 	}
+	if o.script != nil {
+		w.stage = o.script(w)
+	}
 	clock := func() time.Time { return w.now }
 	w.check = newChecker(w)
 	w.api = apiserver.New(apiserver.Options{Scheme: apiserver.Scheme(), Kinds: apiserver.Kinds(), Now: clock,
@@ -92,9 +97,13 @@ func waits() wait.Settings {
 	return s
 }
 
-// scenarioOf makes new instances visible late, as long as the seed says.
+// scenarioOf makes new instances visible late, as long as the seed or the script
+// says.
 func (w *world) scenarioOf(s scenario.Scenario) scenario.Scenario {
 	s.Times.Visible = scenario.Duration([]time.Duration{0, 0, 5 * time.Second, 30 * time.Second, 2 * time.Minute}[w.random.IntN(5)])
+	if w.stage != nil {
+		s.Times.Visible = scenario.Duration(w.stage.visible)
+	}
 	return s
 }
 

@@ -121,13 +121,14 @@ func (p *Provider) mutate(ctx context.Context, call, action string, in params, o
 	if err := p.allow(ctx, call, key, cloud.AccountOf(ctx)); err != nil {
 		return err
 	}
-	return p.send(ctx, sending{call: call, product: "ecs", action: action, limit: p.opts.MutationTimeout}, key, in, out)
+	return p.send(ctx, sending{call: call, product: "ecs", action: action, limit: p.opts.MutationTimeout, mutates: true}, key, in, out)
 }
 
 // sending is what one send is about.
 type sending struct {
 	call, product, action string
 	limit                 time.Duration
+	mutates               bool
 }
 
 // send waits for its turn, then signs and sends one request and reads its
@@ -151,6 +152,9 @@ func (p *Provider) send(ctx context.Context, c sending, key *credentials.Credent
 		}
 	}
 	p.observe(c.action, start, failed)
+	if c.mutates {
+		p.audit(ctx, c.action, dara.StringValue(key.AccessKeyId), in, x.body, failed)
+	}
 	if failed != nil {
 		return failed
 	}

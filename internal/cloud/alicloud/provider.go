@@ -81,6 +81,8 @@ type Options struct {
 	// Observe is told of every send after it: operation, time taken, and the
 	// fault's code or nothing. For metrics.
 	Observe func(operation string, took time.Duration, code string)
+	// Audit is told of every send of a mutation after it. Nil: nobody.
+	Audit func(Mutation)
 }
 
 // Provider is Alibaba Cloud behind the interfaces of package cloud.

@@ -104,7 +104,7 @@ func (w *run) carryOut(ctx context.Context) (time.Duration, error) {
 			return w.stop(ctx, 5*w.Waits.Retry, string(f.Code), f.Message)
 		}
 	}
-	ctx = cloud.WithAccount(ctx, w.group.Status.AccountID)
+	ctx = cloud.WithCause(cloud.WithAccount(ctx, w.group.Status.AccountID), "activity "+w.a.Name+": "+w.a.Spec.Cause)
 	w.Sweeper.Busy(w.Now().Add(w.Waits.BusyAfter))
 	if again, err := w.named(ctx); again > 0 || err != nil {
 		return again, err

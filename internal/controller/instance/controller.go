@@ -33,6 +33,7 @@ type Cloud interface {
 	Find(ctx context.Context, ids ...string) ([]cloud.Instance, error)
 	Release(ctx context.Context, ids ...string) error
 	BootLog(ctx context.Context, id string) ([]byte, error)
+	ResourcePools(ctx context.Context, vSwitches, instanceTypes []string, charge ...cloud.ChargeType) ([]cloud.ResourcePool, error)
 }
 
 // Reconciler looks after the instances of one group in one pass; the group is
@@ -104,7 +105,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return ctrl.Result{}, fmt.Errorf("read group %s: %w", req.Name, err)
 	}
 	p.full, p.names = p.memory.take(picture.Number, p.now)
-	if err := p.run(cloud.WithAccount(ctx, p.group.Status.AccountID)); err != nil {
+	ctx = cloud.WithCause(cloud.WithAccount(ctx, p.group.Status.AccountID), "scaling group "+p.group.Name)
+	if err := p.run(ctx); err != nil {
 		p.memory.touchAll()
 		return ctrl.Result{}, err
 	}
@@ -120,6 +122,7 @@ func (p *pass) run(ctx context.Context) error {
 	if err := p.survey(ctx); err != nil {
 		return err
 	}
+	p.reprice(ctx)
 	p.gather()
 	return errors.Join(p.carryOut(ctx), p.wishes(ctx))
 }

@@ -45,6 +45,20 @@ func names(cases []*aCase) []string {
 	return ids
 }
 
+// cause is why some cases leave: the activities that marked them.
+func (p *pass) cause(ctx context.Context, cases []*aCase) context.Context {
+	var by []string
+	for _, c := range cases {
+		if m := c.i.Spec.Release; m != nil && !slices.Contains(by, m.Activity) {
+			by = append(by, m.Activity)
+		}
+	}
+	if len(by) == 0 {
+		return ctx
+	}
+	return cloud.WithCause(ctx, "activity "+strings.Join(by, ", "))
+}
+
 // look looks at instances by their IDs.
 func (p *pass) look(ctx context.Context, cases []*aCase) error {
 	found, err := p.find(ctx, names(cases))
@@ -84,7 +98,7 @@ func (p *pass) release(ctx context.Context, cases []*aCase) error {
 	if len(cases) == 0 {
 		return nil
 	}
-	err := p.Cloud.Release(ctx, names(cases)...)
+	err := p.Cloud.Release(p.cause(ctx, cases), names(cases)...)
 	refused := cloud.ReleaseErrors(err)
 	var left []error
 	gone := 0
@@ -130,7 +144,7 @@ func (p *pass) untag(ctx context.Context, cases []*aCase) error {
 	if len(cases) == 0 {
 		return nil
 	}
-	err := p.Tags.Untag(ctx, cloud.TagKeys(), names(cases)...)
+	err := p.Tags.Untag(p.cause(ctx, cases), cloud.TagKeys(), names(cases)...)
 	for _, c := range cases {
 		if err != nil {
 			c.over = true

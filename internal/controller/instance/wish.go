@@ -116,6 +116,7 @@ func (p *pass) grant(ctx context.Context, c *aCase, w wish) error {
 // send asks the cloud for one wish.
 func (p *pass) send(ctx context.Context, c *aCase, w wish) error {
 	var err error
+	ctx = cloud.WithCause(ctx, fmt.Sprintf("wish %s of instance %s", w.id, c.i.Name))
 	if w.kind == wishConvert {
 		err = p.Billing.Convert(ctx, c.i.Name, w.to, w.period)
 	} else {

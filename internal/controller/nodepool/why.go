@@ -1,6 +1,7 @@
 package nodepool
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -65,7 +66,7 @@ func reason(pool *api.NodePool, p *passed, t *tally) *api.Why {
 		return unchecked(p)
 	case t.counts.Failed > 0 && fault.OfHook(fault.Code(t.code())):
 		return &api.Why{Code: t.code(), Sentence: "a lifecycle hook gave up " + some(t.failed), Next: "they are released, and others are created",
-			Solution: cut(fault.InPool(fault.Lookup(fault.Code(t.code())).Solution, pool.Name), 1024)}
+			Solution: cut(cmp.Or(t.helps[t.code()], fault.InPool(fault.Lookup(fault.Code(t.code())).Solution, pool.Name)), 1024)}
 	case len(t.paid) > 0:
 		one := t.paid[0]
 		return &api.Why{Code: t.code(), Sentence: fmt.Sprintf("%d of its subscriptions did not join and are not replaced by themselves: %s", len(t.paid), some(t.paid)),

@@ -1,0 +1,44 @@
+package sim
+
+import (
+	"time"
+
+	"github.com/poolkeeper/poolkeeper/internal/local/ecs/region"
+	"github.com/poolkeeper/poolkeeper/test/sim/apiserver"
+)
+
+// stage directs a history: what people do and what single calls meet is fixed,
+// and the seed chooses only who goes on. Fields that are nil leave everything
+// in order.
+type stage struct {
+	// length is how long the history lasts before it comes to rest.
+	length time.Duration
+	// visible is after how long lists show a new instance.
+	visible time.Duration
+	// begin creates the pool, and puts on the agenda what people do.
+	begin func()
+	// api is told of each call of a process to the API server before it is
+	// made, and cloud says what a call to the cloud meets.
+	api   func(*process, apiserver.Call)
+	cloud func(*process, region.Call) cloudFault
+}
+
+// lists says whether a call to the cloud is one of a sweep.
+func lists(c region.Call) bool {
+	return c.Action == "DescribeInstances" && c.Params["InstanceIds"] == ""
+}
+
+// apiMeets lets a directed history see a call to the API server.
+func (w *world) apiMeets(p *process, c apiserver.Call) {
+	if w.stage != nil && w.stage.api != nil && !w.calm {
+		w.stage.api(p, c)
+	}
+}
+
+// cloudMeets is what a call to the cloud meets in a directed history.
+func (w *world) cloudMeets(p *process, c region.Call) cloudFault {
+	if w.stage.cloud == nil || w.calm {
+		return cloudFault{}
+	}
+	return w.stage.cloud(p, c)
+}
