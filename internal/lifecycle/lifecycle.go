@@ -298,8 +298,9 @@ type Step struct {
 	// Until is when to look again, of Wait; zero where an event tells. Of
 	// DrainPass it is the limit.
 	Until time.Time
-	// Code of MarkFailed.
+	// Code of MarkFailed, and Hook where a lifecycle hook ended the way in.
 	Code fault.Code
+	Hook string
 	// Reason says why, for people; a sentence without a full stop.
 	Reason string
 	// Gone of DeleteRecord.

@@ -28,6 +28,7 @@ type aCase struct {
 	node  node.Node      // where facts say Exists
 	facts lifecycle.Facts
 	step  lifecycle.Step
+	price cloud.Price // of one that was converted; zero where it was not asked for
 	// next is the status to write, a copy; nil where nothing changed. lock is
 	// true where it is written only over the very record that was read.
 	next *api.InstanceStatus

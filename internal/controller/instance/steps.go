@@ -201,6 +201,9 @@ func (p *pass) fail(c *aCase, s lifecycle.Step) {
 	case !c.facts.Log.Failed || st.Message == "":
 		st.Message = clip(s.Reason, 1000)
 	}
+	if s.Hook != "" {
+		st.Solution = clip(fault.Lookup(s.Code).Advice(fault.Details{fault.DetailPool: c.i.Spec.Pool, fault.DetailHook: s.Hook}), 1000)
+	}
 	metrics.JoinFailures.WithLabelValues(c.i.Spec.Pool, string(s.Code)).Inc()
 }
 

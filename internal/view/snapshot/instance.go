@@ -137,18 +137,19 @@ func (r *read) unhealthy(i *v1alpha1.Instance) bool {
 		!i.Spec.Protected && !i.Spec.Standby
 }
 
-// price is what an instance costs now: what it was created at, or today's
-// price where that moves (spot) or where it was converted since.
+// price is what an instance costs now: what it was created or converted at, or
+// today's price where that moves (spot).
 func (r *read) price(i *v1alpha1.Instance) int64 {
-	p, today := &i.Spec.Placement, view.ChargeToday(i)
-	if today == v1alpha1.ChargeSpot || today != p.ChargeType {
+	p, terms := &i.Spec.Placement, view.BillingOf(i).Today()
+	converted := terms.ChargeType != string(p.ChargeType)
+	if terms.ChargeType == string(v1alpha1.ChargeSpot) || converted && (terms.Price == "" || len(i.Status.Terms) == 0) {
 		for _, pool := range r.pools {
-			if pool.VSwitch == p.VSwitch && pool.InstanceType == p.InstanceType && pool.ChargeType == scaling.ChargeType(today) && pool.Price > 0 {
+			if pool.VSwitch == p.VSwitch && pool.InstanceType == p.InstanceType && pool.ChargeType == scaling.ChargeType(terms.ChargeType) && pool.Price > 0 {
 				return pool.Price
 			}
 		}
 	}
-	return scaling.Micros(p.PricePerHour)
+	return scaling.Micros(terms.Price)
 }
 
 // Kept says why an instance may not be released by scaling in; empty where it
