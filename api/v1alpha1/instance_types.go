@@ -282,6 +282,13 @@ type InstanceStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=32
 	ChargeType ChargeType `json:"chargeType,omitempty"`
+	// terms are how it was billed since it was first billed otherwise than
+	// spec.placement says, the newest last. The oldest are added up where there
+	// would be more than 8.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=8
+	Terms []BillingTerms `json:"terms,omitempty"`
 	// expiryTime of a subscription.
 	// +optional
 	ExpiryTime *metav1.Time `json:"expiryTime,omitempty"`
@@ -376,6 +383,30 @@ type InstanceStatus struct {
 	// +listMapKey=type
 	// +kubebuilder:validation:MaxItems=16
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// BillingTerms are how an instance was billed from a time on, until the next
+// terms.
+type BillingTerms struct {
+	// sinceTime is when they began: when the cloud was asked to convert it, or
+	// when a sweep began that showed what somebody else converted.
+	SinceTime metav1.Time `json:"sinceTime"`
+	// chargeType that it was converted to.
+	ChargeType ChargeType `json:"chargeType"`
+	// pricePerHour from then on, a decimal number: that of a subscription is
+	// spread over the hours of a month. Absent while it is not known.
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	PricePerHour string `json:"pricePerHour,omitempty"`
+	// currency of the price: CNY or USD.
+	// +optional
+	// +kubebuilder:validation:MaxLength=8
+	Currency string `json:"currency,omitempty"`
+	// spentBefore is what it cost until sinceTime since it was created, a decimal
+	// number, where earlier terms were added up. Absent where they are on record.
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	SpentBefore string `json:"spentBefore,omitempty"`
 }
 
 // WishResult is what came of a wish.

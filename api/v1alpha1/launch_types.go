@@ -95,6 +95,16 @@ type Billing struct {
 	Spot *Spot `json:"spot,omitempty"`
 }
 
+// Turn changes how new instances are billed; what belongs to another way goes.
+func (b *Billing) Turn(to ChargeType) {
+	if b.ChargeType = to; to != ChargeSpot {
+		b.Spot = nil
+	}
+	if to != ChargeSubscription {
+		b.Subscription = nil
+	}
+}
+
 // Subscription is a period paid in advance.
 // +kubebuilder:validation:XValidation:rule="self.periodUnit != 'Week' || self.period <= 4",message="a subscription in weeks has a period of 1 to 4; set periodUnit: Month for more"
 type Subscription struct {

@@ -37,6 +37,7 @@ func newControllerCommand(version string) *cobra.Command {
 			if err := f.open(version); err != nil {
 				return err
 			}
+			roomyHeap(48 << 20)
 			return controller.Run(ctrl.SetupSignalHandler(), f.Settings)
 		}}
 	fs := c.Flags()

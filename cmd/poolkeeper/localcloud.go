@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 
 	"github.com/go-logr/logr"
@@ -79,17 +78,4 @@ func (o *localCloud) run(ctx context.Context) error {
 	err = s.Run(ctx, listener, machines)
 	machines.Close()
 	return errors.Join(err, s.Close())
-}
-
-// lazyCollector lets a small heap grow before garbage is collected: thousands
-// of machines that join leave much behind, and little of it lives on. Near the
-// limit it is collected as usual. GOGC and GOMEMLIMIT win.
-func lazyCollector() {
-	const percent, limit = 200, 2 << 30
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(percent)
-	}
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(limit)
-	}
 }

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 	"sigs.k8s.io/yaml"
 
+	"github.com/poolkeeper/poolkeeper/internal/cli/near"
 	"github.com/poolkeeper/poolkeeper/internal/view"
 )
 
@@ -39,7 +40,7 @@ func (a *app) run(body func(c *call, args []string) error) func(*cobra.Command, 
 		if c.WithWatch, err = a.NewClient(a.flags.kubeconfig, a.flags.context); err != nil {
 			return err
 		}
-		if err := body(c, args); err != nil {
+		if err := body(c, near.Bare(args)); err != nil {
 			if cmd.Context().Err() != nil {
 				return explain(cmd.Context(), err)
 			}

@@ -107,7 +107,10 @@ func (c *call) cost(pool string, f costFlags) error {
 	if err := c.List(c.ctx, &list); err != nil {
 		return apiError(err, "cannot list instances")
 	}
-	v := view.NewCost(p, list.Items, f.by, span, c.clock.Now)
+	v, err := view.NewCost(p, list.Items, f.by, span, c.clock.Now)
+	if err != nil {
+		return badInput("the bill was not made", err.Error(), "a later --at, and --since left out or not before it")
+	}
 	return c.emit(result{views: []any{v}, raws: []client.Object{p}, text: v.Text(view.Style{Color: c.color})})
 }
 
@@ -128,7 +131,11 @@ func (c *call) costs(f costFlags) error {
 	var views []view.Cost
 	for i := range list.Items {
 		byName[list.Items[i].Name] = &list.Items[i]
-		views = append(views, view.NewCost(&list.Items[i], all.Items, "", span, c.clock.Now))
+		v, err := view.NewCost(&list.Items[i], all.Items, "", span, c.clock.Now)
+		if err != nil {
+			return badInput("the bills were not made", err.Error(), "a later --at, and --since left out or not before it")
+		}
+		views = append(views, v)
 	}
 	sort.SliceStable(views, func(i, j int) bool { return view.Dearer(views[i], views[j]) })
 	r := result{list: true, table: view.CostListTable(views)}

@@ -15,7 +15,8 @@ import (
 
 const hookHelp = `Lifecycle hooks hold instances on their way in (Pending wait) and out (Removing
 wait), until a program has done its part or their time is over. A pool names them in
-spec.lifecycleHooks; the drain is the built-in one.`
+spec.lifecycleHooks, which --hook of pool create and pool edit sets; the drain is the
+built-in one.`
 
 func (a *app) hookCommand() *cobra.Command {
 	cmd := Noun("hook", "Lifecycle hooks: what holds instances on their way in and out", a.hookList(), a.hookComplete(), a.hookHeartbeat())

@@ -94,10 +94,11 @@ func (c *call) convert(args []string, f buyFlags) error {
 
 // priceNote is what an instance costs now.
 func priceNote(i *v1alpha1.Instance) string {
-	if i.Spec.Placement.PricePerHour == "" {
+	terms := view.BillingOf(i).Today()
+	if terms.Price == "" {
 		return ""
 	}
-	return fmt.Sprintf("  now %s %s/h", i.Spec.Placement.Currency, view.Money(i.Spec.Placement.PricePerHour))
+	return fmt.Sprintf("  now %s %s/h", terms.Currency, view.Money(terms.Price))
 }
 
 // buy asks where money is spent in advance, then writes the task.

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 
@@ -36,7 +37,12 @@ var (
 func (c *call) get(k kind, name string, into client.Object) error {
 	err := c.Get(c.ctx, client.ObjectKey{Name: name}, into)
 	if apierrors.IsNotFound(err) && !reply.NoSuchKind(err) {
-		return c.noSuch(k, name, err)
+		if list, _ := c.names(c.ctx, k); slices.Contains(list, name) {
+			err = c.Get(c.ctx, client.ObjectKey{Name: name}, into) // it was made between the two looks
+		}
+		if apierrors.IsNotFound(err) {
+			return c.noSuch(k, name, err)
+		}
 	}
 	if err != nil {
 		return apiError(err, fmt.Sprintf("cannot read %s %s", k.said, name))
@@ -63,6 +69,9 @@ func (c *call) noSuch(k kind, name string, under error) error {
 	switch shown := list; {
 	case len(list) == 0:
 		e.Cause = "there is none at all"
+	case slices.Contains(list, name):
+		e.Cause, e.Next = "here by now: "+name+", made while this command looked", []string{"repeat the command"}
+		return e
 	case len(list) > most:
 		e.Cause = fmt.Sprintf("%d are here, such as %s", len(list), strings.Join(shown[:most], ", "))
 	default:

@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -10,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/view/preview"
 )
 
 func (a *app) poolProtect(on bool) *cobra.Command {
@@ -58,6 +60,9 @@ func (a *app) poolDelete() *cobra.Command {
 			counts := p.Status.Counts
 			kept := counts.Subscription + counts.Attached
 			c.say("Delete %s: up to %d instances and their disks are released; %d subscription or attached ones are kept.", p.Name, max(counts.Instances+counts.Removing-kept, 0), kept)
+			if held := preview.HooksOut(p); held != "" && counts.Instances > 0 {
+				c.say("%s", strings.TrimSuffix(held, "\n"))
+			}
 			if dryRun {
 				c.say("Nothing was changed.")
 				return nil

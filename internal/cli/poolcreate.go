@@ -14,19 +14,23 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/cli/edits"
 )
 
 const createHelp = `Create a node pool, from a file or from flags.
 
 A file holds a NodePool as kubectl takes it; spec.expectedNodes has to be written
 out, 0 too. From flags, --vswitch, --instance-type, --image and --security-group
-are needed.`
+are needed.
+
+` + edits.HookHelp
 
 // createFlags are the flags of `pool create` beyond the settings.
 type createFlags struct {
 	file             string
 	expected         int64
 	vSwitches, types []string
+	hooks            edits.Hooks
 	dryRun           bool
 	waitFlags
 }
@@ -52,8 +56,10 @@ func (a *app) poolCreate() *cobra.Command {
 	fl.StringSliceVar(&f.vSwitches, "vswitch", nil, "`vSwitches`, in priority order")
 	fl.StringSliceVar(&f.types, "instance-type", nil, "instance `types`, in priority order")
 	fl.BoolVar(&f.dryRun, "dry-run", false, "let the cluster check it, change nothing")
+	f.hooks.Add(fl)
 	s.add(fl)
 	f.add(cmd)
+	_ = cmd.RegisterFlagCompletionFunc("hook", edits.Complete)
 	_ = cmd.MarkFlagFilename("filename", "yaml", "yml", "json")
 	return cmd
 }
@@ -74,6 +80,9 @@ func (c *call) newPool(args []string, f *createFlags, s *settings) (*unstructure
 	p.Spec.VSwitches, p.Spec.InstanceTypes = f.vSwitches, f.types
 	p.Spec.SystemDisk = v1alpha1.Disk{Category: "cloud_essd", SizeGiB: 40}
 	if _, err := s.apply(c.cmd, &p.Spec); err != nil {
+		return nil, err
+	}
+	if _, err := f.hooks.Apply("no pool was created", &p.Spec); err != nil {
 		return nil, err
 	}
 	p.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("NodePool"))

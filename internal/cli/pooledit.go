@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -10,6 +8,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/cli/edits"
 	"github.com/poolkeeper/poolkeeper/internal/view"
 	"github.com/poolkeeper/poolkeeper/internal/view/preview"
 )
@@ -20,7 +19,9 @@ With flags, exactly what they name is changed. Without any, $VISUAL or $EDITOR
 opens the pool. Settings of machines take effect for those created from now on.
 A bound that would leave the expected number outside is refused: change both in
 the editor, or the number first. A lower number is shown and asked for as by
-"pool scale" (--yes answers).`
+"pool scale" (--yes answers).
+
+` + edits.HookHelp
 
 // editFlags are the flags of `pool edit` beyond the settings.
 type editFlags struct {
@@ -28,16 +29,13 @@ type editFlags struct {
 	waitFlags
 }
 
-// listFlags add to the lists of a pool and take out of them.
-type listFlags struct{ addVSwitch, removeVSwitch, addType, removeType []string }
-
 func (a *app) poolEdit() *cobra.Command {
 	var s settings
-	var l listFlags
+	var l edits.Lists
 	var f editFlags
 	cmd := &cobra.Command{
 		Use: "edit POOL", Short: "Change the settings of a pool", Long: editHelp, Args: oneArg("pool"), ValidArgsFunction: a.complete(pools, 1),
-		Example: "  poolkeeper pool edit web --add-vswitch vsw-c --dry-run\n  poolkeeper pool edit web --max-nodes 80\n  EDITOR=vi poolkeeper pool edit web",
+		Example: "  poolkeeper pool edit web --add-vswitch vsw-c --dry-run\n  poolkeeper pool edit web --max-nodes 80\n  poolkeeper pool edit web --hook warm-up=in,timeout=20m --remove-hook tidy\n  EDITOR=vi poolkeeper pool edit web",
 		RunE: a.run(func(c *call, args []string) error {
 			p, err := c.getPool(args[0])
 			if err != nil {
@@ -48,7 +46,7 @@ func (a *app) poolEdit() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			lists, err := l.apply(&next.Spec)
+			lists, err := l.Apply(&next.Spec)
 			if err != nil {
 				return err
 			}
@@ -59,41 +57,13 @@ func (a *app) poolEdit() *cobra.Command {
 		}),
 	}
 	fl := cmd.Flags()
-	fl.StringSliceVar(&l.addVSwitch, "add-vswitch", nil, "`vSwitches` to add, after those there are")
-	fl.StringSliceVar(&l.removeVSwitch, "remove-vswitch", nil, "`vSwitches` to take out")
-	fl.StringSliceVar(&l.addType, "add-type", nil, "instance `types` to add, after those there are")
-	fl.StringSliceVar(&l.removeType, "remove-type", nil, "instance `types` to take out")
+	l.Add(fl)
 	fl.BoolVar(&f.dryRun, "dry-run", false, "show what it changes and let cluster and cloud check it, change nothing")
 	fl.BoolVarP(&f.yes, "yes", "y", false, "do not ask")
 	s.add(fl)
 	f.add(cmd)
+	_ = cmd.RegisterFlagCompletionFunc("hook", edits.Complete)
 	return cmd
-}
-
-func (l *listFlags) apply(spec *v1alpha1.NodePoolSpec) (bool, error) {
-	var err error
-	change := func(what string, list *[]string, add, remove []string) {
-		for _, x := range add {
-			if slices.Contains(*list, x) {
-				err = badInput("the pool was not changed", fmt.Sprintf("it has the %s %s already", what, x))
-				return
-			}
-			*list = append(*list, x)
-		}
-		for _, x := range remove {
-			i := slices.Index(*list, x)
-			if i < 0 {
-				err = badInput("the pool was not changed", fmt.Sprintf("it has no %s %s; it has %s", what, x, strings.Join(*list, ", ")))
-				return
-			}
-			*list = slices.Delete(*list, i, i+1)
-		}
-	}
-	change("vSwitch", &spec.VSwitches, l.addVSwitch, l.removeVSwitch)
-	if err == nil {
-		change("instance type", &spec.InstanceTypes, l.addType, l.removeType)
-	}
-	return len(l.addVSwitch)+len(l.removeVSwitch)+len(l.addType)+len(l.removeType) > 0, err
 }
 
 // writeSpec sends a changed pool and says what came of it.

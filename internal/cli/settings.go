@@ -59,7 +59,7 @@ func (s *settings) apply(cmd *cobra.Command, spec *v1alpha1.NodePoolSpec) (bool,
 		"max-creations-per-hour": func() { spec.MaxCreationsPerHour = s.creations },
 		"max-spend-per-hour":     func() { spec.MaxSpendPerHour = s.spend },
 		"policy":                 func() { spec.ScalingPolicy.Type = v1alpha1.ScalingPolicyType(s.policy) },
-		"billing":                func() { bill(&spec.Billing, v1alpha1.ChargeType(s.billing)) },
+		"billing":                func() { spec.Billing.Turn(v1alpha1.ChargeType(s.billing)) },
 		"image":                  func() { spec.ImageID = s.image },
 		"security-group":         func() { spec.SecurityGroups = s.securityGroups },
 		"key-pair":               func() { spec.Login = &v1alpha1.Login{KeyPair: s.keyPair} },
@@ -82,16 +82,6 @@ func (s *settings) apply(cmd *cobra.Command, spec *v1alpha1.NodePoolSpec) (bool,
 		}
 	})
 	return any, problem
-}
-
-// bill changes how new instances are billed; what belongs to another way goes.
-func bill(b *v1alpha1.Billing, to v1alpha1.ChargeType) {
-	if b.ChargeType = to; to != v1alpha1.ChargeSpot {
-		b.Spot = nil
-	}
-	if to != v1alpha1.ChargeSubscription {
-		b.Subscription = nil
-	}
 }
 
 func setDisk(d *v1alpha1.Disk, given string) error {

@@ -9,6 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/cli/past"
 	"github.com/poolkeeper/poolkeeper/internal/cli/reply"
 	"github.com/poolkeeper/poolkeeper/internal/view"
 )
@@ -58,6 +59,12 @@ func (c *call) why(name string) (well bool, err error) {
 		}
 		if !apierrors.IsNotFound(err) || reply.NoSuchKind(err) {
 			return false, apiError(err, fmt.Sprintf("cannot read %s %s", r.said, name))
+		}
+	}
+	var list v1alpha1.ScalingActivityList
+	if c.List(c.ctx, &list) == nil {
+		if a, how := past.Of(name, list.Items); a != nil {
+			return false, &Error{Code: ExitNotFound, What: name + " is no longer an instance of " + a.Spec.Pool, Cause: how, Next: []string{"`poolkeeper activity get " + a.Name + "`"}}
 		}
 	}
 	var e *Error

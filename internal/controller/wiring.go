@@ -27,6 +27,7 @@ import (
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/cloud"
+	"github.com/poolkeeper/poolkeeper/internal/controller/decode"
 	"github.com/poolkeeper/poolkeeper/internal/controller/join"
 	"github.com/poolkeeper/poolkeeper/internal/controller/nodepool"
 	identity "github.com/poolkeeper/poolkeeper/internal/join"
@@ -146,7 +147,7 @@ func prepare(ctx context.Context, s Settings, server *apiServer) (ctrl.Manager, 
 	}
 	strip := cache.TransformStripManagedFields()
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
-		Scheme:  scheme(),
+		Scheme: scheme(), NewCache: decode.NewCache,
 		Metrics: metricsAt(s.MetricsAddress, s.MetricsCertDir), PprofBindAddress: s.ProfileAddress,
 		Cache: cache.Options{DefaultTransform: strip, ByObject: map[client.Object]cache.ByObject{
 			&corev1.Node{}: {Transform: node.Trim},

@@ -60,6 +60,8 @@ const (
 	DetailCodes Detail = "codes"
 	// DetailKey is the KMS key that encrypts the disk.
 	DetailKey Detail = "key"
+	// DetailHook is the lifecycle hook that ended the way in of an instance.
+	DetailHook Detail = "hook"
 	// DetailRunning is what runs in the group, and since when.
 	DetailRunning Detail = "running"
 )
@@ -113,6 +115,8 @@ var placeholders = []struct {
 	{"permission grant ", "ACTION", DetailPermission},
 	{"--system-disk ", "CATEGORY:GIB", DetailSystemDisk},
 	{":", "GIB", DetailGiB},
+	{"--hook ", "HOOK", DetailHook},
+	{"--remove-hook ", "HOOK", DetailHook},
 }
 
 // ResetAdvice is what helps where the MIG reset of instances took too long.

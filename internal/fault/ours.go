@@ -17,12 +17,12 @@ var oursRows = []Entry{
 	{Code: HookAbandoned, Origin: OriginOurs, RaisedBy: "a lifecycle hook on the way in, completed with Abandon",
 		Cause: "a lifecycle hook gave up an instance on its way in: it is released, and another is created",
 		Solution: "ask the program that completes the hook why it said Abandon" + seenLate +
-			"; to go on without the hook, take it out of the pool's lifecycleHooks: poolkeeper pool edit POOL",
+			"; to go on without the hook: poolkeeper pool edit POOL --remove-hook HOOK",
 		Scope: ScopeInstance, Next: NextReplace, Retry: backoff},
 	{Code: HookTimedOut, Origin: OriginOurs, RaisedBy: "a lifecycle hook on the way in, at the end of its time",
 		Cause: "nobody completed a lifecycle hook in time, and its default result is Abandon: the instance is released, and another is created",
 		Solution: "see that the program runs which completes the hook, and that it may patch Instances" + seenLate +
-			"; to give it more time, or let instances in all the same, set heartbeatTimeoutSeconds or defaultResult in the pool's lifecycleHooks: poolkeeper pool edit POOL",
+			"; to give it more time: poolkeeper pool edit POOL --hook HOOK=timeout=1h; to let instances in all the same: poolkeeper pool edit POOL --hook HOOK=default=continue",
 		Scope: ScopeInstance, Next: NextReplace, Retry: backoff},
 	{Code: NodeAccessDenied, Origin: OriginOurs, RaisedBy: "the check before creating, and the machine's own report",
 		Cause:    "the pool's security groups keep nodes from what they need to reach",

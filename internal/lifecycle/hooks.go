@@ -262,10 +262,10 @@ func abandons(f Facts) (Step, bool) {
 		return pass()
 	}
 	if h.EndedBy == TimedOut {
-		return Step{Kind: MarkFailed, Code: fault.HookTimedOut,
+		return Step{Kind: MarkFailed, Code: fault.HookTimedOut, Hook: h.Name,
 			Reason: fmt.Sprintf("lifecycle hook %s was not completed in time, and its default result is Abandon", h.Name)}, true
 	}
-	return Step{Kind: MarkFailed, Code: fault.HookAbandoned, Reason: fmt.Sprintf("lifecycle hook %s was completed with Abandon", h.Name)}, true
+	return Step{Kind: MarkFailed, Code: fault.HookAbandoned, Hook: h.Name, Reason: fmt.Sprintf("lifecycle hook %s was completed with Abandon", h.Name)}, true
 }
 
 // rolledBack keeps one whose leaving a hook rolled back.

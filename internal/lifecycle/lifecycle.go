@@ -263,6 +263,8 @@ const (
 	// WriteRemoved writes, after a live look at the record, that it was taken
 	// out and not released.
 	WriteRemoved Kind = "WriteRemoved"
+	// BeginAnew forgets the leaving of one that was brought in again.
+	BeginAnew Kind = "BeginAnew"
 	// Untag takes our tags off.
 	Untag Kind = "Untag"
 	// PutTagsBack puts our tags on an attached one again.
@@ -296,8 +298,9 @@ type Step struct {
 	// Until is when to look again, of Wait; zero where an event tells. Of
 	// DrainPass it is the limit.
 	Until time.Time
-	// Code of MarkFailed.
+	// Code of MarkFailed, and Hook where a lifecycle hook ended the way in.
 	Code fault.Code
+	Hook string
 	// Reason says why, for people; a sentence without a full stop.
 	Reason string
 	// Gone of DeleteRecord.
@@ -309,7 +312,7 @@ type Step struct {
 // Writes says whether a step changes the record's status alone.
 func (s Step) Writes() bool {
 	switch s.Kind {
-	case WriteSeen, WriteRunning, WriteTagsSure, WriteState, WriteHooks, WriteDrainEnd, WriteDrainStopped, LeaveCordoned, ForgetDrain, MarkInService, MarkFailed:
+	case WriteSeen, WriteRunning, WriteTagsSure, WriteState, WriteHooks, WriteDrainEnd, WriteDrainStopped, LeaveCordoned, ForgetDrain, MarkInService, MarkFailed, BeginAnew:
 		return true
 	}
 	return false

@@ -38,6 +38,8 @@ func removed(f Facts) (Step, bool) {
 	switch n := f.node(); {
 	case f.Hold != "":
 		return until(time.Time{})
+	case f.Record.cameBack():
+		return do(BeginAnew, "it was brought in again")
 	case n.Exists && !n.Cordoned:
 		return do(Cordon, "it was taken out of the pool: stop its kubelet")
 	case n.Exists:
@@ -51,6 +53,10 @@ func removed(f Facts) (Step, bool) {
 	}
 	return until(time.Time{})
 }
+
+// cameBack says whether one that was taken out was brought in again since: that
+// takes off the mark, or the word, by which it left.
+func (r Record) cameBack() bool { return r.Origin == Attached && r.Mark == nil && !r.Disown }
 
 // gone ends the record of one that two complete sweeps in a row missed and a
 // look by its id does not find (rules 12 and 16). That of a creation which

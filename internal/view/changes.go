@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
 )
@@ -36,9 +37,29 @@ func SpecChanges(before, after *v1alpha1.NodePoolSpec) string {
 			b.WriteString("  userData: changed\n")
 			continue
 		}
-		fmt.Fprintf(&b, "  %s: %s -> %s\n", name, fieldText(old[name]), fieldText(cur[name]))
+		was, is := fieldText(old[name]), fieldText(cur[name])
+		if name == "lifecycleHooks" {
+			was, is = hooksText(before.LifecycleHooks), hooksText(after.LifecycleHooks)
+		}
+		fmt.Fprintf(&b, "  %s: %s -> %s\n", name, was, is)
 	}
 	return b.String()
+}
+
+// hooksText is lifecycle hooks as pool edit takes them.
+func hooksText(list []v1alpha1.LifecycleHook) string {
+	var parts []string
+	for i := range list {
+		h := &list[i]
+		way := "in"
+		if h.Transition == v1alpha1.WayOut {
+			way = "out"
+		}
+		timeout := (time.Duration(h.TimeoutSeconds()) * time.Second).String()
+		timeout = strings.Replace(strings.Replace(timeout, "m0s", "m", 1), "h0m", "h", 1)
+		parts = append(parts, fmt.Sprintf("%s=%s,timeout=%s,default=%s", h.Name, way, timeout, strings.ToLower(orDefault(string(h.DefaultResult), string(v1alpha1.HookContinue)))))
+	}
+	return orDefault(strings.Join(parts, " "), "none")
 }
 
 // fieldsOf is a spec as its fields.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/lifecycle"
 )
 
 // Cost is what a pool's instances cost, reckoned from creations and unit
@@ -55,6 +56,18 @@ type CostLine struct {
 	Hours  string `json:"hours"`
 	Amount string `json:"amount"`
 	Paid   bool   `json:"paidInAdvance,omitempty"`
+	// Terms are how the one instance of the line was billed in turn, where it was
+	// converted.
+	Terms []CostTerms `json:"terms,omitempty"`
+}
+
+// CostTerms are what an instance cost while it was billed in one way.
+type CostTerms struct {
+	Billing string     `json:"billing"`
+	Since   *time.Time `json:"since,omitempty"`
+	Unit    string     `json:"unit,omitempty"`
+	Hours   string     `json:"hours"`
+	Amount  string     `json:"amount"`
 }
 
 // Spent is what instances that are billed in one way cost until a time, with
@@ -69,19 +82,6 @@ func Spent(p *v1alpha1.Price, b v1alpha1.BilledAs, at time.Time) *big.Rat {
 		sum.Add(sum, r.Mul(r, big.NewRat(int64(at.Sub(p.SpentTime.Time)/time.Second), 3600)))
 	}
 	return sum
-}
-
-// spentSince is what one instance cost from its creation to a time.
-func spentSince(perHour string, created, at time.Time) string {
-	r, ok := new(big.Rat).SetString(perHour)
-	if !ok {
-		return ""
-	}
-	hours, _ := Span{Until: at}.hours(created)
-	if hours == nil {
-		return "0.00"
-	}
-	return r.Mul(r, hours).FloatString(2)
 }
 
 // spentUntil is what a pool cost until a time that its status can speak of.
@@ -103,89 +103,39 @@ var CostKeys = []string{"zone", "type", "billing", "instance"}
 // Span is the time that a bill is about. A zero Since is each creation.
 type Span struct{ Since, Until time.Time }
 
-// hours is how long an instance ran within the span; ok is false where it was
-// not there at its end.
-func (s Span) hours(created time.Time) (hours *big.Rat, ok bool) {
-	if created.After(s.Until) {
-		return nil, false
-	}
-	from := created
-	if s.Since.After(from) {
-		from = s.Since
-	}
-	return big.NewRat(int64(max(s.Until.Sub(from), 0)/time.Second), 3600), true
-}
-
 // sum adds up one line.
 type sum struct {
 	n                    int32
 	unit                 string
 	perHour, hours, cost *big.Rat
 	paid                 bool
+	stretches            []lifecycle.Stretch
 }
 
-func newSum(unit string) *sum {
-	return &sum{unit: unit, perHour: new(big.Rat), hours: new(big.Rat), cost: new(big.Rat)}
+func newSum() *sum {
+	return &sum{perHour: new(big.Rat), hours: new(big.Rat), cost: new(big.Rat)}
 }
 
-// NewCost makes the bill of a pool over a span of time. By is one of CostKeys,
-// or empty for zone, type and billing together.
-func NewCost(p *v1alpha1.NodePool, instances []v1alpha1.Instance, by string, span Span, now time.Time) Cost {
-	pool := p.Name
-	v := Cost{APIVersion: APIVersion, Kind: "Cost", Pool: pool, Until: span.Until.UTC(), AsOf: AsOf{API: now.UTC()}, Lines: []CostLine{}}
-	if !span.Since.IsZero() {
-		since := span.Since.UTC()
-		v.Since = &since
-	} else {
-		v.Spent = spentUntil(p.Status.Price, span.Until)
+// add adds a stretch with a known cost. Instances and the price per hour are
+// those that are present at the end of the bill.
+func (s *sum) add(b lifecycle.Stretch, present bool) {
+	s.stretches = append(s.stretches, b)
+	s.hours.Add(s.hours, b.Hours)
+	s.cost.Add(s.cost, b.Cost)
+	price, ok := new(big.Rat).SetString(b.Price)
+	if !present || !ok {
+		return
 	}
-	total, paid, lines := newSum(""), new(big.Rat), map[string]*sum{}
-	for k := range instances {
-		i := &instances[k]
-		hours, there := span.hours(i.CreationTimestamp.Time)
-		if i.Spec.Pool != pool || i.Status.LifecycleState == v1alpha1.InstanceRemoved || !there {
-			continue
-		}
-		v.Instances++
-		price, ok := new(big.Rat).SetString(i.Spec.Placement.PricePerHour)
-		if !ok {
-			v.Unpriced++
-			continue
-		}
-		v.Price.Currency = orDefault(v.Price.Currency, i.Spec.Placement.Currency)
-		key := costKey(i, by)
-		if lines[key] == nil {
-			lines[key] = newSum(Money(i.Spec.Placement.PricePerHour))
-		}
-		total.add(i, price, hours)
-		lines[key].add(i, price, hours)
-		if ChargeToday(i) == v1alpha1.ChargeSubscription {
-			paid.Add(paid, price)
-		}
+	paid, unit := b.ChargeType == string(v1alpha1.ChargeSubscription), Money(b.Price)
+	if s.n == 0 {
+		s.paid, s.unit = paid, unit
 	}
-	if pr := p.Status.Price; pr != nil {
-		v.Price.Currency = orDefault(v.Price.Currency, pr.Currency)
-	}
-	all := total.line("")
-	v.Price.PerHour, v.Hours, v.Amount = all.PerHour, all.Hours, all.Amount
-	v.Paid = Price{Currency: v.Price.Currency, PerHour: Money(paid.FloatString(6))}
-	for key, s := range lines {
-		v.Lines = append(v.Lines, s.line(key))
-	}
-	sort.Slice(v.Lines, func(i, j int) bool { return v.Lines[i].Key < v.Lines[j].Key })
-	return v
-}
-
-func (s *sum) add(i *v1alpha1.Instance, price, hours *big.Rat) {
-	paid := ChargeToday(i) == v1alpha1.ChargeSubscription
-	s.paid = paid && (s.paid || s.n == 0)
-	s.n++
-	s.perHour.Add(s.perHour, price)
-	s.hours.Add(s.hours, hours)
-	s.cost.Add(s.cost, new(big.Rat).Mul(hours, price))
-	if s.unit != Money(i.Spec.Placement.PricePerHour) {
+	s.paid = s.paid && paid
+	if s.unit != unit {
 		s.unit = ""
 	}
+	s.n++
+	s.perHour.Add(s.perHour, price)
 }
 
 func (s *sum) line(key string) CostLine {
@@ -195,7 +145,82 @@ func (s *sum) line(key string) CostLine {
 	}
 }
 
-func costKey(i *v1alpha1.Instance, by string) string {
+// terms are the stretches of one instance; none where there is but one.
+func (s *sum) terms() []CostTerms {
+	if len(s.stretches) < 2 {
+		return nil
+	}
+	var out []CostTerms
+	for _, b := range s.stretches {
+		since := b.Since.UTC()
+		out = append(out, CostTerms{Billing: BillingWord(v1alpha1.ChargeType(b.ChargeType)), Since: &since, Unit: Money(b.Price),
+			Hours: b.Hours.FloatString(2), Amount: Money(b.Cost.FloatString(6))})
+	}
+	return out
+}
+
+// NewCost makes the bill of a pool over a span of time. By is one of CostKeys,
+// or empty for zone, type and billing together. What an instance cost under
+// earlier terms stands in the line of those. The error wraps a
+// *lifecycle.UnknownTermsError.
+func NewCost(p *v1alpha1.NodePool, instances []v1alpha1.Instance, by string, span Span, now time.Time) (Cost, error) {
+	v := Cost{APIVersion: APIVersion, Kind: "Cost", Pool: p.Name, Until: span.Until.UTC(), AsOf: AsOf{API: now.UTC()}, Lines: []CostLine{}}
+	if !span.Since.IsZero() {
+		since := span.Since.UTC()
+		v.Since = &since
+	} else {
+		v.Spent = spentUntil(p.Status.Price, span.Until)
+	}
+	total, paid, lines := newSum(), newSum(), map[string]*sum{}
+	for k := range instances {
+		i := &instances[k]
+		if i.Spec.Pool != p.Name || i.Status.LifecycleState == v1alpha1.InstanceRemoved {
+			continue
+		}
+		stretches, err := BillingOf(i).Over(span.Since, span.Until)
+		if err != nil {
+			return v, fmt.Errorf("%s was converted often: %w", i.Name, err)
+		}
+		if len(stretches) > 0 {
+			v.Instances++
+		}
+		unpriced := int32(0)
+		for n, s := range stretches {
+			if s.Cost == nil {
+				unpriced = 1
+				continue
+			}
+			key, present := costKey(i, s.ChargeType, by), n+1 == len(stretches)
+			if lines[key] == nil {
+				lines[key] = newSum()
+			}
+			total.add(s, present)
+			lines[key].add(s, present)
+			if s.ChargeType == string(v1alpha1.ChargeSubscription) {
+				paid.add(s, present)
+			}
+			v.Price.Currency = orDefault(v.Price.Currency, s.Currency)
+		}
+		v.Unpriced += unpriced
+	}
+	if pr := p.Status.Price; pr != nil {
+		v.Price.Currency = orDefault(v.Price.Currency, pr.Currency)
+	}
+	all := total.line("")
+	v.Price.PerHour, v.Hours, v.Amount = all.PerHour, all.Hours, all.Amount
+	v.Paid = Price{Currency: v.Price.Currency, PerHour: paid.line("").PerHour}
+	for key, s := range lines {
+		line := s.line(key)
+		if by == "instance" {
+			line.Terms = s.terms()
+		}
+		v.Lines = append(v.Lines, line)
+	}
+	sort.Slice(v.Lines, func(i, j int) bool { return v.Lines[i].Key < v.Lines[j].Key })
+	return v, nil
+}
+
+func costKey(i *v1alpha1.Instance, charge, by string) string {
 	p := i.Spec.Placement
 	switch by {
 	case "zone":
@@ -203,11 +228,11 @@ func costKey(i *v1alpha1.Instance, by string) string {
 	case "type":
 		return p.InstanceType
 	case "billing":
-		return BillingWord(ChargeToday(i))
+		return BillingWord(v1alpha1.ChargeType(charge))
 	case "instance":
 		return i.Name
 	}
-	return strings.Join([]string{p.Zone, p.InstanceType, BillingWord(ChargeToday(i))}, " ")
+	return strings.Join([]string{p.Zone, p.InstanceType, BillingWord(v1alpha1.ChargeType(charge))}, " ")
 }
 
 // Dearer puts the bill of more per hour first, then goes by name.
@@ -252,15 +277,27 @@ func CostTable(c Cost) Table {
 		{Name: "OF"}, {Name: "INSTANCES"}, {Name: "UNIT/H"}, {Name: "PER HOUR"}, {Name: "HOURS"}, {Name: "AMOUNT"}, {Name: "NOTE"},
 	}}
 	for _, l := range c.Lines {
-		note := ""
+		var notes []string
+		for _, b := range l.Terms {
+			notes = append(notes, strings.TrimSpace(fmt.Sprintf("%s %s h %s", b.Billing, b.Hours, per(b.Unit))))
+		}
 		if l.Paid {
-			note = "already paid"
+			notes = append(notes, "already paid")
 		}
 		t.Rows = append(t.Rows, []Cell{
-			text(l.Key), text(fmt.Sprint(l.Instances)), text(l.Unit), text(l.PerHour), text(l.Hours), text(l.Amount), {Text: note},
+			text(l.Key), text(fmt.Sprint(l.Instances)), text(l.Unit), text(l.PerHour), text(l.Hours), text(l.Amount), {Text: strings.Join(notes, ", ")},
 		})
 	}
 	return t
+}
+
+// per is a unit price as it stands beside hours; nothing where prices were added
+// up.
+func per(unit string) string {
+	if unit == "" {
+		return ""
+	}
+	return "x " + unit
 }
 
 // CostListTable is the bills of several pools as a table.

@@ -245,7 +245,7 @@ func (v Activity) Describe(clock Clock, color bool) string {
 // Tell is what `why` says about a pool: its sentence, then, where it is not as
 // wished, cause, next try, help and trail.
 func (v Pool) Tell(clock Clock, color bool) string {
-	if v.Why == nil || v.Status == PoolStateWord(v1alpha1.PoolUpdating) {
+	if v.Why == nil || (v.Status == PoolStateWord(v1alpha1.PoolUpdating) && v.Why.Code == "") {
 		return v.Summary + "\n"
 	}
 	head := fmt.Sprintf("%s has %d of %d nodes", v.Name, v.Counts.InService, v.Counts.Expected)

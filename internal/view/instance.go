@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/lifecycle"
 )
 
 // Instance is an instance with its node as people and scripts see them.
@@ -59,9 +60,12 @@ func NewInstance(i *v1alpha1.Instance, clock Clock) Instance {
 		Kept: keptNotes(i), CreatedTime: i.CreationTimestamp.UTC(), AsOf: AsOf{API: clock.Now.UTC()},
 		tone: instanceTone(i),
 	}
-	if p.PricePerHour != "" {
-		v.Price = &Price{Currency: p.Currency, PerHour: Money(p.PricePerHour)}
-		v.Spent = spentSince(p.PricePerHour, i.CreationTimestamp.Time, clock.Now)
+	billing := BillingOf(i)
+	if t := billing.Today(); t.Price != "" {
+		v.Price = &Price{Currency: t.Currency, PerHour: Money(t.Price)}
+	}
+	if cost, ok := billing.Cost(clock.Now); ok {
+		v.Spent = cost.FloatString(2)
 	}
 	if t := i.Status.JoinedTime; t != nil {
 		u := t.UTC()
@@ -76,6 +80,19 @@ func ChargeToday(i *v1alpha1.Instance) v1alpha1.ChargeType {
 		return i.Status.ChargeType
 	}
 	return i.Spec.Placement.ChargeType
+}
+
+// BillingOf is how an instance was billed since it was created.
+func BillingOf(i *v1alpha1.Instance) lifecycle.Billing {
+	p := &i.Spec.Placement
+	b := lifecycle.Billing{Created: lifecycle.Terms{Since: i.CreationTimestamp.Time, ChargeType: string(p.ChargeType), Price: p.PricePerHour, Currency: p.Currency}}
+	for _, t := range i.Status.Terms {
+		b.Later = append(b.Later, lifecycle.Terms{Since: t.SinceTime.Time, ChargeType: string(t.ChargeType), Price: t.PricePerHour, Currency: t.Currency, Before: t.SpentBefore})
+	}
+	if len(b.Later) == 0 {
+		b.Created.ChargeType = string(ChargeToday(i))
+	}
+	return b
 }
 
 // Matches is true when one of the states, written as a word or as machines

@@ -32,7 +32,7 @@ func InstanceNote(i *v1alpha1.Instance, clock Clock) string {
 	case st.NodeState == v1alpha1.NodeUnknown && st.Message != "":
 		return trimPoint(st.Message)
 	case st.NodeState == v1alpha1.NodeUnknown:
-		return "its Node object is gone; the instance still counts"
+		return "its Node object is gone; the instance still counts: restart its kubelet, or poolkeeper node remove " + i.Name
 	}
 	notes := keptNotes(i)
 	if DrainStopped(i) {

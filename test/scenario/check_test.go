@@ -195,7 +195,11 @@ func wrongPool(now sight, p v1alpha1.NodePool) []string {
 		if i.Spec.CreationType == v1alpha1.CreatedUnknown {
 			unknown++
 		}
-		if price, ok := new(big.Rat).SetString(i.Spec.Placement.PricePerHour); ok && !removed {
+		unit := i.Spec.Placement.PricePerHour
+		if n := len(i.Status.Terms); n > 0 {
+			unit = i.Status.Terms[n-1].PricePerHour
+		}
+		if price, ok := new(big.Rat).SetString(unit); ok && !removed {
 			bill.Add(bill, price)
 		}
 	}

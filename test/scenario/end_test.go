@@ -37,7 +37,7 @@ func (s *story) end(t *testing.T) {
 			t.Errorf("clear up: %s: %v\n%s", line, err, out)
 		}
 	}
-	if err := s.empty(ctx, 12*time.Second); err != nil {
+	if err := s.empty(ctx, waitLimit); err != nil {
 		t.Errorf("clear up: %v", err)
 		s.tell(t)
 		s.force(ctx, t)

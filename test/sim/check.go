@@ -179,6 +179,7 @@ func (c *checker) releaseCall(call region.Call) {
 
 // change checks one change in the API server.
 func (c *checker) change(e apiserver.Event) {
+	c.stays(e)
 	switch o := e.New.(type) {
 	case *api.Instance:
 		old, _ := e.Old.(*api.Instance)

@@ -34,6 +34,7 @@ var directed = map[string]struct {
 	"a mark stands on one that is kept (rule 11)":                      {takenWhileDraining, Breaks{Client: func(c client.Client) client.Client { return &marksStand{c} }}, "I8"},
 	"taken out without a hold (rule 13)":                               {chosenMeanwhile, Breaks{Client: func(c client.Client) client.Client { return &unheld{c} }}, "I8"},
 	"the entry is taken back without the number (rule 13)":             {drainStops, Breaks{Client: func(c client.Client) client.Client { return &entryAlone{c} }}, "I8"},
+	"missing tags of one brought in are believed at once (rule 17)":    {untaggedLate, Breaks{Client: func(c client.Client) client.Client { return &listsChanged{c, tagsSure} }}, "I5"},
 	"whatever has our tags is ours (rule 18)":                          {tagsCopied, Breaks{Client: func(c client.Client) client.Client { return &allOurs{c} }}, "I4"},
 	"what has no record is collected (rule 18)":                        {tagsCopied, collector(), "I4"},
 }

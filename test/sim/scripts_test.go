@@ -236,6 +236,34 @@ func drainStops(w *world) *stage {
 	}
 }
 
+// An instance is taken out, and brought in again; the first call that took our
+// tags off arrives after that.
+func untaggedLate(w *world) *stage {
+	var id string
+	sent := false
+	return &stage{
+		length: 40 * time.Minute,
+		begin: func() {
+			w.people.create(newPool(2))
+			w.after(5*time.Minute, func() {
+				id = w.ourNames()[0]
+				w.people.ask(api.ClusterTaskSpec{Type: api.TaskRemove, Instances: []string{id}, Concurrency: 1})
+			})
+			w.after(12*time.Minute, func() {
+				w.check.ceiling++
+				w.people.ask(api.ClusterTaskSpec{Type: api.TaskAttach, Instances: []string{id}})
+			})
+		},
+		cloud: func(_ *process, c region.Call) cloudFault {
+			if c.Action != "UntagResources" || sent {
+				return cloudFault{}
+			}
+			sent = true
+			return cloudFault{kind: lateArrival, late: 14 * time.Minute}
+		},
+	}
+}
+
 // People copy our tags onto a machine of theirs, where everything else is kept.
 func tagsCopied(w *world) *stage {
 	return &stage{

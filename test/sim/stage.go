@@ -3,6 +3,7 @@ package sim
 import (
 	"time"
 
+	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/local/ecs/region"
 	"github.com/poolkeeper/poolkeeper/test/sim/apiserver"
 )
@@ -21,6 +22,30 @@ type stage struct {
 	// made, and cloud says what a call to the cloud meets.
 	api   func(*process, apiserver.Call)
 	cloud func(*process, region.Call) cloudFault
+	// still says whether nothing may be released, created or believed gone now
+	// (I6).
+	still func() bool
+}
+
+// stays checks, while a directed history wants it, that nothing is released,
+// created or believed gone (I6).
+func (c *checker) stays(e apiserver.Event) {
+	if c.stage == nil || c.stage.still == nil || c.calm || !c.stage.still() {
+		return
+	}
+	switch o := e.New.(type) {
+	case *api.Instance:
+		old, _ := e.Old.(*api.Instance)
+		if e.Deleted {
+			c.violate("I6", "the record of %s goes", o.Name)
+		} else if old != nil && old.Status.ReleaseSentTime == nil && o.Status.ReleaseSentTime != nil {
+			c.violate("I6", "%s is released", o.Name)
+		}
+	case *api.ScalingActivity:
+		if e.Old == nil && o.Spec.Create > 0 {
+			c.violate("I6", "%s is to create %d", o.Name, o.Spec.Create)
+		}
+	}
 }
 
 // lists says whether a call to the cloud is one of a sweep.

@@ -128,6 +128,15 @@ func nothingSent(list client.ObjectList) {
 	}
 }
 
+// tagsSure shows what was brought in as one whose tags are sure (rule 17).
+func tagsSure(list client.ObjectList) {
+	if instances, ok := list.(*api.InstanceList); ok {
+		for n := range instances.Items {
+			instances.Items[n].Status.TagsSure = true
+		}
+	}
+}
+
 // refusalProves takes a refusal for a proof that no send before did anything
 // (rule 6).
 type refusalProves struct{ client.Client }

@@ -3,6 +3,21 @@
 // knows nothing of commands.
 package near
 
+import "strings"
+
+// Bare takes the kind off names that are written as `-o name` and kubectl write
+// them, such as nodepool.poolkeeper.io/web.
+func Bare(typed []string) []string {
+	out := make([]string, len(typed))
+	for i, t := range typed {
+		kind, name, ok := strings.Cut(t, "/")
+		if out[i] = t; ok && strings.HasSuffix(kind, ".poolkeeper.io") {
+			out[i] = name
+		}
+	}
+	return out
+}
+
 // To is the name that a typed one was probably meant to be; empty where
 // none is near.
 func To(typed string, names []string) string {

@@ -33,6 +33,7 @@ type Cloud interface {
 	Find(ctx context.Context, ids ...string) ([]cloud.Instance, error)
 	Release(ctx context.Context, ids ...string) error
 	BootLog(ctx context.Context, id string) ([]byte, error)
+	ResourcePools(ctx context.Context, vSwitches, instanceTypes []string, charge ...cloud.ChargeType) ([]cloud.ResourcePool, error)
 }
 
 // Reconciler looks after the instances of one group in one pass; the group is
@@ -121,6 +122,7 @@ func (p *pass) run(ctx context.Context) error {
 	if err := p.survey(ctx); err != nil {
 		return err
 	}
+	p.reprice(ctx)
 	p.gather()
 	return errors.Join(p.carryOut(ctx), p.wishes(ctx))
 }

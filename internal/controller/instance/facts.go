@@ -28,6 +28,7 @@ type aCase struct {
 	node  node.Node      // where facts say Exists
 	facts lifecycle.Facts
 	step  lifecycle.Step
+	price cloud.Price // of one that was converted; zero where it was not asked for
 	// next is the status to write, a copy; nil where nothing changed. lock is
 	// true where it is written only over the very record that was read.
 	next *api.InstanceStatus
@@ -173,6 +174,9 @@ func recordOf(f *lifecycle.Facts, i *api.Instance, s *api.InstanceStatus, create
 		DrainStopped: meta.IsStatusConditionTrue(s.Conditions, api.ConditionDrainStopped), Disown: i.Spec.Disown,
 		NeverRan: s.FailedTime != nil && s.JoinedTime == nil && s.Code == string(fault.NoStock),
 		Expiry:   at(s.ExpiryTime), State: lifecycle.State(s.LifecycleState), NodeState: lifecycle.NodeState(s.NodeState),
+	}
+	if again := at(i.Spec.RejoinTime); i.Spec.CreationType == api.CreatedAttached && again.After(created) {
+		f.Record.Created = again // its record may be older than that it was brought in
 	}
 	if m := i.Spec.Release; m != nil {
 		f.Record.Mark = &lifecycle.Mark{Activity: m.Activity, Time: m.Time.Time, TakeOut: m.TakeOut, Task: m.Task, Drain: lifecycle.DrainMode(m.Drain),

@@ -38,6 +38,9 @@ type memory struct {
 	resetting      bool // the console says that MIG partitions are being reset
 	// asked is when a wish was last sent.
 	asked time.Time
+	// priceDue is when the cloud is asked again what it costs since it was
+	// converted, where that is not known.
+	priceDue time.Time
 }
 
 // behind says whether the cache has not yet what we wrote.

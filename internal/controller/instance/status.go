@@ -38,7 +38,7 @@ func (p *pass) outdated(c *aCase) bool {
 	if !mirrors(c) {
 		return false
 	}
-	return st.CloudStatus != string(c.shown.Status) || st.ChargeType != api.ChargeType(c.shown.ChargeType) ||
+	return p.retold(c) || st.CloudStatus != string(c.shown.Status) || st.ChargeType != api.ChargeType(c.shown.ChargeType) ||
 		st.ReleaseProtected != c.shown.ReleaseProtected || !sameExpiry(st.ExpiryTime, &c.shown)
 }
 
@@ -53,6 +53,7 @@ func sameExpiry(t *metav1.Time, c *cloud.Instance) bool {
 func (p *pass) mirror(c *aCase) {
 	st := c.status()
 	if mirrors(c) {
+		p.reckon(c, st)
 		st.CloudStatus, st.ChargeType, st.ReleaseProtected = string(c.shown.Status), api.ChargeType(c.shown.ChargeType), c.shown.ReleaseProtected
 		st.ExpiryTime = nil
 		if c.shown.ChargeType == cloud.Subscription && !c.shown.ExpiredTime.IsZero() {

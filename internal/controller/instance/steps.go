@@ -147,6 +147,9 @@ func (p *pass) apply(c *aCase, s lifecycle.Step) {
 		}
 	case lifecycle.MarkFailed:
 		p.fail(c, s)
+	case lifecycle.BeginAnew:
+		beginAnew(st)
+		c.lock = true
 	case lifecycle.WriteDrainEnd:
 		st.DrainEndTime, c.lock = &now, true
 		if c.facts.Drain.Drained {
@@ -172,6 +175,14 @@ func forgetDrain(st *api.InstanceStatus) {
 	meta.RemoveStatusCondition(&st.Conditions, api.ConditionDrainStopped)
 }
 
+// beginAnew forgets how an instance left, what it was in the pool before, and
+// that its tags were sure: an untag call of its leaving may still land.
+func beginAnew(st *api.InstanceStatus) {
+	forgetDrain(st)
+	st.LifecycleState, st.NodeState, st.UntagSentTime, st.TagsSure, st.Hooks = "", "", nil, false, nil
+	st.JoinedTime, st.FailedTime, st.Code, st.Message, st.Solution, st.Step, st.Log, st.Resetting = nil, nil, "", "", "", "", "", false
+}
+
 // fail gives an instance up: it did not join, never ran, or vanished before it
 // ran.
 func (p *pass) fail(c *aCase, s lifecycle.Step) {
@@ -189,6 +200,9 @@ func (p *pass) fail(c *aCase, s lifecycle.Step) {
 		st.Message = "stopped at step " + bootstrap.StepMIGReset.Words() + ": it did not end within the join deadline"
 	case !c.facts.Log.Failed || st.Message == "":
 		st.Message = clip(s.Reason, 1000)
+	}
+	if s.Hook != "" {
+		st.Solution = clip(fault.Lookup(s.Code).Advice(fault.Details{fault.DetailPool: c.i.Spec.Pool, fault.DetailHook: s.Hook}), 1000)
 	}
 	metrics.JoinFailures.WithLabelValues(c.i.Spec.Pool, string(s.Code)).Inc()
 }

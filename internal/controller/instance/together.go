@@ -114,12 +114,16 @@ func (p *pass) release(ctx context.Context, cases []*aCase) error {
 		}
 		c.over, c.m.retry = true, p.now.Add(p.Waits.Retry)
 		c.m.due = c.m.retry
-		if code := fault.CodeOf(why); code != fault.InstanceBusy && cloud.Classify(why) == cloud.Refused {
+		code := fault.CodeOf(why)
+		row := fault.Lookup(code)
+		switch {
+		case code == fault.InstanceBusy, row.Next == fault.NextGone: // or it is said to be gone, and still shown
+			continue
+		case cloud.Classify(why) == cloud.Refused:
 			c.m.retry = p.now.Add(p.Waits.ReleaseAgain)
 			c.m.due = c.m.retry
-			p.Events.Eventf(p.group, corev1.EventTypeWarning, "InstanceNotReleased", "%s is not released: %s: %s", c.i.Name, code, fault.Lookup(code).Solution)
-			continue
-		} else if code == fault.InstanceBusy {
+			p.Events.Eventf(p.group, corev1.EventTypeWarning, "InstanceNotReleased", "%s is not released: %s: %s", c.i.Name, code,
+				strings.ReplaceAll(row.Solution, " ID", " "+c.i.Name))
 			continue
 		}
 		left = append(left, why)

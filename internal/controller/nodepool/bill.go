@@ -27,7 +27,8 @@ func newBill() *bill {
 }
 
 func (b *bill) add(i *api.Instance) {
-	one, ok := new(big.Rat).SetString(i.Spec.Placement.PricePerHour)
+	terms := view.BillingOf(i).Today()
+	one, ok := new(big.Rat).SetString(terms.Price)
 	if !ok {
 		return
 	}
@@ -40,7 +41,7 @@ func (b *bill) add(i *api.Instance) {
 	}
 	b.perHour[as].Add(b.perHour[as], one)
 	b.instances[as]++
-	b.currency = max(b.currency, i.Spec.Placement.Currency)
+	b.currency = max(b.currency, terms.Currency)
 }
 
 // price is what the instances cost per hour; nil where there are none.

@@ -1,6 +1,7 @@
 package nodepool
 
 import (
+	"cmp"
 	"fmt"
 	"sort"
 	"time"
@@ -27,6 +28,8 @@ type tally struct {
 	subscriptions map[string]time.Time
 	// codes of failures to join, by how often.
 	codes map[string]int
+	// helps is what helps against a code in this case, where that is known.
+	helps map[string]string
 	// undrained are leaving instances that no task named and whose required drain
 	// stopped at its limit; waiting is the first by name whose drain is blocked.
 	undrained []*api.Instance
@@ -44,7 +47,7 @@ type tally struct {
 // activity.md 3 says: nobody decided that it goes, it is of known origin, and
 // the entries of the pool are taken into account.
 func count(p *passed, list []*api.Instance) tally {
-	t := tally{codes: map[string]int{}, activities: map[string]bool{}, subscriptions: map[string]time.Time{}}
+	t := tally{codes: map[string]int{}, helps: map[string]string{}, activities: map[string]bool{}, subscriptions: map[string]time.Time{}}
 	in, out := directions(p.pool.Spec.Transfers)
 	bill := newBill()
 	for _, i := range list {
@@ -170,6 +173,7 @@ func (t *tally) fail(i *api.Instance) {
 	t.failed = append(t.failed, i.Name)
 	if i.Status.Code != "" {
 		t.codes[i.Status.Code]++
+		t.helps[i.Status.Code] = cmp.Or(t.helps[i.Status.Code], i.Status.Solution)
 	}
 }
 

@@ -1,6 +1,7 @@
 package nodepool
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -60,12 +61,12 @@ func reason(pool *api.NodePool, p *passed, t *tally) *api.Why {
 		return &api.Why{Sentence: p.mode.frozen, Next: "it begins when the definition is there again"}
 	case p.verdict.state == metav1.ConditionFalse:
 		return &api.Why{Code: p.verdict.code, Sentence: cut("the cloud has not what the spec names: "+p.verdict.message, 1024),
-			Solution: "name in the spec what the cloud has", Next: "an edit is tried at once; without one, the cloud is asked again", NextTime: due(p.verdict.again)}
+			Solution: cut(mend(p.verdict.code, pool.Name), 1024), Next: "an edit is tried at once; without one, the cloud is asked again", NextTime: due(p.verdict.again)}
 	case p.group == nil:
 		return unchecked(p)
 	case t.counts.Failed > 0 && fault.OfHook(fault.Code(t.code())):
 		return &api.Why{Code: t.code(), Sentence: "a lifecycle hook gave up " + some(t.failed), Next: "they are released, and others are created",
-			Solution: cut(fault.InPool(fault.Lookup(fault.Code(t.code())).Solution, pool.Name), 1024)}
+			Solution: cut(cmp.Or(t.helps[t.code()], fault.InPool(fault.Lookup(fault.Code(t.code())).Solution, pool.Name)), 1024)}
 	case len(t.paid) > 0:
 		one := t.paid[0]
 		return &api.Why{Code: t.code(), Sentence: fmt.Sprintf("%d of its subscriptions did not join and are not replaced by themselves: %s", len(t.paid), some(t.paid)),
@@ -89,9 +90,17 @@ func reason(pool *api.NodePool, p *passed, t *tally) *api.Why {
 	case len(t.stopped) > 0:
 		return stopped(p, t)
 	case t.counts.Offline > 0:
-		return &api.Why{Sentence: fmt.Sprintf("%d of its nodes are not Ready or gone from the API: %s", t.counts.Offline, some(t.offline)), Solution: "look at their kubelets; an instance whose machine is beyond help: poolkeeper node remove " + t.offline[0] + " --release"}
+		return &api.Why{Sentence: fmt.Sprintf("not Ready, or gone from the API: %s", some(t.offline)), Solution: "look at their kubelets; an instance whose machine is beyond help: poolkeeper node remove " + t.offline[0] + " --release"}
 	}
 	return nil
+}
+
+// mend is what to do where the cloud has not what the spec names.
+func mend(code, pool string) string {
+	if code == "" {
+		return "name in the spec what the cloud has: poolkeeper pool edit " + pool
+	}
+	return fault.InPool(fault.Lookup(fault.Code(code)).Solution, pool)
 }
 
 // unchecked tells of settings that nobody could look at yet, so that there is no

@@ -62,10 +62,21 @@ func whoListens(port int) string {
 			continue
 		}
 		pid := strings.Split(f, "/")[2]
-		name, _ := os.ReadFile("/proc/" + pid + "/comm")
-		return fmt.Sprintf(" by process %s (%s)", pid, strings.TrimSpace(string(name)))
+		return fmt.Sprintf(" by process %s (%s)", pid, programOf("/proc/"+pid))
 	}
 	return " by another user's process"
+}
+
+// programOf is the name of the program of a process, by its directory in /proc:
+// that of its first word. The name that the kernel keeps is cut to 15 bytes; it
+// is what is left where a process has no words.
+func programOf(proc string) string {
+	words, _ := os.ReadFile(filepath.Join(proc, "cmdline"))
+	if first, _, _ := strings.Cut(string(words), "\x00"); first != "" {
+		return filepath.Base(first)
+	}
+	name, _ := os.ReadFile(filepath.Join(proc, "comm"))
+	return strings.TrimSpace(string(name))
 }
 
 // listeners adds the sockets of one table of the kernel that listen on a port,

@@ -176,11 +176,23 @@ func New(w World, ask Ask) Plan {
 
 // hooks names the hooks of the pool that would hold something.
 func (v *Plan) hooks(p *v1alpha1.NodePool) {
+	if v.Create > 0 {
+		v.Hooks = hooksOn(p, v1alpha1.WayIn)
+	}
+	if len(v.Release)+len(v.TakeOut) > 0 {
+		v.Hooks = append(v.Hooks, hooksOn(p, v1alpha1.WayOut)...)
+	}
+}
+
+// hooksOn are the hooks of a pool on one way.
+func hooksOn(p *v1alpha1.NodePool, way v1alpha1.Way) []PlanHook {
+	var out []PlanHook
 	for _, h := range p.Spec.LifecycleHooks {
-		if goes := len(v.Release)+len(v.TakeOut) > 0; h.Transition == v1alpha1.WayIn && v.Create > 0 || h.Transition == v1alpha1.WayOut && goes {
-			v.Hooks = append(v.Hooks, PlanHook{h.Name, string(h.Transition), h.TimeoutSeconds(), string(h.DefaultResult)})
+		if h.Transition == way {
+			out = append(out, PlanHook{h.Name, string(h.Transition), h.TimeoutSeconds(), string(h.DefaultResult)})
 		}
 	}
+	return out
 }
 
 // anyway is how many would be created without the wish.

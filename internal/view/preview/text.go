@@ -54,12 +54,7 @@ func (v Plan) Lines() string {
 		add("drain", v.Drain+", before each release")
 	}
 	for _, h := range v.Hooks {
-		which := "new instance"
-		if h.Transition == string(v1alpha1.WayOut) {
-			which = "instance that goes"
-		}
-		long := strings.TrimSuffix(strings.TrimSuffix(view.Took(time.Duration(h.TimeoutSeconds)*time.Second), " 0 s"), " 0 min")
-		add("hook", fmt.Sprintf("%s holds each %s until it is completed, or for %s, then %s", h.Name, which, long, h.DefaultResult))
+		add("hook", h.text())
 	}
 	for _, c := range v.Ceilings {
 		said := "ok"
@@ -72,6 +67,26 @@ func (v Plan) Lines() string {
 		add("but", s)
 	}
 	return text + table(rows)
+}
+
+// text says whom a hook holds, and for how long.
+func (h PlanHook) text() string {
+	which := "new instance"
+	if h.Transition == string(v1alpha1.WayOut) {
+		which = "instance that goes"
+	}
+	long := strings.TrimSuffix(strings.TrimSuffix(view.Took(time.Duration(h.TimeoutSeconds)*time.Second), " 0 s"), " 0 min")
+	return fmt.Sprintf("%s holds each %s until it is completed, or for %s, then %s", h.Name, which, long, h.DefaultResult)
+}
+
+// HooksOut tells which hooks of a pool hold what goes with it, a line for each;
+// empty where none does.
+func HooksOut(p *v1alpha1.NodePool) string {
+	var rows []row
+	for _, h := range hooksOn(p, v1alpha1.WayOut) {
+		rows = append(rows, row{"hook", []string{h.text()}})
+	}
+	return table(rows)
 }
 
 // Question asks for a scale-in, with the act and its number.

@@ -64,12 +64,19 @@ func (r *read) instance(i *v1alpha1.Instance) scaling.Instance {
 		FailedToJoin: Failed(i), NotStarted: Failed(i) && st.Code == string(fault.StartInstanceFailed), Abandoned: Abandoned(i), Joined: !Served(i).IsZero(), Unhealthy: r.unhealthy(i), ReleaseFirst: i.Spec.ReleaseFirst,
 		Kept: Kept(i, r.g.Spec.ManageAttached), ReleaseSent: st.ReleaseSentTime != nil,
 		Unknown: i.Spec.CreationType == v1alpha1.CreatedUnknown || !Ours(r.g, i.Spec.GroupUID),
-		Removed: st.LifecycleState == v1alpha1.InstanceRemoved, Resetting: r.resetting(i),
+		Removed: takenOut(i), Resetting: r.resetting(i),
 	}
 	if m := i.Spec.Release; m != nil {
 		out.Marked, out.Named, out.Task = m.Time.Time, m.Task != "" || m.TakeOut, m.Task
 	}
 	return out
+}
+
+// takenOut says whether an instance left its group without release. One that was
+// brought in again has lost the mark, or the word, by which it left.
+func takenOut(i *v1alpha1.Instance) bool {
+	back := i.Spec.CreationType == v1alpha1.CreatedAttached && i.Spec.Release == nil && !i.Spec.Disown
+	return i.Status.LifecycleState == v1alpha1.InstanceRemoved && !back
 }
 
 // Failed says whether an instance was given up on its way in, and no person let
@@ -130,18 +137,19 @@ func (r *read) unhealthy(i *v1alpha1.Instance) bool {
 		!i.Spec.Protected && !i.Spec.Standby
 }
 
-// price is what an instance costs now: what it was created at, or today's
-// price where that moves (spot) or where it was converted since.
+// price is what an instance costs now: what it was created or converted at, or
+// today's price where that moves (spot).
 func (r *read) price(i *v1alpha1.Instance) int64 {
-	p, today := &i.Spec.Placement, view.ChargeToday(i)
-	if today == v1alpha1.ChargeSpot || today != p.ChargeType {
+	p, terms := &i.Spec.Placement, view.BillingOf(i).Today()
+	converted := terms.ChargeType != string(p.ChargeType)
+	if terms.ChargeType == string(v1alpha1.ChargeSpot) || converted && (terms.Price == "" || len(i.Status.Terms) == 0) {
 		for _, pool := range r.pools {
-			if pool.VSwitch == p.VSwitch && pool.InstanceType == p.InstanceType && pool.ChargeType == scaling.ChargeType(today) && pool.Price > 0 {
+			if pool.VSwitch == p.VSwitch && pool.InstanceType == p.InstanceType && pool.ChargeType == scaling.ChargeType(terms.ChargeType) && pool.Price > 0 {
 				return pool.Price
 			}
 		}
 	}
-	return scaling.Micros(p.PricePerHour)
+	return scaling.Micros(terms.Price)
 }
 
 // Kept says why an instance may not be released by scaling in; empty where it
