@@ -31,6 +31,10 @@ var Folders = []string{"crd", "rbac", "join", "policy", "flow"}
 // left alone where they are not.
 const Samples = "samples"
 
+// Stamp is the annotation that a policy puts on every pool that is created: one
+// without it was made before the policies acted.
+const Stamp = "poolkeeper.io/asked-by"
+
 // Identities and names that the manifests and the controller agree on.
 const (
 	// Namespace holds the controller and the exact requests of

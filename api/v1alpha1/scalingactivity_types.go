@@ -313,6 +313,10 @@ type Piece struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	RequestID string `json:"requestID,omitempty"`
+	// permission is the action that our key may not do, where that was refused.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	Permission string `json:"permission,omitempty"`
 	// looks are the complete sweeps that settle an uncertain piece.
 	// +optional
 	// +listType=atomic

@@ -186,7 +186,8 @@ type ScalingGroupStatus struct {
 	// +kubebuilder:validation:MaxItems=200
 	Misfits []Misfit `json:"misfits,omitempty"`
 	// fits are instance types that the group does not name, fit its image and
-	// are in stock; known where some of its own cannot be had.
+	// are in stock, and vSwitches that it does not name; known where some of its
+	// own cannot be had.
 	// +optional
 	// +listType=map
 	// +listMapKey=zone
@@ -354,9 +355,13 @@ type Misfit struct {
 	// +kubebuilder:validation:MaxItems=10
 	// +kubebuilder:validation:items:MaxLength=64
 	Offered []string `json:"offered,omitempty"`
+	// otherImage starts the instance type, where the group's image does not.
+	// +optional
+	// +kubebuilder:validation:MaxLength=128
+	OtherImage string `json:"otherImage,omitempty"`
 }
 
-// ZoneFits are instance types of one zone.
+// ZoneFits are what would help in one zone.
 type ZoneFits struct {
 	// zone of these.
 	// +kubebuilder:validation:MaxLength=64
@@ -367,6 +372,11 @@ type ZoneFits struct {
 	// +kubebuilder:validation:MaxItems=10
 	// +kubebuilder:validation:items:MaxLength=64
 	InstanceTypes []string `json:"instanceTypes,omitempty"`
+	// vSwitch of the zone that the group does not name, with free addresses,
+	// where one of the group's own types is in stock.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	VSwitch string `json:"vSwitch,omitempty"`
 }
 
 // Refusal is something that the cloud refused, remembered until it expires.

@@ -123,7 +123,7 @@ func runUp(cmd *cobra.Command, o up.Options, self string) error {
 	o.Self, o.Version, o.Out = self, buildVersion(), cmd.OutOrStdout()
 	o.Plane = filepath.Join(filepath.Dir(self), "poolkeeper-plane")
 	o.Manifests = up.Manifests{
-		Files: config.FS, Folders: config.Folders, Samples: config.Samples,
+		Files: config.FS, Folders: config.Folders, Samples: config.Samples, Stamp: config.Stamp,
 		Namespace: config.Namespace, Account: config.ControllerAccount,
 	}
 	n, waited := up.NewNotifier(o.Out)

@@ -213,7 +213,10 @@ func served(ctx context.Context, c client.Client) error {
 	}
 	var last error
 	if err := wait.PollUntilContextCancel(ctx, 50*time.Millisecond, true, func(ctx context.Context) (bool, error) {
-		last = c.Create(ctx, samples[0].DeepCopy(), client.DryRunAll)
+		tried := samples[0].DeepCopy()
+		if last = c.Create(ctx, tried, client.DryRunAll); last == nil && tried.GetAnnotations()[config.Stamp] == "" {
+			last = errors.New("no policy acts on it")
+		}
 		return last == nil, nil
 	}); err != nil {
 		return fmt.Errorf("create a pool as a trial: %w", errors.Join(err, last))

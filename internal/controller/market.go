@@ -23,6 +23,13 @@ type market struct {
 
 	mu     sync.Mutex
 	trials map[string]trial
+	images map[string]otherImage
+}
+
+// otherImage is an image that starts an instance type; no id where there is none.
+type otherImage struct {
+	id    string
+	until time.Time
 }
 
 // trial is what the cloud answered to a launch that was only tried.
@@ -32,7 +39,7 @@ type trial struct {
 }
 
 func newMarket(c Provider, now func() time.Time, life time.Duration) *market {
-	return &market{cloud: c, now: now, life: life, trials: map[string]trial{}}
+	return &market{cloud: c, now: now, life: life, trials: map[string]trial{}, images: map[string]otherImage{}}
 }
 
 // Outlook returns the resource pools in the order of vSwitches, then types,
@@ -103,6 +110,9 @@ func (m *market) misfit(ctx context.Context, s *api.LaunchSettings, p cloud.Reso
 	if f.Entry().Scope.Of(fault.Place{Zone: p.Zone}).Zone != "" {
 		miss.Zone = p.Zone
 	}
+	if f.Entry().Scope == fault.ScopeTypeImage {
+		miss.OtherImage = m.otherImage(ctx, s, p.InstanceType)
+	}
 	return miss
 }
 
@@ -165,33 +175,100 @@ func add(list []api.Misfit, m api.Misfit) []api.Misfit {
 	return append(list, m)
 }
 
-// fits are instance types that the settings do not name, start their image and
-// are in stock, zone by zone.
-func (m *market) fits(ctx context.Context, s *api.LaunchSettings, c cloud.ChargeType, pools []cloud.ResourcePool, starts []string) ([]api.ZoneFits, error) {
-	var zones []string
-	for _, p := range pools {
-		if p.Zone != "" && !slices.Contains(zones, p.Zone) {
-			zones = append(zones, p.Zone)
+// mostTried is how many images are looked at for one that starts a type.
+const mostTried = 8
+
+// otherImage is the first image of the vendor's and the account's that starts an
+// instance type with these disks; empty where none of those looked at does, or
+// the cloud does not tell.
+func (m *market) otherImage(ctx context.Context, s *api.LaunchSettings, instanceType string) string {
+	key := "image " + s.ImageID + " " + instanceType
+	m.mu.Lock()
+	kept, ok := m.images[key]
+	m.mu.Unlock()
+	if ok && m.now().Before(kept.until) {
+		return kept.id
+	}
+	list, err := m.cloud.Images(ctx)
+	if err != nil {
+		return ""
+	}
+	list = slices.DeleteFunc(list, func(i cloud.Image) bool { return i.ID == s.ImageID })
+	found := otherImage{until: m.now().Add(m.life)}
+	for _, i := range list[:min(len(list), mostTried)] {
+		fit, err := m.cloud.Fits(ctx, i.ID, disks(s), instanceType)
+		if err != nil {
+			return ""
+		}
+		if fit.Of(instanceType, "") == nil {
+			found.id = i.ID
+			break
 		}
 	}
-	if len(zones) == 0 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.images[key] = found
+	return found.id
+}
+
+// fits are instance types that the settings do not name, start their image and
+// are in stock, zone by zone, and vSwitches beside theirs where one of their own
+// types is.
+func (m *market) fits(ctx context.Context, s *api.LaunchSettings, c cloud.ChargeType, pools []cloud.ResourcePool, starts []string) ([]api.ZoneFits, error) {
+	var own, zones []string
+	for _, p := range pools {
+		if p.Zone != "" && !slices.Contains(own, p.Zone) {
+			own = append(own, p.Zone)
+		}
+	}
+	if len(own) == 0 {
 		return nil, nil
 	}
+	all, err := m.cloud.VSwitches(ctx)
+	if err != nil {
+		return nil, err
+	}
+	others := map[string]string{} // the first by zone
+	zones = slices.Clone(own)
+	for _, v := range all {
+		if slices.Contains(s.VSwitches, v.ID) || v.FreeAddresses <= 0 || others[v.Zone] != "" && others[v.Zone] < v.ID {
+			continue
+		}
+		others[v.Zone] = v.ID
+		if !slices.Contains(zones, v.Zone) {
+			zones = append(zones, v.Zone)
+		}
+	}
+	slices.Sort(zones[len(own):])
+	zones = zones[:min(len(zones), 64)]
 	sold, err := m.cloud.Sold(ctx, c, s.SystemDisk.Category, zones...)
 	if err != nil {
 		return nil, err
 	}
 	var out []api.ZoneFits
-	for _, z := range zones {
-		var names []string
-		for _, t := range starts {
-			if len(names) < 10 && slices.Contains(sold[z], t) && !slices.Contains(s.InstanceTypes, t) {
-				names = append(names, t)
-			}
+	for n, z := range zones {
+		f := api.ZoneFits{Zone: z}
+		if n < len(own) {
+			f.InstanceTypes = notNamed(s, starts, sold[z])
 		}
-		if len(names) > 0 {
-			out = append(out, api.ZoneFits{Zone: z, InstanceTypes: names})
+		if slices.ContainsFunc(s.InstanceTypes, func(t string) bool { return slices.Contains(starts, t) && slices.Contains(sold[z], t) }) {
+			f.VSwitch = others[z]
+		}
+		if len(f.InstanceTypes) > 0 || f.VSwitch != "" {
+			out = append(out, f)
 		}
 	}
 	return out, nil
+}
+
+// notNamed are up to ten types that start the image and are sold, and that the
+// settings do not name.
+func notNamed(s *api.LaunchSettings, starts, sold []string) []string {
+	var names []string
+	for _, t := range starts {
+		if len(names) < 10 && slices.Contains(sold, t) && !slices.Contains(s.InstanceTypes, t) {
+			names = append(names, t)
+		}
+	}
+	return names
 }

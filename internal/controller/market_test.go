@@ -76,7 +76,7 @@ func TestMisfitsAreToldInTheCloudsWords(t *testing.T) {
 		if out.Image == nil || out.Image.OS != "Debian 13" || out.Image.BootMode != "UEFI-Preferred" {
 			t.Errorf("image %+v", out.Image)
 		}
-		if len(out.Fits) != 2 || out.Fits[0].Zone != "zone-b" || slices.Contains(out.Fits[0].InstanceTypes, "ecs.g7.xlarge") || !slices.Contains(out.Fits[0].InstanceTypes, "ecs.c7.large") {
+		if len(out.Fits) != 3 || out.Fits[0].Zone != "zone-b" || out.Fits[2].VSwitch != "vsw-c" || slices.Contains(out.Fits[0].InstanceTypes, "ecs.g7.xlarge") || !slices.Contains(out.Fits[0].InstanceTypes, "ecs.c7.large") {
 			t.Errorf("what fits instead: %+v", out.Fits)
 		}
 	}
@@ -128,7 +128,39 @@ func TestWhatFitsIsLookedUpWhereItIsAsked(t *testing.T) {
 	if out := b.ask(false, "ecs.g7.xlarge"); len(out.Fits) != 0 {
 		t.Errorf("nothing was refused, and yet: %+v", out.Fits)
 	}
-	if out := b.ask(true, "ecs.g7.xlarge"); len(out.Fits) != 2 {
+	if out := b.ask(true, "ecs.g7.xlarge"); len(out.Fits) != 3 {
 		t.Errorf("after a refusal: %+v", out.Fits)
+	}
+}
+
+func TestWhereElseATypeIsInStock(t *testing.T) {
+	b := newMarketBench(t, func(w *cloudtest.World) {
+		for _, z := range []string{"zone-a", "zone-b"} {
+			w.Stock[cloudtest.Offer{Zone: z, InstanceType: "ecs.g7.xlarge"}] = 0
+		}
+		w.Stock[cloudtest.Offer{Zone: "zone-c", InstanceType: "ecs.g7.xlarge"}] = 5
+		w.VSwitches = append(w.VSwitches, cloud.VSwitch{ID: "vsw-0-full", Zone: "zone-c"}, cloud.VSwitch{ID: "vsw-z", Zone: "zone-c", FreeAddresses: 9})
+	})
+	out := b.ask(true, "ecs.g7.xlarge")
+	var other []string
+	for _, f := range out.Fits {
+		if f.VSwitch != "" {
+			other = append(other, f.Zone+"/"+f.VSwitch)
+		}
+	}
+	if len(other) != 1 || other[0] != "zone-c/vsw-c" {
+		t.Errorf("what would help: %v of %+v", other, out.Fits)
+	}
+}
+
+func TestAnotherImageThatStartsTheType(t *testing.T) {
+	b := newMarketBench(t, func(w *cloudtest.World) {
+		w.Images = append(w.Images, cloud.Image{ID: "image-2", Architecture: "x86_64"}, cloud.Image{ID: "image-arm", Architecture: "arm64"})
+	})
+	if out := b.ask(false, "ecs.g8y.xlarge"); len(out.Misfits) != 1 || out.Misfits[0].OtherImage != "image-arm" {
+		t.Errorf("%+v", out.Misfits)
+	}
+	if out := newMarketBench(t, nil).ask(false, "ecs.g8y.xlarge"); len(out.Misfits) != 1 || out.Misfits[0].OtherImage != "" {
+		t.Errorf("where none starts it: %+v", out.Misfits)
 	}
 }

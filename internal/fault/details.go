@@ -21,6 +21,10 @@ const (
 	DetailField Detail = "field"
 	// DetailValue is the value that is wrong.
 	DetailValue Detail = "value"
+	// DetailOtherVSwitch is a vSwitch of the account where an instance type of the
+	// pool can be had, and DetailOtherImage an image that starts the type.
+	DetailOtherVSwitch Detail = "otherVSwitch"
+	DetailOtherImage   Detail = "otherImage"
 	// DetailImage is the image id, with OS, architecture, boot mode and
 	// trusted support as far as known.
 	DetailImage Detail = "image"
@@ -115,6 +119,9 @@ var placeholders = []struct {
 	{"permission grant ", "ACTION", DetailPermission},
 	{"--system-disk ", "CATEGORY:GIB", DetailSystemDisk},
 	{":", "GIB", DetailGiB},
+	{"--add-vswitch ", "ID", DetailOtherVSwitch},
+	{"--add-vswitch ", "VSWITCH", DetailOtherVSwitch},
+	{"--image ", "ID", DetailOtherImage},
 	{"--hook ", "HOOK", DetailHook},
 	{"--remove-hook ", "HOOK", DetailHook},
 }

@@ -283,6 +283,12 @@ func TestAdviceNamesTheValuesOfCommands(t *testing.T) {
 		"the key":                   {fault.KMSKeyDisabled, fault.Details{fault.DetailKey: "key-1"}, "local kms on key-1)"},
 		"a disk that would do":      {fault.ParameterConflict, fault.Details{fault.DetailSystemDisk: "cloud_auto:40"}, "--system-disk cloud_auto:40)"},
 		"the size where none would": {fault.ParameterConflict, fault.Details{fault.DetailGiB: "40"}, "--system-disk CATEGORY:40)"},
+		"a vSwitch that would do":   {fault.InstanceTypeNoStock, fault.Details{fault.DetailOtherVSwitch: "vsw-c"}, "--add-vswitch vsw-c)"},
+		"one with addresses":        {fault.PrivateIPAddress, fault.Details{fault.DetailOtherVSwitch: "vsw-c"}, "--add-vswitch vsw-c"},
+		"another image":             {fault.NotMatchBootMode, fault.Details{fault.DetailOtherImage: "img-2"}, "--image img-2)"},
+		"the missing permission":    {fault.ForbiddenRAM, fault.Details{fault.DetailPermission: "RunInstances"}, "permission grant RunInstances)"},
+		"the hook to be taken out":  {fault.HookAbandoned, fault.Details{fault.DetailHook: "warm-up"}, "--remove-hook warm-up"},
+		"the hook to be changed":    {fault.HookTimedOut, fault.Details{fault.DetailHook: "warm-up"}, "--hook warm-up=timeout=1h"},
 		"nothing":                   {fault.InstanceTypeNotAuthorized, nil, "local type grant TYPE)"},
 	} {
 		t.Run(name, func(t *testing.T) {

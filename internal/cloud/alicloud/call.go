@@ -145,7 +145,7 @@ func (p *Provider) send(ctx context.Context, c sending, key *credentials.Credent
 	client := *p.clients[c.product]
 	client.Credential = &fixed{key}
 	_, err := client.CallApiWithCtx(context.WithValue(ctx, exchangeKey{}, x), c.params(), p.body(in), &dara.RuntimeOptions{})
-	failed := judge(c.call, x, err)
+	failed := judge(c, x, err)
 	if failed == nil {
 		if err := unmarshal(x.body, out); err != nil {
 			failed = broken(c.call, "the answer is not JSON as expected")
@@ -197,17 +197,21 @@ func (p *Provider) body(in params) *openapiutil.OpenApiRequest {
 }
 
 // judge tells what one send came to; nil is an answer of success.
-func judge(call string, x *exchange, err error) *cloud.Error {
+func judge(c sending, x *exchange, err error) *cloud.Error {
 	switch {
 	case x.answered && x.status >= 200 && x.status < 300:
 		return nil
 	case x.answered:
-		return refusal(call, x.status, x.body)
+		e := refusal(c.call, x.status, x.body)
+		if e.Fault.Code == fault.ForbiddenRAM || e.Fault.Code == fault.NoPermission {
+			e.Fault.Details = fault.Details{fault.DetailPermission: c.action}
+		}
+		return e
 	case !x.connected.Load():
 		f := fault.New(fault.CloudUnreachable, "")
-		return cloud.Fail(call, cloud.NotSent, f, err)
+		return cloud.Fail(c.call, cloud.NotSent, f, err)
 	}
-	return cloud.Fail(call, cloud.Unknown, fault.New(fault.CloudNoAnswer, ""), err)
+	return cloud.Fail(c.call, cloud.Unknown, fault.New(fault.CloudNoAnswer, ""), err)
 }
 
 // broken is the error of an answer that makes no sense: it proves nothing.

@@ -55,9 +55,6 @@ func refusal(call string, status int, body []byte) *cloud.Error {
 		Code: codeOf(e.Code, e.Message), WireCode: cut(e.Code, maxCode),
 		Message: cut(e.Message, maxText), RequestID: cut(e.RequestID, 64), Status: status,
 	}
-	if f.Code == fault.ForbiddenRAM || f.Code == fault.NoPermission {
-		f.Details = fault.Details{fault.DetailPermission: call}
-	}
 	return cloud.Fail(call, outcomeOf(f.Code, status), f, nil)
 }
 

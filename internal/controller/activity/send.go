@@ -153,9 +153,10 @@ func (w *run) refused(ctx context.Context, p *api.Piece, err error) (time.Durati
 // resolve marks a piece as answered for good.
 func (w *run) resolve(p *api.Piece, ids []string, f *fault.Fault) {
 	p.State, p.Instances, p.ResolvedTime = api.PieceResolved, ids, stamp(w.Now())
-	p.Code, p.Message, p.RequestID = "", "", ""
+	p.Code, p.Message, p.RequestID, p.Permission = "", "", "", ""
 	if f != nil {
 		p.Code, p.Message, p.RequestID = string(f.Code), clip(f.Message, maxText), clip(f.RequestID, 64)
+		p.Permission = clip(f.Details[fault.DetailPermission], 64)
 	}
 }
 

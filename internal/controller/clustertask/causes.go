@@ -209,7 +209,9 @@ func asked(g *api.ScalingGroup, a *api.ScalingActivity, p *api.Piece) fault.Deta
 		return nil
 	}
 	c := a.Spec.Candidates[p.Candidate]
-	return snapshot.Details(g, fault.Place{VSwitch: c.VSwitch, Zone: c.Zone, InstanceType: c.InstanceType, Disk: c.Disk})
+	d := snapshot.Details(g, fault.Place{VSwitch: c.VSwitch, Zone: c.Zone, InstanceType: c.InstanceType, Disk: c.Disk})
+	d[fault.DetailPermission] = p.Permission
+	return d
 }
 
 // failures collects machines that did not join: one cause for each code, with

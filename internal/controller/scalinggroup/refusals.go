@@ -77,7 +77,11 @@ func (g *group) ofActivity(list []scaling.Refusal, words map[string]said, a *api
 		m := scaling.Met{Code: fault.Code(p.Code), Place: place, At: at, Generation: a.Spec.SettingsGeneration}
 		list = scaling.Remember(list, m, g.Waits.Faults(), scaling.HoldAfter, jitter(a.Name, strconv.Itoa(n)))
 		g.kept.refused = g.now
-		keepWords(words, m.Code, place, said{p.Message, p.RequestID, ""})
+		solution := ""
+		if p.Permission != "" {
+			solution = fault.Lookup(m.Code).Advice(fault.Details{fault.DetailPool: g.g.Spec.Pool, fault.DetailPermission: p.Permission})
+		}
+		keepWords(words, m.Code, place, said{p.Message, p.RequestID, solution})
 	}
 	return list
 }

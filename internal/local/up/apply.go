@@ -138,7 +138,9 @@ func (a *applier) nudge(ctx context.Context, o *unstructured.Unstructured) error
 
 // accepts waits until the cluster takes a pool: for some seconds after its
 // start an API server does not know all kinds yet, and admission policies
-// refuse everything. Nothing is written.
+// refuse everything. A policy that is new passes everything until it acts, and
+// only then may not know a kind yet: so its stamp must be on the answer. Nothing
+// is written.
 func (a *applier) accepts(ctx context.Context) error {
 	if a.m.Samples == "" {
 		return nil
@@ -151,7 +153,13 @@ func (a *applier) accepts(ctx context.Context) error {
 		err := retry(ctx, func() error {
 			tried := o.DeepCopy()
 			tried.SetName(probeName)
-			return a.client.Create(ctx, tried, client.FieldOwner(fieldManager), client.DryRunAll)
+			if err := a.client.Create(ctx, tried, client.FieldOwner(fieldManager), client.DryRunAll); err != nil {
+				return err
+			}
+			if _, stamped := tried.GetAnnotations()[a.m.Stamp]; !stamped && a.m.Stamp != "" {
+				return errNotStamped
+			}
+			return nil
 		})
 		if err != nil {
 			return fmt.Errorf("try to create %s: %w", nameOf(o), err)
@@ -180,7 +188,10 @@ func (a *applier) samples(ctx context.Context) error {
 	return nil
 }
 
-var errNotYet = errors.New("it is not served yet")
+var (
+	errNotYet     = errors.New("it is not served yet")
+	errNotStamped = fmt.Errorf("%w: no policy acts on it", errNotYet)
+)
 
 // retry repeats what a cluster that has just started may refuse for a moment.
 func retry(ctx context.Context, do func() error) error {

@@ -69,16 +69,18 @@ func TestAcceptsWaitsForAdmission(t *testing.T) {
 	bad := apierrors.NewBadRequest("no")
 	cases := map[string]struct {
 		answers   []error
+		stamped   int
 		want      error
 		wantTries int
 	}{
-		"at once":      {[]error{nil}, nil, 1},
-		"after a time": {[]error{busy, busy, nil}, nil, 3},
-		"refused":      {[]error{bad}, bad, 1},
+		"at once":      {[]error{nil}, 1, nil, 1},
+		"after a time": {[]error{busy, busy, nil}, 1, nil, 3},
+		"refused":      {[]error{bad}, 1, bad, 1},
+		"no policy":    {[]error{nil, busy, nil}, 3, nil, 3},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			tries, err := tryAccepts(t, files, c.answers)
+			tries, err := tryAccepts(t, files, c.answers, c.stamped)
 			if (err == nil) != (c.want == nil) || tries != c.wantTries {
 				t.Errorf("%d tries, %v; want %d, %v", tries, err, c.wantTries, c.want)
 			}
@@ -86,7 +88,7 @@ func TestAcceptsWaitsForAdmission(t *testing.T) {
 	}
 }
 
-func tryAccepts(t *testing.T, files fs.FS, answers []error) (tries int, err error) {
+func tryAccepts(t *testing.T, files fs.FS, answers []error, stamped int) (tries int, err error) {
 	t.Helper()
 	c := interceptor.NewClient(fake.NewClientBuilder().WithScheme(runtime.NewScheme()).Build(), interceptor.Funcs{
 		Create: func(_ context.Context, _ client.WithWatch, o client.Object, opts ...client.CreateOption) error {
@@ -94,10 +96,12 @@ func tryAccepts(t *testing.T, files fs.FS, answers []error) (tries int, err erro
 			if all.ApplyOptions(opts); len(all.DryRun) == 0 || o.GetName() != probeName {
 				t.Errorf("%s is created: %+v", o.GetName(), all)
 			}
-			tries++
+			if tries++; tries >= stamped {
+				o.SetAnnotations(map[string]string{"stamp": "x"})
+			}
 			return answers[tries-1]
 		},
 	})
-	err = (&applier{client: c, m: Manifests{Files: files, Samples: "samples"}}).accepts(t.Context())
+	err = (&applier{client: c, m: Manifests{Files: files, Samples: "samples", Stamp: "stamp"}}).accepts(t.Context())
 	return tries, err
 }

@@ -67,6 +67,8 @@ type Manifests struct {
 	// Folders are applied in order; Samples is created once, at the first start.
 	Folders []string
 	Samples string
+	// Stamp is an annotation that the policies put on each sample; empty: none.
+	Stamp string
 	// Namespace and Account are the controller's service account.
 	Namespace, Account string
 }

@@ -33,7 +33,7 @@ func planeOptions(t *testing.T) Options {
 	delete(o.programs, planeName)
 	o.prepare = nil
 	o.Manifests = Manifests{
-		Files: config.FS, Folders: config.Folders, Samples: config.Samples,
+		Files: config.FS, Folders: config.Folders, Samples: config.Samples, Stamp: config.Stamp,
 		Namespace: config.Namespace, Account: config.ControllerAccount,
 	}
 	return o

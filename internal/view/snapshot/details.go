@@ -27,6 +27,7 @@ func Details(g *v1alpha1.ScalingGroup, at fault.Place) fault.Details {
 		d[fault.DetailFamily] = at.InstanceType[:n]
 	}
 	fits(d, g.Status.Fits, at.Zone)
+	otherVSwitch(d, g.Status.Fits, at.Zone)
 	offered(d, g, at)
 	return d
 }
@@ -35,7 +36,7 @@ func Details(g *v1alpha1.ScalingGroup, at fault.Place) fault.Details {
 func fits(d fault.Details, list []v1alpha1.ZoneFits, zone string) {
 	var zones, names []string
 	for _, z := range list {
-		if zone != "" && zone != z.Zone {
+		if zone != "" && zone != z.Zone || len(z.InstanceTypes) == 0 {
 			continue
 		}
 		zones = append(zones, z.Zone)
@@ -53,12 +54,30 @@ func fits(d fault.Details, list []v1alpha1.ZoneFits, zone string) {
 	}
 }
 
-// offered names the disk categories that go with an instance type, and where
-// the system disk is none of them what it could be.
+// otherVSwitch names a vSwitch that would help: in another zone, else in this.
+func otherVSwitch(d fault.Details, list []v1alpha1.ZoneFits, zone string) {
+	for _, z := range list {
+		if z.VSwitch != "" && (z.Zone != zone || d[fault.DetailOtherVSwitch] == "") {
+			d[fault.DetailOtherVSwitch] = z.VSwitch
+			if z.Zone != zone {
+				return
+			}
+		}
+	}
+}
+
+// offered names the disk categories that go with an instance type, where the
+// system disk is none of them what it could be, and an image that starts it.
 func offered(d fault.Details, g *v1alpha1.ScalingGroup, at fault.Place) {
 	for i := range g.Status.Misfits {
 		m := &g.Status.Misfits[i]
-		if m.InstanceType != at.InstanceType || m.Zone != "" && m.Zone != at.Zone || len(m.Offered) == 0 {
+		if m.InstanceType != at.InstanceType || m.Zone != "" && m.Zone != at.Zone {
+			continue
+		}
+		if m.OtherImage != "" {
+			d[fault.DetailOtherImage] = m.OtherImage
+		}
+		if len(m.Offered) == 0 || d[fault.DetailOffered] != "" {
 			continue
 		}
 		d[fault.DetailOffered] = fault.List(m.Offered)
@@ -69,7 +88,6 @@ func offered(d fault.Details, g *v1alpha1.ScalingGroup, at fault.Place) {
 			}
 			d[fault.DetailSystemDisk] = fmt.Sprintf("%s:%d", best, s.SizeGiB)
 		}
-		return
 	}
 }
 
