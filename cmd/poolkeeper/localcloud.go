@@ -20,7 +20,7 @@ import (
 // localCloud is the command line of the local cloud.
 type localCloud struct {
 	server.Options
-	listen, apiServer, scenario string
+	listen, apiServer, scenario, clock string
 }
 
 // newLocalCloudCommand serves a local cloud with simulated machines. People
@@ -42,6 +42,7 @@ func newLocalCloudCommand() *cobra.Command {
 	f.StringVar(&o.apiServer, "api-server", "", "address of the API server that machines join, for the log")
 	f.StringVar(&o.scenario, "scenario", "", "scenario file to read over the built-in one")
 	f.Float64Var(&o.TimeFactor, "time-factor", 1, "divide every wait of cloud and machines by this")
+	f.StringVar(&o.clock, "clock-offset-file", "", "file that says by how much the cloud's clock is off, as in -2s, for tests; its machines keep the time")
 	_ = c.MarkFlagRequired("dir")
 	return c
 }
@@ -58,6 +59,9 @@ func (o *localCloud) run(ctx context.Context) error {
 		if o.Scenario, err = os.ReadFile(o.scenario); err != nil {
 			return fmt.Errorf("read scenario: %w", err)
 		}
+	}
+	if o.clock != "" {
+		o.Now = offsetClock(o.clock)
 	}
 	o.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	lazyCollector()

@@ -38,13 +38,26 @@ func poolHead(p *v1alpha1.NodePool) string {
 	case Complete(p) && p.Spec.ExpectedNodes == 0:
 		return name + " expects 0 nodes and has none"
 	case Complete(p):
-		return fmt.Sprintf("%s has %d of %d nodes, all joined", name, c.InService, p.Spec.ExpectedNodes)
+		return fmt.Sprintf("%s has %d of %d nodes, all joined", name, c.InService, p.Spec.ExpectedNodes) + keptToLookAt(p)
 	}
 	head := fmt.Sprintf("%s has %d of %d nodes", name, c.InService, p.Spec.ExpectedNodes)
 	if gap := PoolGap(p); gap != "" {
 		return head + ": " + gap
 	}
 	return head
+}
+
+// KeptToLookAt stands before the names of machines that failed to join and were
+// replaced, in the message of condition NodesJoined.
+const KeptToLookAt = "kept to look at, as they did not join: "
+
+// keptToLookAt names those machines of a pool that is as wished.
+func keptToLookAt(p *v1alpha1.NodePool) string {
+	joined, _ := conditionText(p.Status.Conditions, v1alpha1.ConditionNodesJoined, metav1.ConditionTrue)
+	if _, names, ok := strings.Cut(joined, KeptToLookAt); ok {
+		return "; " + KeptToLookAt + names
+	}
+	return ""
 }
 
 // PoolGap names what stands between a pool and its wish, in numbers: "1

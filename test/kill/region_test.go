@@ -82,7 +82,7 @@ func startRegion(t *testing.T, before ...func(*region)) *region {
 	r.planeURL, r.cloudURL = "https://"+plane, "http://"+cloud
 	r.plane = newProgram(t, dir, "plane", nil, filepath.Join(bin, "poolkeeper-plane"), "--dir", dir, "--port", strconv.Itoa(port), "--node-monitor-grace-period", "65s")
 	r.cloud = newProgram(t, dir, "cloud", nil, filepath.Join(bin, "poolkeeper"), "local", "cloud", "--dir", r.path("cloud"),
-		"--listen", cloud, "--region", regionID, "--max-nodes", "500", "--api-server", plane, "--time-factor", factor)
+		"--listen", cloud, "--region", regionID, "--max-nodes", "500", "--api-server", plane, "--time-factor", factor, "--clock-offset-file", r.clock(theCloud))
 	ctx := t.Context()
 	r.await(ctx, t, "control plane", r.planeReady)
 	r.await(ctx, t, "local cloud", r.cloudReady)
@@ -109,6 +109,9 @@ func programs(t *testing.T) string {
 func (r *region) path(elem ...string) string {
 	return filepath.Join(append([]string{r.dir}, elem...)...)
 }
+
+// clock is the file that says by how much the clock of a process is off.
+func (r *region) clock(of victim) string { return r.path(fmt.Sprintf("clock-%d", of)) }
 
 func (r *region) await(ctx context.Context, t *testing.T, what string, ready func(context.Context) error) {
 	t.Helper()
@@ -192,7 +195,7 @@ func (r *region) startController(t *testing.T, program string) {
 		[]string{"ALIBABA_CLOUD_ACCESS_KEY_ID=" + key.AccessKeyID, "ALIBABA_CLOUD_ACCESS_KEY_SECRET=" + key.AccessKeySecret},
 		program, "controller", "--kubeconfig", r.kubeconfig(t, server, ca), "--cloud-endpoint", endpoint, "--region", regionID,
 		"--identity-certificate", r.path("cloud", "identity.crt"), "--node-api-server", r.planeURL, "--node-api-server-ca", r.path("ca.crt"),
-		"--metrics-bind-address", "0", "--health-probe-bind-address", "0", "--node-lease-duration", "52s", "--time-factor", factor, "--clock-offset-file", r.path("clock"))
+		"--metrics-bind-address", "0", "--health-probe-bind-address", "0", "--node-lease-duration", "52s", "--time-factor", factor, "--clock-offset-file", r.clock(theController))
 }
 
 // kubeconfig is that of the controller's service account.

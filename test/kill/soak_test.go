@@ -5,10 +5,13 @@ package kill
 import (
 	"bytes"
 	"cmp"
+	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +20,12 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
 )
 
 const (
@@ -25,10 +34,12 @@ const (
 	// soakPatience is how long the pool may take to be as wished when the
 	// trouble is over: an answer that was lost for good is settled by then.
 	soakPatience = 6 * time.Minute
-	// diskSize is the size of the local cloud's disk.
-	diskSize = 64 << 20
-	// clockOff is the most that the controller's clock is off: a minute, less a
-	// little, divided by the factor.
+	// cloudDisk is the size of the local cloud's disk, planeDisk that of etcd's,
+	// which sets 64 MiB aside for each of its logs. Unit: bytes.
+	cloudDisk = 64 << 20
+	planeDisk = 640 << 20
+	// clockOff is the most that the clock of the controller or of the cloud is
+	// off: a minute, less a little, divided by the factor.
 	clockOff = 2500 * time.Millisecond
 )
 
@@ -47,9 +58,14 @@ func TestSoak(t *testing.T) {
 	}
 	seed := chooseSeed(t)
 	s := &soak{counts: map[string]int{}, began: time.Now(), random: rand.New(rand.NewPCG(seed, 1))}
-	s.region = startRegion(t, s.mount(t))
+	s.region = startRegion(t, func(r *region) {
+		s.disks = map[victim]*disk{theCloud: mount(t, r.path("cloud"), cloudDisk), thePlane: mount(t, r.path("etcd"), planeDisk)}
+	})
 	s.patience = soakPatience
 	s.createPool(t)
+	if err := s.fillVPC(); err != nil {
+		t.Fatal(err)
+	}
 	s.scaleAndSettle(t, low)
 	s.protectOne(t)
 	t.Cleanup(func() { fmt.Print(s.table(seed)) })
@@ -72,7 +88,7 @@ type soak struct {
 	*region
 	random *rand.Rand
 	began  time.Time
-	disk   string // of the local cloud; empty where none could be mounted
+	disks  map[victim]*disk // nil where none could be mounted
 	spells int
 	counts map[string]int // operations and faults by name
 	rests  []time.Duration
@@ -80,27 +96,49 @@ type soak struct {
 	lost   int
 }
 
-// mount gives the local cloud a small disk of its own, where that is permitted.
-func (s *soak) mount(t *testing.T) func(*region) {
-	return func(r *region) {
-		dir := r.path("cloud")
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := syscall.Mount("none", dir, "tmpfs", 0, fmt.Sprintf("size=%d,mode=0700", diskSize)); err != nil {
-			fmt.Printf("a full disk is not tried: mount: %v\n", err)
-			return
-		}
-		s.disk = dir
-		t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
+// disk is a small file system of its own, so that it can be full.
+type disk struct{ dir string }
+
+// mount makes a directory a disk of that size until the test ends, where that
+// is permitted.
+func mount(t *testing.T, dir string, size int) *disk {
+	t.Helper()
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
 	}
+	if err := syscall.Mount("none", dir, "tmpfs", 0, fmt.Sprintf("size=%d,mode=0700", size)); err != nil {
+		fmt.Printf("a full disk is not tried: mount: %v\n", err)
+		return nil
+	}
+	t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
+	return &disk{dir}
 }
+
+func (d *disk) filler() string { return filepath.Join(d.dir, "filler") }
+
+// fill fills the disk to the last byte.
+func (d *disk) fill() error {
+	f, err := os.Create(d.filler())
+	if err != nil {
+		return err
+	}
+	for size := 1 << 20; err == nil && size > 0; {
+		if _, err = f.Write(make([]byte, size)); errors.Is(err, syscall.ENOSPC) {
+			size, err = size/16, nil
+		}
+	}
+	return errors.Join(err, f.Close())
+}
+
+func (d *disk) free() error { return os.Remove(d.filler()) }
 
 // fault is one kind of trouble: how it begins and ends.
 type fault struct {
 	name       string
 	begin, end func(*soak) error
 	longest    time.Duration
+	// can is whether it can be done here; nil: everywhere.
+	can func(*soak) bool
 }
 
 func kills(v victim) fault {
@@ -119,7 +157,67 @@ func lines(name string, set func(*soak, bool)) fault {
 		begin: func(s *soak) error { set(s, true); return nil }, end: func(s *soak) error { set(s, false); return nil }}
 }
 
-// faults are all kinds, the full disk last.
+// jumps sets the clock of a process to another offset; it stays so.
+func jumps(v victim) fault {
+	return fault{name: "clock of the " + v.String() + " jumped", begin: func(s *soak) error {
+		off := time.Duration(s.random.Int64N(int64(2*clockOff))) - clockOff
+		return os.WriteFile(s.clock(v), []byte(off.String()), 0o600)
+	}}
+}
+
+// fills fills the disk of a process; press makes it store more than it has set
+// aside, for what has room inside its own files notices nothing.
+func fills(v victim, press func(*soak)) fault {
+	return fault{name: "disk of the " + v.String() + " full", longest: 12 * time.Second,
+		can: func(s *soak) bool { return s.disks[v] != nil },
+		begin: func(s *soak) error {
+			err := s.disks[v].fill()
+			go press(s)
+			return err
+		}, end: func(s *soak) error { return s.disks[v].free() }}
+}
+
+// pressPlane writes large objects, the same each time, until one is refused.
+func (s *soak) pressPlane() {
+	const many, size = 40, 512 << 10
+	ctx, cancel := context.WithTimeout(context.Background(), 12*time.Second)
+	defer cancel()
+	for n := range many {
+		text := make([]byte, size)
+		for i := range text {
+			text[i] = byte('a' + rand.IntN(26))
+		}
+		m := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceDefault, Name: fmt.Sprintf("large-%d", n)}, Data: map[string]string{"text": string(text)}}
+		err := s.admin.Create(ctx, m)
+		if apierrors.IsAlreadyExists(err) {
+			err = s.admin.Update(ctx, m)
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// pressCloud writes large files on the disk of a machine that is nobody's, the
+// same each time, until one is refused.
+func (s *soak) pressCloud() {
+	const script = `x=$(printf '%0524288d' 0); n=0; while [ $n -lt 12 ]; do printf %s "$x" >/root/large-$n || exit 1; n=$((n+1)); done`
+	ctx, cancel := context.WithTimeout(context.Background(), 12*time.Second)
+	defer cancel()
+	list, err := s.listCloud(ctx)
+	if err != nil {
+		return // it is away: killed, or stopped
+	}
+	for _, i := range list {
+		if i.Tags[api.LabelPool] == "" && i.Status == "Running" {
+			body, _ := json.Marshal(map[string][]string{"argv": {"sh", "-c", script}})
+			_, _ = s.control(ctx, http.MethodPost, "instances/"+i.ID+"/exec", string(body))
+			return
+		}
+	}
+}
+
+// faults are all kinds.
 var faults = []fault{
 	kills(theController), kills(theCloud), kills(thePlane),
 	pauses(theController), pauses(theCloud), pauses(thePlane),
@@ -127,33 +225,9 @@ var faults = []fault{
 	lines("cloud cut off", func(s *soak, on bool) { s.toCloud.interrupt(on) }),
 	lines("answers of the API server lost", func(s *soak, on bool) { s.toPlane.lossy.Store(on) }),
 	lines("answers of the cloud lost", func(s *soak, on bool) { s.toCloud.lossy.Store(on) }),
-	{name: "clock jumped", begin: (*soak).jump},
-	{name: "disk of the cloud full", begin: (*soak).fill, end: (*soak).free, longest: 12 * time.Second},
+	jumps(theController), jumps(theCloud),
+	fills(theCloud, (*soak).pressCloud), fills(thePlane, (*soak).pressPlane),
 }
-
-// jump sets the controller's clock to another offset; it stays so.
-func (s *soak) jump() error {
-	off := time.Duration(s.random.Int64N(int64(2*clockOff))) - clockOff
-	return os.WriteFile(s.path("clock"), []byte(off.String()), 0o600)
-}
-
-func (s *soak) filler() string { return filepath.Join(s.disk, "filler") }
-
-// fill fills the disk to the last byte.
-func (s *soak) fill() error {
-	f, err := os.Create(s.filler())
-	if err != nil {
-		return err
-	}
-	for size := 1 << 20; err == nil && size > 0; {
-		if _, err = f.Write(make([]byte, size)); errors.Is(err, syscall.ENOSPC) {
-			size, err = size/16, nil
-		}
-	}
-	return errors.Join(err, f.Close())
-}
-
-func (s *soak) free() error { return os.Remove(s.filler()) }
 
 // event is what happens at a time of a spell.
 type event struct {
@@ -187,10 +261,7 @@ func (s *soak) newSpell() *spell {
 		p.numbers = append(p.numbers, n)
 	}
 	p.length = length
-	kinds := faults
-	if s.disk == "" {
-		kinds = faults[:len(faults)-1]
-	}
+	kinds := slices.DeleteFunc(slices.Clone(faults), func(f fault) bool { return f.can != nil && !f.can(s) })
 	var used []string
 	for range 1 + random.IntN(4) {
 		f := kinds[random.IntN(len(kinds))]
@@ -316,8 +387,10 @@ func (s *soak) table(seed uint64) string {
 			row(f.name, "not tried")
 		}
 	}
-	if s.disk != "" {
-		row("lines of the local cloud about its full disk", strings.Count(s.cloud.tail(1<<20), syscall.ENOSPC.Error()))
+	for _, v := range []victim{theCloud, thePlane} {
+		if s.disks[v] != nil {
+			row("lines of the "+v.String()+" about its full disk", strings.Count(s.victim(v).tail(1<<20), syscall.ENOSPC.Error()))
+		}
 	}
 	if slices.Sort(s.rests); len(s.rests) > 0 {
 		row("at rest after the trouble, median and longest", fmt.Sprintf("%.1f s, %.1f s", s.rests[len(s.rests)/2].Seconds(), s.rests[len(s.rests)-1].Seconds()))

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -20,14 +21,15 @@ import (
 // not, and no secret is told.
 func TestEachMutationIsAudited(t *testing.T) {
 	var told []alicloud.Mutation
-	refuse, lose := "", ""
+	var trouble atomic.Value // an action, and what its answer comes to
+	trouble.Store("")
 	w := newWorld(t, func(action string, _ url.Values) (int, any) {
-		switch action {
-		case refuse:
+		switch {
+		case trouble.Load() == action+" refused":
 			return 403, wireError("Forbidden.RAM")
-		case lose:
+		case trouble.Load() == action+" lost":
 			return 0, nil
-		case "RunInstances":
+		case action == "RunInstances":
 			return 200, created("i-1", "i-2")
 		}
 		return 200, map[string]any{"RequestId": "R-1"}
@@ -53,7 +55,8 @@ func TestEachMutationIsAudited(t *testing.T) {
 			id     string
 		}{{"done", cloud.Done, "", "R-1"}, {"refused", cloud.Refused, fault.ForbiddenRAM, "R-1"}, {"lost", cloud.Unknown, fault.CloudNoAnswer, ""}} {
 			t.Run(action+" "+c.what, func(t *testing.T) {
-				told, refuse, lose = nil, map[bool]string{true: action}[c.what == "refused"], map[bool]string{true: action}[c.what == "lost"]
+				told = nil
+				trouble.Store(action + " " + c.what)
 				if err := call(ctx); (err == nil) != (c.what == "done") {
 					t.Fatal(err)
 				}

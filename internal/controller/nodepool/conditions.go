@@ -107,6 +107,9 @@ func nodesJoined(pool *api.NodePool, t *tally) metav1.Condition {
 	switch {
 	case have == want:
 		c.Status, c.Reason = metav1.ConditionTrue, api.ReasonAsExpected
+		if t.counts.Failed > 0 {
+			c.Message += fmt.Sprintf("; %s%s", view.KeptToLookAt, some(t.failed))
+		}
 	case t.counts.Failed > 0:
 		c.Reason, c.Message = api.ReasonJoinFailed, c.Message+fmt.Sprintf("; failed to join: %s", some(t.failed))
 	case t.counts.Offline > 0:

@@ -56,6 +56,7 @@ const passedDown = "it decides what to create or release"
 // reason is why the pool is not as wished, where the group has no code for it;
 // nil where only the group may know.
 func reason(pool *api.NodePool, p *passed, t *tally) *api.Why {
+	failed := t.counts.Failed > 0 && t.counts.InService < pool.Spec.ExpectedNodes // else they are only kept to look at
 	switch {
 	case p.group == nil && p.mode.frozen != "":
 		return &api.Why{Sentence: p.mode.frozen, Next: "it begins when the definition is there again"}
@@ -64,14 +65,14 @@ func reason(pool *api.NodePool, p *passed, t *tally) *api.Why {
 			Solution: cut(mend(p.verdict.code, pool.Name), 1024), Next: "an edit is tried at once; without one, the cloud is asked again", NextTime: due(p.verdict.again)}
 	case p.group == nil:
 		return unchecked(p)
-	case t.counts.Failed > 0 && fault.OfHook(fault.Code(t.code())):
+	case failed && fault.OfHook(fault.Code(t.code())):
 		return &api.Why{Code: t.code(), Sentence: "a lifecycle hook gave up " + some(t.failed), Next: "they are released, and others are created",
 			Solution: cut(cmp.Or(t.helps[t.code()], fault.InPool(fault.Lookup(fault.Code(t.code())).Solution, pool.Name)), 1024)}
 	case len(t.paid) > 0:
 		one := t.paid[0]
 		return &api.Why{Code: t.code(), Sentence: fmt.Sprintf("%d of its subscriptions did not join and are not replaced by themselves: %s", len(t.paid), some(t.paid)),
 			Solution: fmt.Sprintf("read step and log: poolkeeper why %s; then let it join again: poolkeeper node rejoin %s, or have it replaced: poolkeeper node remove %s --keep-expected", one, one, one)}
-	case t.counts.Failed > 0:
+	case failed:
 		return &api.Why{Code: t.code(), Sentence: fmt.Sprintf("%d of its machines did not join: %s", t.counts.Failed, some(t.failed)), Solution: "read step and log: poolkeeper why " + t.failed[0]}
 	case behind(p.group) && !p.mode.emptying:
 		return &api.Why{Sentence: "the change was passed down, and its scaling group has not looked at it yet", Next: passedDown}
