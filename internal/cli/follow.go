@@ -242,8 +242,9 @@ func (f *follow) taskEnded(ctx context.Context, t *v1alpha1.ClusterTask) (bool, 
 // succeeded reads the pool once more: the status that made the task a success
 // is written, and may be newer than the one read before the task.
 func (f *follow) succeeded(ctx context.Context) (bool, error) {
-	if f.generation == 0 {
-		return true, nil
+	if f.generation == 0 { // it may have changed the pool's number: the status is to speak of that, if it does so soon
+		p, end := f.look.Pool, f.look.Task.Status.EndTime
+		return p == nil || p.Status.ObservedGeneration >= p.Generation || end == nil || f.Now().Sub(end.Time) > 5*time.Second, nil
 	}
 	now, err := f.read(ctx)
 	if err != nil || now.Pool == nil {
