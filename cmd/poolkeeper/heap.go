@@ -28,22 +28,23 @@ func roomyHeap(size uint64) {
 	if os.Getenv("GOGC") != "" {
 		return
 	}
-	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	known := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/scan/stack:bytes"}, {Name: "/gc/scan/globals:bytes"}}
 	var collected func(*[16]byte)
 	collected = func(sentinel *[16]byte) {
-		metrics.Read(live)
-		debug.SetGCPercent(growth(live[0].Value.Uint64(), size))
+		metrics.Read(known)
+		debug.SetGCPercent(growth(known[0].Value.Uint64(), known[1].Value.Uint64()+known[2].Value.Uint64(), size))
 		runtime.SetFinalizer(sentinel, collected) // runs again after the next collection
 	}
 	collected(new([16]byte))
 }
 
-// growth is how far a heap may grow beyond what lives, in percent: to size, and
-// twice what lives at least.
-func growth(live, size uint64) int {
+// growth is GOGC where a heap of which so many bytes live may grow to size, and
+// to what the usual 100 allows at least. It is in percent of what lives and of the
+// roots, stacks and globals, that are looked through with it.
+func growth(live, roots, size uint64) int {
 	const usual, most = 100, 10_000
-	if live == 0 {
+	if live+roots == 0 {
 		return most
 	}
-	return int(min(max(usual, (max(size, live)-live)*100/live), most))
+	return int(min(max(usual, (max(size, live)-live)*100/(live+roots)), most))
 }

@@ -9,17 +9,19 @@ import (
 func TestASmallHeapGrowsToItsSizeAndALargeOneTwofold(t *testing.T) {
 	const mib = 1 << 20
 	for name, c := range map[string]struct {
-		live uint64
-		want int
+		live, roots uint64
+		want        int
 	}{
-		"nothing yet":   {0, 10_000},
-		"small":         {12 * mib, 300},
-		"half of it":    {24 * mib, 100},
-		"beyond":        {200 * mib, 100},
-		"next to empty": {1, 10_000},
+		"nothing yet":    {0, 0, 10_000},
+		"small":          {12 * mib, 0, 300},
+		"roots count":    {12 * mib, 6 * mib, 200},
+		"half of it":     {24 * mib, 0, 100},
+		"half and roots": {24 * mib, 8 * mib, 100},
+		"beyond":         {200 * mib, 0, 100},
+		"next to empty":  {1, 0, 10_000},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := growth(c.live, 48*mib); got != c.want {
+			if got := growth(c.live, c.roots, 48*mib); got != c.want {
 				t.Errorf("%d %%, want %d", got, c.want)
 			}
 		})
