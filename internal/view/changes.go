@@ -55,8 +55,7 @@ func hooksText(list []v1alpha1.LifecycleHook) string {
 		if h.Transition == v1alpha1.WayOut {
 			way = "out"
 		}
-		timeout := (time.Duration(h.TimeoutSeconds()) * time.Second).String()
-		timeout = strings.Replace(strings.Replace(timeout, "m0s", "m", 1), "h0m", "h", 1)
+		timeout := Duration(time.Duration(h.TimeoutSeconds()) * time.Second)
 		parts = append(parts, fmt.Sprintf("%s=%s,timeout=%s,default=%s", h.Name, way, timeout, strings.ToLower(orDefault(string(h.DefaultResult), string(v1alpha1.HookContinue)))))
 	}
 	return orDefault(strings.Join(parts, " "), "none")

@@ -46,9 +46,11 @@ func (p *pass) retold(c *aCase) bool {
 // charge type. What the cloud does not tell stays open, and is asked for again.
 func (p *pass) reprice(ctx context.Context) {
 	ask := map[cloud.ChargeType][]*aCase{}
-	for _, c := range append(slices.Clone(p.cases), p.fresh...) {
-		if mirrors(c) && p.retold(c) {
-			ask[c.shown.ChargeType] = append(ask[c.shown.ChargeType], c)
+	for _, cases := range [][]*aCase{p.cases, p.fresh} {
+		for _, c := range cases {
+			if mirrors(c) && p.retold(c) {
+				ask[c.shown.ChargeType] = append(ask[c.shown.ChargeType], c)
+			}
 		}
 	}
 	for charge, cases := range ask {
