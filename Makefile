@@ -31,7 +31,7 @@ plane:
 	@hack/build-plane $(BIN)/poolkeeper-plane $(PLANE_FLAGS)
 	@for name in etcd kube-apiserver kubectl; do ln -sf poolkeeper-plane $(BIN)/$$name; done
 
-test: build verify vet ## all that CI runs: verify, vet, every test; a skipped test fails
+test: build verify vet ## all that CI runs: verify, vet, every test; a skip fails, a transcript has a second try that is told
 	@{ $(TESTS) ./... || $(BAD); (cd plane && $(TESTS) -vet=off $(PLANE_FLAGS) ./...) || $(BAD); \
 	  (cd hack && $(TESTS) ./testsum) || $(BAD); (cd hack/ship && $(TESTS) ./...) || $(BAD); } | $(SUM) -again $(AGAIN) -never invariants,
 	@echo "make test: everything passed"
