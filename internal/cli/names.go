@@ -107,24 +107,18 @@ func (a *app) complete(k kind, max int) cobra.CompletionFunc {
 		if max > 0 && len(args) >= max {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		c, err := a.begin(cmd)
-		if err == nil {
-			c.WithWatch, err = a.NewClient(a.flags.kubeconfig, a.flags.context)
-		}
+		return a.offer(func(c *call, _ []string) ([]string, error) { return c.names(c.ctx, k) })(cmd, args, typed)
+	}
+}
+
+// offer gives a shell the words that were read and begin with what was typed.
+func (a *app) offer(read func(c *call, args []string) ([]string, error)) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, typed string) (words []string, _ cobra.ShellCompDirective) {
+		err := a.run(func(c *call, args []string) (err error) { words, err = read(c, args); return err })(cmd, args)
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveError
 		}
-		names, err := c.names(c.ctx, k)
-		if err != nil {
-			return nil, cobra.ShellCompDirectiveError
-		}
-		var some []string
-		for _, n := range names {
-			if strings.HasPrefix(n, typed) {
-				some = append(some, n)
-			}
-		}
-		return some, cobra.ShellCompDirectiveNoFileComp
+		return slices.DeleteFunc(words, func(w string) bool { return !strings.HasPrefix(w, typed) }), cobra.ShellCompDirectiveNoFileComp
 	}
 }
 

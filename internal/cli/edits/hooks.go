@@ -83,10 +83,7 @@ func (h *Hooks) Apply(what string, spec *v1alpha1.NodePoolSpec) (bool, error) {
 
 // noHook says that a pool has no hook of a name, and what it has.
 func noHook(what, name string, list []v1alpha1.LifecycleHook) error {
-	var names []string
-	for _, k := range list {
-		names = append(names, k.Name)
-	}
+	names := names(list)
 	if len(names) == 0 {
 		return reply.BadInput(what, fmt.Sprintf("it has no lifecycle hook %s, and no other", name))
 	}
@@ -95,6 +92,14 @@ func noHook(what, name string, list []v1alpha1.LifecycleHook) error {
 		return reply.BadInput(what, cause, "did you mean --remove-hook "+meant+"?")
 	}
 	return reply.BadInput(what, cause)
+}
+
+func names(list []v1alpha1.LifecycleHook) []string {
+	var out []string
+	for _, k := range list {
+		out = append(out, k.Name)
+	}
+	return out
 }
 
 var hookName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?$`)

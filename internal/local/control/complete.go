@@ -124,6 +124,9 @@ var roles = fixed("AliyunECSDiskEncryptDefaultRole", "AliyunOOSLifecycleHook4CSR
 
 var actions = fixed(append(region.Actions(), "join")...)
 
+// permissions are what the access key may be denied.
+var permissions = fixed(append(region.Actions(), region.PassRole)...)
+
 func (c *commands) instanceIDs(cmd *cobra.Command) []string {
 	var all []region.Summary
 	if c.get(cmd, "instances", &all) != nil {
