@@ -47,6 +47,7 @@ func (a *app) activityList() *cobra.Command {
 	cmd.Flags().StringVar(&pool, "pool", "", "only those of this `pool`")
 	cmd.Flags().StringSliceVar(&states, "state", nil, "only those in these `states`: in-progress, successful, warning, failed, rejected")
 	cmd.Flags().DurationVar(&since, "since", 0, "only those that were begun within this time")
+	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(view.ActivityStates, cobra.ShellCompDirectiveNoFileComp))
 	a.completePoolFlag(cmd, "pool")
 	return cmd
 }

@@ -179,6 +179,7 @@ func execute(ctx context.Context, root *cobra.Command) int {
 	if c := meant.Child(root, "completion"); c != nil {
 		given.Noun(c).Example = "  source <(poolkeeper completion bash)"
 	}
+	given.NoFiles(root)
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return ExitDone

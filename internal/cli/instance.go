@@ -36,6 +36,7 @@ func (f *instanceFilter) add(a *app, cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.zone, "zone", "", "only those in this `zone`")
 	cmd.Flags().StringVar(&f.typ, "type", "", "only those of this instance `type`")
 	cmd.Flags().StringSliceVar(&f.states, "state", nil, "only those in one of these `states`, such as failed,unknown,in-service")
+	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(view.InstanceStates, cobra.ShellCompDirectiveNoFileComp))
 	a.completePoolFlag(cmd, "pool")
 }
 

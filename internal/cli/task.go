@@ -48,6 +48,7 @@ func (a *app) taskList() *cobra.Command {
 	cmd.Flags().StringVar(&pool, "pool", "", "only tasks of this `pool`")
 	cmd.Flags().StringSliceVar(&states, "state", nil, "only tasks in these `states`: running, success, failed, canceled")
 	cmd.Flags().DurationVar(&since, "since", 0, "only tasks that were asked for within this time")
+	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(view.TaskStates, cobra.ShellCompDirectiveNoFileComp))
 	a.completePoolFlag(cmd, "pool")
 	return cmd
 }

@@ -100,3 +100,16 @@ func (s *span) Set(v string) error {
 
 func (s *span) Type() string   { return "duration" }
 func (s *span) String() string { return time.Duration(*s).String() }
+
+// NoFiles keeps a shell from offering file names for the flags of a command and
+// of all below it that take none, where nothing else completes them.
+func NoFiles(cmd *cobra.Command) {
+	cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
+		if unit, _ := pflag.UnquoteUsage(f); unit != "" && unit != "file" && unit != "directory" {
+			_ = cmd.RegisterFlagCompletionFunc(f.Name, cobra.NoFileCompletions)
+		}
+	})
+	for _, c := range cmd.Commands() {
+		NoFiles(c)
+	}
+}
