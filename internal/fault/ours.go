@@ -71,7 +71,7 @@ var oursRows = []Entry{
 		Scope:    ScopeGroup, Next: NextWait, Retry: edit},
 	{Code: RequestInvalid, Origin: OriginOurs, RaisedBy: "the provider, before sending",
 		Cause:    "the request cannot be sent as the pool's settings make it",
-		Solution: "change the setting that the text names",
+		Solution: "change the setting that the text names: poolkeeper pool edit POOL",
 		Hints:    []string{"{field}: {value}"},
 		Scope:    ScopeTemplate, Next: NextStop, Retry: edit},
 }
