@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/cli/given"
 	"github.com/poolkeeper/poolkeeper/internal/cli/near"
 	"github.com/poolkeeper/poolkeeper/internal/cli/reply"
 )
@@ -126,30 +127,5 @@ func (a *app) completePoolFlag(cmd *cobra.Command, flag string) {
 	_ = cmd.RegisterFlagCompletionFunc(flag, a.complete(pools, 0))
 }
 
-// oneArg takes exactly one argument of a name.
-func oneArg(what string) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if len(args) == 1 {
-			return nil
-		}
-		return badInput("nothing was done", fmt.Sprintf("this command takes exactly one %s; %d were given", what, len(args)), fmt.Sprintf("`%s --help`", cmd.CommandPath()))
-	}
-}
-
-// someArgs takes one name or more.
-func someArgs(what string) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if len(args) > 0 {
-			return nil
-		}
-		return badInput("nothing was done", "no "+what+" was named", fmt.Sprintf("`%s --help`", cmd.CommandPath()))
-	}
-}
-
-// noArgs takes no argument.
-func noArgs(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return nil
-	}
-	return badInput("nothing was done", fmt.Sprintf("this command takes no argument; %q was given", args[0]), fmt.Sprintf("`%s --help`", cmd.CommandPath()))
-}
+// oneArg, someArgs and noArgs say how many names a command takes.
+var oneArg, someArgs, noArgs = given.One, given.Some, given.None

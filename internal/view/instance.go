@@ -173,6 +173,15 @@ func NodeTable(list []Instance, clock Clock) Table {
 	return t
 }
 
+// InstanceStates, TaskStates and ActivityStates are the states that lists can be
+// cut down to. Those of instances are their own and those of their nodes.
+var (
+	InstanceStates = []string{"pending", "pending-wait", "in-service", "protected", "standby", "stopped", "removing", "removing-wait", "removed", "unknown-origin",
+		"joining", "ready", "not-ready", "scheduling-disabled", "unknown", "failed", "failed-to-join"}
+	TaskStates     = []string{"running", "success", "failed", "canceled"}
+	ActivityStates = []string{"in-progress", "successful", "warning", "failed", "rejected"}
+)
+
 // StateIn is true when a state is one of those named, in any case and with
 // or without blanks and dashes. No names match everything.
 func StateIn(state string, names []string) bool {

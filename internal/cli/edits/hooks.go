@@ -36,7 +36,7 @@ const leastTimeout, mostTimeout = 30 * time.Second, 6 * time.Hour
 
 // Add adds the flag that pool create and pool edit share.
 func (h *Hooks) Add(fl *pflag.FlagSet) {
-	fl.StringArrayVar(&h.set, "hook", nil, "a lifecycle hook as `NAME=in|out[,timeout=10m][,default=continue|abandon]`; may be repeated")
+	fl.StringArrayVar(&h.set, "hook", nil, "a lifecycle `hook`, NAME=in|out and more as above; may be repeated")
 }
 
 // Apply changes the hooks of a spec; it says whether anything was to be changed.
