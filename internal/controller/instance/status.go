@@ -76,7 +76,7 @@ func (p *pass) mirror(c *aCase) {
 }
 
 // foreignNode is said of an instance in whose place another machine's Node stands.
-const foreignNode = "a Node of its name is there with another provider ID: it is not its Node, and is not touched; the instance still counts"
+const foreignNode = "a Node of its name is there with another provider ID, or none: it is not its Node, and is not touched; the instance still counts"
 
 // foreign says whether that is so.
 func foreign(c *aCase, st *api.InstanceStatus) bool {
