@@ -12,6 +12,8 @@ type actor struct {
 	world *world
 	proc  *process
 	name  string
+	body  func()
+	begun bool
 	// resume lets it go on; false ends it where it stands.
 	resume chan bool
 	// wake is when it goes on at the earliest.
@@ -25,28 +27,55 @@ type actor struct {
 
 // spawn adds an actor that has not begun.
 func (w *world) spawn(p *process, name string, body func(), finished func()) *actor {
-	a := &actor{world: w, proc: p, name: name, resume: make(chan bool), finished: finished}
+	a := &actor{world: w, proc: p, name: name, body: body, resume: make(chan bool), finished: finished}
 	w.actors = append(w.actors, a)
+	return a
+}
+
+// goroutine does the work of one actor after another: a stack that has grown
+// once need not grow again.
+func (w *world) goroutine() chan *actor {
+	if n := len(w.idle); n > 0 {
+		g := w.idle[n-1]
+		w.idle = w.idle[:n-1]
+		return g
+	}
+	g := make(chan *actor)
 	go func() {
-		defer func() {
-			if r := recover(); r != nil {
-				a.panicked = fmt.Sprintf("%v\n%s", r, debug.Stack())
-			}
-			a.done = true
-			w.turn <- struct{}{}
-		}()
-		if <-a.resume {
-			body()
+		for a := range g {
+			a.play(g)
 		}
 	}()
-	return a
+	return g
+}
+
+// play does all that an actor does.
+func (a *actor) play(g chan *actor) {
+	whole := false // false where it was ended where it stood, and the goroutine with it
+	defer func() {
+		if r := recover(); r != nil {
+			a.panicked, whole = fmt.Sprintf("%v\n%s", r, debug.Stack()), true
+		}
+		if whole {
+			a.world.idle = append(a.world.idle, g)
+		}
+		a.done = true
+		a.world.turn <- struct{}{}
+	}()
+	a.body()
+	whole = true
 }
 
 // step lets an actor run until it hands control back or ends.
 func (w *world) step(a *actor, goOn bool) {
 	w.current = a
 	a.killed = !goOn
-	a.resume <- goOn
+	if a.begun {
+		a.resume <- goOn
+	} else {
+		a.begun = true
+		w.goroutine() <- a
+	}
 	<-w.turn
 	w.current = nil
 	if a.panicked != "" && !a.told {

@@ -199,7 +199,17 @@ func (c *checker) change(e apiserver.Event) {
 	case *api.NodePool:
 		if old, _ := e.Old.(*api.NodePool); old != nil && !e.Deleted && c.current != nil {
 			c.taskChanges(old, o)
+			c.tellsWhy(o)
 		}
+	}
+}
+
+// tellsWhy checks that a pool that is not as wished says why, for all that it
+// knows (I12).
+func (c *checker) tellsWhy(pool *api.NodePool) {
+	st := &pool.Status
+	if n := pool.Spec.ExpectedNodes; st.ObservedGeneration == pool.Generation && pool.DeletionTimestamp == nil && st.Counts.Instances != n && (st.Why == nil || st.Why.Sentence == "") {
+		c.violate("I12", "%s has %d of %d, and does not say why: %s", pool.Name, st.Counts.Instances, n, st.Summary)
 	}
 }
 

@@ -65,6 +65,9 @@ func (c *checker) notYet() string {
 	if int(group.Status.Counted) != want || pool.Status.State != api.PoolActive {
 		return fmt.Sprintf("the group says %d, the pool %s", group.Status.Counted, pool.Status.State)
 	}
+	if why := c.untold(group); why != "" {
+		return why
+	}
 	return c.openTask()
 }
 

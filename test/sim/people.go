@@ -36,7 +36,7 @@ func newPool(expected int32) *api.NodePool {
 	return &api.NodePool{ObjectMeta: metav1.ObjectMeta{Name: poolName}, Spec: api.NodePoolSpec{
 		ExpectedNodes: expected, MaxNodes: 2000, ScalingPolicy: api.ScalingPolicy{Type: api.PolicyPriority},
 		Drain: api.Drain{Mode: api.DrainBestEffort}, HealthCheck: api.HealthCheckNone, DeletionProtection: &no,
-		LaunchSettings: api.LaunchSettings{VSwitches: []string{"vsw-a", "vsw-b", "vsw-c"}, InstanceTypes: []string{"ecs.g7.xlarge", "ecs.c7.xlarge"},
+		LaunchSettings: api.LaunchSettings{VSwitches: []string{"vsw-a", "vsw-b", "vsw-c"}, InstanceTypes: slices.Clone(wantedTypes),
 			ImageID: "aliyun_3_x64_20G_local.vhd", SecurityGroups: []string{"sg-local"},
 			Billing:    api.Billing{ChargeType: api.ChargePayAsYouGo},
 			SystemDisk: api.Disk{Category: "cloud_essd", SizeGiB: 40}},
@@ -46,11 +46,15 @@ func newPool(expected int32) *api.NodePool {
 // begin creates the pool, and puts on the agenda what happens until calm.
 func (p *people) begin(until time.Duration) {
 	pool := newPool(int32(1 + p.random.IntN(5)))
-	switch p.random.IntN(3) {
+	switch p.random.IntN(5) {
 	case 1:
 		pool.Spec.ScalingPolicy.Type = api.PolicyDistributionBalancing
 	case 2:
 		pool.Spec.Drain.Mode = api.DrainRequired
+	case 3:
+		pool.Spec.ScalingPolicy.Type = api.PolicyCostOptimization
+	case 4:
+		pool.Spec.ScalingPolicy.Type, pool.Spec.Billing.ChargeType = api.PolicyCostOptimization, api.ChargeSpot
 	}
 	p.create(pool)
 	n := 3 + p.random.IntN(8)
@@ -119,7 +123,7 @@ func (p *people) deletePool() {
 
 // mischief is one thing that goes wrong, or is done behind the pool's back.
 func (p *people) mischief() {
-	all := []func(){p.outage, p.stickCache, p.secondLeader, p.pause, p.vanish, p.release, p.takeOut, p.stop, p.deleteNode, p.protect, p.noStock, p.budget, p.copyTags, p.kill, p.remove, p.remove, p.attach, p.cancel}
+	all := []func(){p.outage, p.stickCache, p.secondLeader, p.pause, p.vanish, p.release, p.takeOut, p.stop, p.deleteNode, p.protect, p.noStock, p.quota, p.balance, p.addresses, p.price, p.price, p.reclaim, p.budget, p.copyTags, p.kill, p.remove, p.remove, p.attach, p.cancel}
 	all[p.random.IntN(len(all))]()
 }
 
@@ -191,26 +195,6 @@ func (p *people) vanish() {
 	said, err := p.region.AddFault(region.Fault{Machine: []string{"vanish", "never-start"}[p.random.IntN(2)], Times: 1 + p.random.IntN(2)})
 	if err == nil {
 		p.note(true, "people: %s", said)
-	}
-}
-
-func (p *people) noStock() {
-	zone := p.region.Scenario().Zones[p.random.IntN(len(p.region.Scenario().Zones))]
-	if p.random.IntN(2) == 0 {
-		zone = "all"
-	}
-	for _, kind := range []string{"ecs.g7.xlarge", "ecs.c7.xlarge"} {
-		if said, err := p.region.SetStock(region.StockChange{Zone: zone, Type: kind, Count: p.random.IntN(3)}); err == nil {
-			p.note(true, "people: %s", said)
-		}
-	}
-}
-
-func (p *people) restock() {
-	for _, kind := range []string{"ecs.g7.xlarge", "ecs.c7.xlarge"} {
-		if _, err := p.region.SetStock(region.StockChange{Zone: "all", Type: kind, Count: -1}); err != nil {
-			p.violate("people", "%v", err)
-		}
 	}
 }
 
@@ -411,7 +395,7 @@ func (p *people) settle() {
 	if _, err := p.region.RemoveFault("all"); err != nil {
 		p.violate("people", "%v", err)
 	}
-	p.restock()
+	p.plenty()
 	for _, o := range p.api.Objects(apiserver.Instance) {
 		p.setProtected(o.GetName(), false)
 	}

@@ -35,6 +35,7 @@ type world struct {
 	actors    []*actor
 	current   *actor
 	turn      chan struct{}
+	idle      []chan *actor
 	agenda    agenda
 	trouble   *trouble
 	people    *people
@@ -307,6 +308,9 @@ func (w *world) end() {
 		p.dead = true
 	}
 	w.clear()
+	for _, g := range w.idle {
+		close(g)
+	}
 }
 
 var background = context.Background()

@@ -1,7 +1,6 @@
 package apiserver
 
 import (
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"reflect"
@@ -187,11 +186,7 @@ func (s *Server) decode(gvk schema.GroupVersionKind, raw map[string]any) (*store
 	if err != nil {
 		return nil, err
 	}
-	b, err := json.Marshal(raw)
-	if err != nil {
-		return nil, err
-	}
-	if err := json.Unmarshal(b, o); err != nil {
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(raw, o); err != nil {
 		return nil, apierrors.NewBadRequest(err.Error())
 	}
 	typed, ok := o.(client.Object)
@@ -208,12 +203,8 @@ func (s *Server) decode(gvk schema.GroupVersionKind, raw map[string]any) (*store
 
 // encode is the wire form of an object.
 func encode(o any) (map[string]any, error) {
-	b, err := json.Marshal(o)
+	raw, err := runtime.DefaultUnstructuredConverter.ToUnstructured(o)
 	if err != nil {
-		return nil, err
-	}
-	var raw map[string]any
-	if err := json.Unmarshal(b, &raw); err != nil {
 		return nil, err
 	}
 	if m, ok := raw["metadata"].(map[string]any); ok && m["creationTimestamp"] == nil {

@@ -114,7 +114,7 @@ func (s *Server) store(sh *shelf, old *stored, raw map[string]any, part string) 
 		}
 		if sh.Custom {
 			generation := old.object.GetGeneration() + 1
-			meta["generation"] = float64(generation)
+			meta["generation"] = generation
 			typed.object.SetGeneration(generation)
 		}
 	}
@@ -193,7 +193,7 @@ func (s *Server) remove(sh *shelf, namespace, name string, p *metav1.Preconditio
 	}
 	meta := metaOf(raw)
 	meta["deletionTimestamp"], meta["deletionGracePeriodSeconds"] = s.Now().UTC().Truncate(time.Second).Format(time.RFC3339), 0
-	if generation, ok := before["generation"].(float64); ok {
+	if generation, ok := before["generation"].(int64); ok {
 		meta["generation"] = generation + 1
 	}
 	o, err := s.decode(sh.gvk, raw)
