@@ -18,8 +18,8 @@ import (
 // checker checks the promises (I1 to I16) at every change of cloud and cluster.
 type checker struct {
 	*world
-	// ceiling is the highest number that was asked for (I1).
-	ceiling int
+	// ceiling is the highest number that was asked for, by pool (I1).
+	ceiling map[string]int
 	// made counts what each token made (I2), bodies holds what it was sent with
 	// (I16).
 	made   map[string]int
@@ -33,14 +33,19 @@ type checker struct {
 	late map[string]bool
 	// entries are those that tasks wrote into the pool, by task and instance.
 	entries map[string]bool
+	// unhooked are pools that lost their hooks.
+	unhooked map[string]bool
 }
 
 func newChecker(w *world) *checker {
-	return &checker{world: w, made: map[string]int{}, bodies: map[string]string{}, copies: map[string]bool{}, untagged: map[string]time.Time{}, late: map[string]bool{}, entries: map[string]bool{}}
+	return &checker{world: w, ceiling: map[string]int{}, made: map[string]int{}, bodies: map[string]string{}, copies: map[string]bool{}, untagged: map[string]time.Time{}, late: map[string]bool{}, entries: map[string]bool{}, unhooked: map[string]bool{}}
 }
 
+// begins notes a new pool; one of its name may have been there before.
+func (c *checker) begins(pool string, n int32) { c.ceiling[pool] = int(n) }
+
 // asked notes a number that somebody asked for.
-func (c *checker) asked(n int32) { c.ceiling = max(c.ceiling, int(n)) }
+func (c *checker) asked(pool string, n int32) { c.ceiling[pool] = max(c.ceiling[pool], int(n)) }
 
 // copied notes instances of people with our tags.
 func (c *checker) copied(said string) {
@@ -67,21 +72,22 @@ func (c *checker) records() map[string]*api.Instance {
 	return out
 }
 
-// everything checks what must hold at any moment: no more counted instances
-// than were ever asked for (I1), those aside that joined after all.
+// everything checks what must hold at any moment: no more counted instances of a
+// pool than were ever asked for (I1), those aside that joined after all.
 func (c *checker) everything() {
-	records, n := c.records(), 0
-	var names []string
+	records, names := c.records(), map[string][]string{}
 	for _, i := range c.region.List() {
 		r := records[i.ID]
 		if !c.ours(i) || c.late[i.ID] || (r != nil && (r.Spec.Release != nil || r.Status.LifecycleState == api.InstanceRemoved)) {
 			continue
 		}
-		n++
-		names = append(names, i.ID)
+		pool := i.Tags[cloud.TagPool]
+		names[pool] = append(names[pool], i.ID)
 	}
-	if n > c.ceiling {
-		c.violate("I1", "%d counted instances, at most %d were asked for: %s", n, c.ceiling, strings.Join(names, " "))
+	for _, pool := range sortedKeys(names) {
+		if n := len(names[pool]); n > c.ceiling[pool] {
+			c.violate("I1", "%d counted instances of %s, at most %d were asked for: %s", n, pool, c.ceiling[pool], strings.Join(names[pool], " "))
+		}
 	}
 }
 
@@ -186,6 +192,9 @@ func (c *checker) change(e apiserver.Event) {
 		if old != nil && old.Spec.Release != nil && old.Spec.Release.NotBeforeTime != nil && o.Spec.Release == nil {
 			c.late[o.Name] = true
 		}
+		if old != nil {
+			c.hooksMove(old, o)
+		}
 		if e.Deleted {
 			c.recordEnds(o)
 		} else if o.Status.ReleaseSentTime != nil && (old == nil || old.Status.ReleaseSentTime == nil) {
@@ -227,6 +236,7 @@ func (c *checker) releaseBegins(i *api.Instance) {
 	case m.TakeOut:
 		c.violate("I4", "%s is about to be released and was to be taken out only", i.Name)
 	}
+	c.letGo(i)
 	if m.Drain == api.DrainRequired && i.Status.JoinedTime != nil && i.Status.NodeState == api.NodeReady && !m.Emptying {
 		for _, o := range c.api.Objects(apiserver.Pod) {
 			if pod, ok := o.(*corev1.Pod); ok && pod.Spec.NodeName == i.Name && c.nodeReady(i.Name) {

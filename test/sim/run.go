@@ -8,6 +8,7 @@ import (
 	"time"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/test/sim/apiserver"
 )
 
 // Options of a history.
@@ -96,10 +97,11 @@ func (w *world) converge() {
 // thaw is a person's word where the guard against mass disappearance waits for
 // one.
 func (w *world) thaw() {
-	if g := w.check.group(); g != nil {
+	for _, o := range w.api.Objects(apiserver.ScalingGroup) {
+		g, _ := o.(*api.ScalingGroup)
 		for _, c := range g.Status.Conditions {
 			if c.Type == api.ConditionFrozen && c.Status == "True" {
-				w.people.say(api.AnnotationThawCount)
+				w.people.say(g.Spec.Pool, api.AnnotationThawCount)
 			}
 		}
 	}
