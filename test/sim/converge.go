@@ -173,8 +173,8 @@ func (c *checker) somethingLeft(pools map[string]bool) string {
 	return ""
 }
 
-func sortedKeys[T any](m map[string]T) []string {
-	out := make([]string, 0, len(m))
+func sortedKeys[K ~string, T any](m map[K]T) []K {
+	out := make([]K, 0, len(m))
 	for k := range m {
 		out = append(out, k)
 	}

@@ -271,6 +271,23 @@ func (p *people) cancel() {
 	}
 }
 
+// decide says of each instance of unknown origin whose it is.
+func (p *people) decide(pool string) {
+	said := map[api.TaskType][]string{}
+	for _, o := range p.api.Objects(apiserver.Instance) {
+		if i, ok := o.(*api.Instance); ok && i.Spec.Pool == pool && i.Spec.CreationType == api.CreatedUnknown {
+			verdict := api.TaskAdopt
+			if p.check.copies[i.Name] {
+				verdict = api.TaskDisown
+			}
+			said[verdict] = append(said[verdict], i.Name)
+		}
+	}
+	for _, verdict := range sortedKeys(said) {
+		p.ask(pool, api.ClusterTaskSpec{Type: verdict, Instances: said[verdict]})
+	}
+}
+
 // touch changes an object that somebody is about to write, before they do.
 func (p *people) touch(c apiserver.Call) {
 	o, err := p.api.Scheme.New(c.Kind)
@@ -305,6 +322,7 @@ func (p *people) settle() {
 	}
 	for n, of := range p.processes {
 		of.dead = n > 0
+		of.keys.Provider = of.keys.own
 	}
 	clear(p.budgets)
 	if _, err := p.region.RemoveFault("all"); err != nil {
