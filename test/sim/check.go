@@ -35,10 +35,12 @@ type checker struct {
 	entries map[string]bool
 	// unhooked are pools that lost their hooks.
 	unhooked map[string]bool
+	// takenOut are instances that were taken out of their group.
+	takenOut map[string]bool
 }
 
 func newChecker(w *world) *checker {
-	return &checker{world: w, ceiling: map[string]int{}, made: map[string]int{}, bodies: map[string]string{}, copies: map[string]bool{}, untagged: map[string]time.Time{}, late: map[string]bool{}, entries: map[string]bool{}, unhooked: map[string]bool{}}
+	return &checker{world: w, ceiling: map[string]int{}, made: map[string]int{}, bodies: map[string]string{}, copies: map[string]bool{}, untagged: map[string]time.Time{}, late: map[string]bool{}, entries: map[string]bool{}, unhooked: map[string]bool{}, takenOut: map[string]bool{}}
 }
 
 // begins notes a new pool; one of its name may have been there before.
@@ -189,6 +191,7 @@ func (c *checker) change(e apiserver.Event) {
 	switch o := e.New.(type) {
 	case *api.Instance:
 		old, _ := e.Old.(*api.Instance)
+		c.leaves(o, old == nil)
 		if old != nil && old.Spec.Release != nil && old.Spec.Release.NotBeforeTime != nil && o.Spec.Release == nil {
 			c.late[o.Name] = true
 		}
@@ -210,6 +213,18 @@ func (c *checker) change(e apiserver.Event) {
 			c.taskChanges(old, o)
 			c.tellsWhy(o)
 		}
+	}
+}
+
+// leaves checks that one which was taken out of its group is never recorded
+// again, unless somebody brings it in (I4).
+func (c *checker) leaves(i *api.Instance, isNew bool) {
+	at := i.Name + " of " + i.Spec.GroupUID
+	if i.Status.LifecycleState == api.InstanceRemoved {
+		c.takenOut[at] = true
+	}
+	if g := c.group(i.Spec.Pool); isNew && c.takenOut[at] && i.Spec.CreationType != api.CreatedAttached && g != nil && string(g.UID) == i.Spec.GroupUID {
+		c.violate("I4", "%s was taken out, and is recorded again", i.Name)
 	}
 }
 
