@@ -35,6 +35,12 @@ const (
 	// ConditionDrainStopped is true of an Instance while the required drain of
 	// its node has stopped at its limit: the node stays, cordoned.
 	ConditionDrainStopped = "DrainStopped"
+	// ConditionSchedulingDisabled: the Node of the instance takes no new pods,
+	// and it was not poolkeeper that cordoned it.
+	ConditionSchedulingDisabled = "SchedulingDisabled"
+	// ConditionOtherNode: a Node of another name carries the provider ID of the
+	// instance. It is not its Node, and is not touched.
+	ConditionOtherNode = "OtherNode"
 )
 
 // Reasons of conditions.
@@ -60,6 +66,8 @@ const (
 	ReasonDrainRoleUnread   = "DrainRoleUnread"
 	ReasonDrainLimit        = "DrainLimit"
 	ReasonInUse             = "InUse"
+	ReasonCordoned          = "Cordoned"
+	ReasonProviderIDTaken   = "ProviderIDTaken"
 	ReasonUnknownInstances  = "UnknownInstances"
 	ReasonRenewOrRemove     = "RenewOrRemove"
 	ReasonAccountUnknown    = "AccountUnknown"

@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/client-go/tools/clientcmd"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/cloud/alicloud"
@@ -33,7 +32,7 @@ func newControllerCommand(version string) *cobra.Command {
 	var f controllerFlags
 	c := &cobra.Command{Use: "controller", Short: "Run the controllers", Args: cobra.NoArgs, SilenceUsage: true,
 		RunE: func(*cobra.Command, []string) error {
-			ctrl.SetLogger(zap.New(zap.UseDevMode(false)))
+			ctrl.SetLogger(newLogger())
 			if err := f.open(version); err != nil {
 				return err
 			}

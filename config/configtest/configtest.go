@@ -38,7 +38,7 @@ import (
 
 // Patience is how long a test waits for the API server to take notice of what
 // was written, before it fails.
-const Patience = 30 * time.Second
+const Patience = time.Minute
 
 // Server is an API server with the manifests applied.
 type Server struct {
@@ -129,7 +129,7 @@ func start() (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	env := &envtest.Environment{BinaryAssetsDirectory: dir}
+	env := &envtest.Environment{BinaryAssetsDirectory: dir, ControlPlaneStartTimeout: 2 * Patience, ControlPlaneStopTimeout: Patience}
 	cfg, err := env.Start()
 	if err != nil {
 		return nil, fmt.Errorf("start the API server: %w", err)

@@ -16,6 +16,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"sigs.k8s.io/yaml"
+
+	"github.com/poolkeeper/poolkeeper/internal/fault"
 )
 
 var rewrite = flag.Bool("rewrite", false, "rewrite golden files")
@@ -135,7 +137,7 @@ func TestRenderTooLarge(t *testing.T) {
 	}
 	s.AfterJoin = s.BeforeJoin
 	_, err := Render(s)
-	if err == nil || !strings.Contains(err.Error(), "pre-user-data 16394") || !strings.Contains(err.Error(), "32768") {
+	if fault.CodeOf(err) != fault.RequestInvalid || !strings.Contains(err.Error(), "pre-user-data 16394") || !strings.Contains(err.Error(), "32768") {
 		t.Fatalf("err = %v, want the sizes", err)
 	}
 	if strings.Contains(err.Error(), s.Token) {

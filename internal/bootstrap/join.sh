@@ -237,7 +237,8 @@ ready() {
 
 begin ready
 systemctl daemon-reload
-systemctl enable --now kubelet 2>$run/error || fail $? "kubelet: $(cause $run/error)"
+# One that runs does not register a node that was deleted: it is started anew.
+systemctl enable kubelet 2>$run/error && systemctl restart kubelet 2>$run/error || fail $? "kubelet: $(cause $run/error)"
 until ready; do
 	[ "$(date +%s)" -lt $deadline ] || fail 1 "node $id not Ready within $JOIN_DEADLINE s: $(cause $run/error)"
 	pause "$RETRY_MIN"

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/poolkeeper/poolkeeper/internal/fault"
 )
 
 //go:embed join.sh
@@ -39,7 +41,7 @@ type part struct {
 
 // Render returns the user data of one launch: a cloud-config that writes the
 // parts and runs the join. It is the same for all machines of the launch and
-// at most MaxUserData bytes; an error names the sizes of its parts otherwise.
+// at most MaxUserData bytes; otherwise a fault names the sizes of its parts.
 func Render(s Settings) ([]byte, error) {
 	if err := s.Check(); err != nil {
 		return nil, fmt.Errorf("render user data of pool %s: %w", s.Pool, err)
@@ -55,8 +57,9 @@ func Render(s Settings) ([]byte, error) {
 	}
 	b.WriteString("runcmd:\n- - sh\n  - -c\n  - " + quoteYAML(runJoin) + "\n")
 	if b.Len() > MaxUserData {
-		return nil, fmt.Errorf("render user data of pool %s: %d bytes are more than the %d that the cloud takes:%s",
-			s.Pool, b.Len(), MaxUserData, sizes(parts))
+		f := fault.New(fault.RequestInvalid, fmt.Sprintf("shorten the pool's own scripts in userData: %d bytes are more than the %d that the cloud takes:%s",
+			b.Len(), MaxUserData, sizes(parts)))
+		return nil, fmt.Errorf("render user data of pool %s: %w", s.Pool, f)
 	}
 	return []byte(b.String()), nil
 }

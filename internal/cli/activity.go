@@ -1,12 +1,14 @@
 package cli
 
 import (
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/cli/given"
 	"github.com/poolkeeper/poolkeeper/internal/view"
 )
 
@@ -24,9 +26,17 @@ func (a *app) activityList() *cobra.Command {
 		Use: "list", Aliases: []string{"ls"}, Short: "List scaling activities, the newest first", Args: noArgs,
 		Example: "  poolkeeper activity list --pool demo\n  poolkeeper activity list --state failed,warning --since 24h",
 		RunE: a.run(func(c *call, _ []string) error {
+			if err := given.States(states, view.ActivityStates); err != nil {
+				return err
+			}
 			var list v1alpha1.ScalingActivityList
 			if err := c.List(c.ctx, &list); err != nil {
 				return apiError(err, "cannot list scaling activities")
+			}
+			if !slices.ContainsFunc(list.Items, func(a v1alpha1.ScalingActivity) bool { return a.Spec.Pool == pool }) {
+				if err := c.mayBeEmpty(pool, 0); err != nil {
+					return err
+				}
 			}
 			return c.emitActivities(list.Items, func(a *v1alpha1.ScalingActivity) bool {
 				return (pool == "" || a.Spec.Pool == pool) && view.StateIn(string(a.Status.State), states) &&
@@ -37,6 +47,7 @@ func (a *app) activityList() *cobra.Command {
 	cmd.Flags().StringVar(&pool, "pool", "", "only those of this `pool`")
 	cmd.Flags().StringSliceVar(&states, "state", nil, "only those in these `states`: in-progress, successful, warning, failed, rejected")
 	cmd.Flags().DurationVar(&since, "since", 0, "only those that were begun within this time")
+	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(view.ActivityStates, cobra.ShellCompDirectiveNoFileComp))
 	a.completePoolFlag(cmd, "pool")
 	return cmd
 }

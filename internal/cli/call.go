@@ -227,5 +227,5 @@ func (c *call) ask(question, want string) error {
 	if answer == want || (want == "y" && strings.EqualFold(answer, "yes")) || (want == "y" && answer == "Y") {
 		return nil
 	}
-	return badInput("nothing was changed", fmt.Sprintf("the answer was not %q", want))
+	return badInput("nothing was changed", fmt.Sprintf("the answer was not %q", want), "repeat the command and answer "+want)
 }

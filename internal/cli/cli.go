@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -14,6 +15,7 @@ import (
 	"golang.org/x/term"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/poolkeeper/poolkeeper/internal/cli/given"
 	"github.com/poolkeeper/poolkeeper/internal/cli/meant"
 )
 
@@ -94,8 +96,8 @@ func New(o Options) *cobra.Command {
 	root.SetOut(a.Out)
 	root.SetErr(a.Err)
 	a.addGlobals(root)
-	root.SetFlagErrorFunc(flagError)
-	asNoun(root)
+	root.SetFlagErrorFunc(given.FlagError)
+	given.Noun(root)
 	root.AddCommand(
 		a.poolCommand(), a.nodeCommand(), a.instanceCommand(), a.hookCommand(), a.taskCommand(), a.activityCommand(),
 		a.strengthCommand(), a.costCommand(), a.faultCommand(), a.offerCommand(), a.whyCommand(), a.doctorCommand(),
@@ -175,13 +177,17 @@ func Execute(root *cobra.Command) int {
 func execute(ctx context.Context, root *cobra.Command) int {
 	root.InitDefaultCompletionCmd()
 	if c := meant.Child(root, "completion"); c != nil {
-		asNoun(c).Example = "  source <(poolkeeper completion bash)"
+		given.Noun(c).Example = "  source <(poolkeeper completion bash)"
 	}
+	given.NoFiles(root)
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return ExitDone
 	}
 	e := explain(ctx, err)
+	if e.Code == ExitInput && len(e.Next) == 0 {
+		e.Next = []string{fmt.Sprintf("`%s --help`", cmd.CommandPath())}
+	}
 	if !e.Silent {
 		format, _ := root.PersistentFlags().GetString("output")
 		verbose, _ := root.PersistentFlags().GetBool("verbose")
@@ -195,5 +201,5 @@ func execute(ctx context.Context, root *cobra.Command) int {
 func Noun(use, short string, verbs ...*cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{Use: use, Short: short}
 	cmd.AddCommand(verbs...)
-	return asNoun(cmd)
+	return given.Noun(cmd)
 }

@@ -138,7 +138,7 @@ func (c *call) checkKinds() []finding {
 		switch {
 		case err == nil:
 		case reply.NoSuchKind(err):
-			list = append(list, doctor.Fail("the cluster does not know the kind of a "+k.said, "install the manifests of config/, or `poolkeeper local up`"))
+			list = append(list, doctor.Fail(fmt.Sprintf("the cluster does not know the kind %q", k.said), "install the manifests of config/, or `poolkeeper local up`"))
 		default:
 			list = append(list, doctor.Fail(reply.Text(err), "ask an admin for the role poolkeeper-viewer"))
 		}

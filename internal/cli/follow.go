@@ -39,8 +39,9 @@ type follow struct {
 	look     view.Look
 	replaced bool
 	// away is true while the API server does not answer.
-	away  bool
-	show  shower
+	away bool
+	show shower
+	// began is when the request did; zero until this command asked.
 	began time.Time
 }
 
@@ -51,7 +52,10 @@ var errTimeout = errors.New("timeout")
 func (f *follow) run() error {
 	ctx, cancel := context.WithTimeoutCause(f.ctx, f.timeout, errTimeout)
 	defer cancel()
-	f.began, f.show = f.Now(), f.newShower()
+	f.show = f.newShower()
+	if f.began.IsZero() {
+		f.began = f.Now()
+	}
 	f.show.begin(f)
 	wake := f.watch(ctx)
 	for {

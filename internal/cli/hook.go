@@ -166,13 +166,11 @@ func (a *app) completeHook(cmd *cobra.Command, args []string, typed string) ([]s
 	if len(args) != 1 {
 		return a.complete(instances, 1)(cmd, args, typed)
 	}
-	var names []string
-	_ = a.run(func(c *call, _ []string) error {
+	return a.offer(func(c *call, args []string) (names []string, err error) {
 		i, err := c.getInstance(args[0])
 		for _, h := range view.Held(i) {
 			names = append(names, h.Name)
 		}
-		return err
-	})(cmd, args)
-	return names, cobra.ShellCompDirectiveNoFileComp
+		return names, err
+	})(cmd, args, typed)
 }

@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/cli/given"
 	"github.com/poolkeeper/poolkeeper/internal/view"
 )
 
@@ -35,6 +36,7 @@ func (f *instanceFilter) add(a *app, cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.zone, "zone", "", "only those in this `zone`")
 	cmd.Flags().StringVar(&f.typ, "type", "", "only those of this instance `type`")
 	cmd.Flags().StringSliceVar(&f.states, "state", nil, "only those in one of these `states`, such as failed,unknown,in-service")
+	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(view.InstanceStates, cobra.ShellCompDirectiveNoFileComp))
 	a.completePoolFlag(cmd, "pool")
 }
 
@@ -80,7 +82,13 @@ func (a *app) instanceList() *cobra.Command {
 
 // listInstances writes a list of instances under one of the two tables.
 func (c *call) listInstances(f instanceFilter, table func([]view.Instance, view.Clock) view.Table) error {
+	if err := given.States(f.states, view.InstanceStates); err != nil {
+		return err
+	}
 	views, raws, all, err := c.choose(f)
+	if err == nil {
+		err = c.mayBeEmpty(f.pool, all)
+	}
 	if err != nil {
 		return err
 	}
@@ -96,10 +104,22 @@ func (c *call) listInstances(f instanceFilter, table func([]view.Instance, view.
 	}
 	if len(views) == 0 {
 		c.hint("None matches.")
+		if all == 0 && f.zone+f.typ != "" {
+			c.hint("What zones and types there are: poolkeeper node list, poolkeeper offer list")
+		}
 	} else if v := views[0]; v.NodeState == string(v1alpha1.NodeFailed) || v.NodeState == string(v1alpha1.NodeUnknown) {
 		c.hint("Why: poolkeeper why %s", v.Name)
 	}
 	return nil
+}
+
+// mayBeEmpty refuses a list that is empty because its pool is not there.
+func (c *call) mayBeEmpty(pool string, n int) error {
+	if n > 0 || pool == "" {
+		return nil
+	}
+	_, err := c.getPool(pool)
+	return err
 }
 
 func (c *call) getInstance(name string) (*v1alpha1.Instance, error) {
@@ -291,19 +311,23 @@ func (a *app) instanceClaim(t v1alpha1.TaskType) *cobra.Command {
 				}
 			}
 			if orphans {
-				return c.disownOrphans(list)
+				return c.disownOrphans(list, w.dry)
 			}
 			title := fmt.Sprintf("%s%s %s of %s", strings.ToUpper(use[:1]), use[1:], plural(len(args), "instance"), p.Name)
 			return c.request(p, v1alpha1.ClusterTaskSpec{Type: t, Title: title, Instances: args}, w)
 		}),
 	}
-	w.add(cmd)
+	w.addDry(cmd)
 	return cmd
 }
 
 // disownOrphans lets instances go whose pool is not there: no task follows it.
-func (c *call) disownOrphans(list []*v1alpha1.Instance) error {
+func (c *call) disownOrphans(list []*v1alpha1.Instance, dry bool) error {
 	for _, i := range list {
+		if dry {
+			c.say("%s would be disowned. Nothing was changed.", i.Name)
+			continue
+		}
 		base := i.DeepCopy()
 		i.Spec.Disown = true
 		if err := c.Patch(c.ctx, i, client.MergeFrom(base), fieldOwner); err != nil {

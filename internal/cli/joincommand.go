@@ -66,9 +66,13 @@ func (c *call) requestJoin(p *v1alpha1.NodePool, spec v1alpha1.ClusterTaskSpec, 
 	if err != nil {
 		return err
 	}
-	t, err := c.askFor(p, spec)
+	t, err := c.askFor(p, spec, w)
 	if err != nil {
 		return err
+	}
+	if w.dry {
+		c.say("%s would be accepted. Nothing was changed.", t.Spec.Title)
+		return nil
 	}
 	if !w.wait {
 		c.accepted(t)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/poolkeeper/poolkeeper/internal/cli/given"
 	"github.com/poolkeeper/poolkeeper/internal/cli/manual"
 )
 
@@ -22,7 +23,7 @@ func (a *app) manCommand() *cobra.Command {
 			}
 			target, rest, err := c.cmd.Root().Find(args)
 			if err != nil || len(rest) > 0 {
-				return noSuchCommand(target, rest)
+				return given.NoSuchCommand(target, rest)
 			}
 			_, err = c.Out.Write(manual.Page(target))
 			return err

@@ -57,9 +57,7 @@ func cloudError(err error, what string) error {
 	case fault.ImageNotFound, fault.VSwitchNotFound, fault.SecurityGroupNotFound, fault.KeyPairNotFound, fault.TypeValueNotSupported:
 		e.Code = ExitNotFound
 	}
-	if row.Solution != "" {
-		e.Next = append(e.Next, row.Solution)
-	}
+	e.Next = append(e.Next, f.Advice())
 	if f.Code == fault.CredentialsMissing || f.Code == fault.CloudUnreachable {
 		e.Next = append(e.Next, cloudNext[0])
 	}

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/cli/given"
 	"github.com/poolkeeper/poolkeeper/internal/cli/near"
 	"github.com/poolkeeper/poolkeeper/internal/cli/reply"
 )
@@ -106,24 +107,18 @@ func (a *app) complete(k kind, max int) cobra.CompletionFunc {
 		if max > 0 && len(args) >= max {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		c, err := a.begin(cmd)
-		if err == nil {
-			c.WithWatch, err = a.NewClient(a.flags.kubeconfig, a.flags.context)
-		}
+		return a.offer(func(c *call, _ []string) ([]string, error) { return c.names(c.ctx, k) })(cmd, args, typed)
+	}
+}
+
+// offer gives a shell the words that were read and begin with what was typed.
+func (a *app) offer(read func(c *call, args []string) ([]string, error)) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, typed string) (words []string, _ cobra.ShellCompDirective) {
+		err := a.run(func(c *call, args []string) (err error) { words, err = read(c, args); return err })(cmd, args)
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveError
 		}
-		names, err := c.names(c.ctx, k)
-		if err != nil {
-			return nil, cobra.ShellCompDirectiveError
-		}
-		var some []string
-		for _, n := range names {
-			if strings.HasPrefix(n, typed) {
-				some = append(some, n)
-			}
-		}
-		return some, cobra.ShellCompDirectiveNoFileComp
+		return slices.DeleteFunc(words, func(w string) bool { return !strings.HasPrefix(w, typed) }), cobra.ShellCompDirectiveNoFileComp
 	}
 }
 
@@ -132,30 +127,5 @@ func (a *app) completePoolFlag(cmd *cobra.Command, flag string) {
 	_ = cmd.RegisterFlagCompletionFunc(flag, a.complete(pools, 0))
 }
 
-// oneArg takes exactly one argument of a name.
-func oneArg(what string) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if len(args) == 1 {
-			return nil
-		}
-		return badInput("nothing was done", fmt.Sprintf("this command takes exactly one %s; %d were given", what, len(args)), fmt.Sprintf("`%s --help`", cmd.CommandPath()))
-	}
-}
-
-// someArgs takes one name or more.
-func someArgs(what string) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if len(args) > 0 {
-			return nil
-		}
-		return badInput("nothing was done", "no "+what+" was named", fmt.Sprintf("`%s --help`", cmd.CommandPath()))
-	}
-}
-
-// noArgs takes no argument.
-func noArgs(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return nil
-	}
-	return badInput("nothing was done", fmt.Sprintf("this command takes no argument; %q was given", args[0]), fmt.Sprintf("`%s --help`", cmd.CommandPath()))
-}
+// oneArg, someArgs and noArgs say how many names a command takes.
+var oneArg, someArgs, noArgs = given.One, given.Some, given.None

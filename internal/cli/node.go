@@ -191,7 +191,7 @@ func (a *app) nodeAttach() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&pool, "pool", "", "`pool` to bring them into")
 	a.completePoolFlag(cmd, "pool")
-	w.add(cmd)
+	w.addDry(cmd)
 	return cmd
 }
 
@@ -239,6 +239,6 @@ func (a *app) nodeTask(t v1alpha1.TaskType, cmd *cobra.Command, title string, ch
 		}
 		return c.request(p, spec, w)
 	})
-	w.add(cmd)
+	w.addDry(cmd)
 	return cmd
 }

@@ -85,7 +85,7 @@ func (c *call) hintPools(views []view.Pool, all int) {
 		c.hint("No pool matches.")
 	}
 	for _, v := range views {
-		if !v.Complete {
+		if !v.Well() {
 			c.hint("%s See: poolkeeper why %s", v.Summary, v.Name)
 			return
 		}

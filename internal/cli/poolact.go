@@ -1,10 +1,8 @@
 package cli
 
 import (
-	"cmp"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -136,15 +134,19 @@ func (a *app) poolAdopt() *cobra.Command {
 		}),
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "every instance of unknown origin")
-	w.add(cmd)
+	w.addDry(cmd)
 	return cmd
 }
 
 // request writes a task and follows it where that was asked for.
 func (c *call) request(p *v1alpha1.NodePool, spec v1alpha1.ClusterTaskSpec, w waitFlags) error {
-	t, err := c.askFor(p, spec)
+	t, err := c.askFor(p, spec, w)
 	if err != nil {
 		return err
+	}
+	if w.dry {
+		c.say("%s would be accepted. Nothing was changed.", t.Spec.Title)
+		return nil
 	}
 	if !w.wait {
 		c.accepted(t)
@@ -153,8 +155,8 @@ func (c *call) request(p *v1alpha1.NodePool, spec v1alpha1.ClusterTaskSpec, w wa
 	return c.followTask(p, t, w)
 }
 
-// askFor writes a task.
-func (c *call) askFor(p *v1alpha1.NodePool, spec v1alpha1.ClusterTaskSpec) (*v1alpha1.ClusterTask, error) {
+// askFor writes a task, or lets the cluster check it only.
+func (c *call) askFor(p *v1alpha1.NodePool, spec v1alpha1.ClusterTaskSpec, w waitFlags) (*v1alpha1.ClusterTask, error) {
 	spec.Pool, spec.PoolUID, spec.PoolGeneration = p.Name, string(p.UID), p.Generation
 	t := &v1alpha1.ClusterTask{
 		ObjectMeta: metav1.ObjectMeta{
@@ -163,7 +165,11 @@ func (c *call) askFor(p *v1alpha1.NodePool, spec v1alpha1.ClusterTaskSpec) (*v1a
 		},
 		Spec: spec,
 	}
-	if err := c.Create(c.ctx, t, fieldOwner); err != nil {
+	opts := []client.CreateOption{fieldOwner}
+	if w.dry {
+		opts = append(opts, client.DryRunAll)
+	}
+	if err := c.Create(c.ctx, t, opts...); err != nil {
 		return nil, apiError(err, spec.Title+" was not accepted")
 	}
 	return t, nil
@@ -175,7 +181,7 @@ func (c *call) accepted(t *v1alpha1.ClusterTask) {
 }
 
 func (c *call) followTask(p *v1alpha1.NodePool, t *v1alpha1.ClusterTask, w waitFlags) error {
-	f := follow{call: c, pool: p.Name, poolUID: p.UID, task: t.Name, timeout: cmp.Or(max(w.timeout, 0), time.Hour)}
+	f := follow{call: c, pool: p.Name, poolUID: p.UID, task: t.Name, timeout: w.timeout}
 	return f.run()
 }
 

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -143,6 +145,22 @@ func parsePool(b []byte, name string) (*unstructured.Unstructured, error) {
 	return u, nil
 }
 
+// typed reads an object as the pool that it says it is.
+func typed(u *unstructured.Unstructured) (*v1alpha1.NodePool, error) {
+	b, err := u.MarshalJSON()
+	if err != nil {
+		return nil, err
+	}
+	p := &v1alpha1.NodePool{}
+	var e *json.UnmarshalTypeError
+	if err := json.Unmarshal(b, p); errors.As(err, &e) {
+		return nil, fmt.Errorf("%s cannot be a %s", e.Field, e.Value)
+	} else if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
 // createPool sends it and says what came of it.
 func (c *call) createPool(u *unstructured.Unstructured, f createFlags) error {
 	opts := []client.CreateOption{fieldOwner, client.FieldValidation(metav1.FieldValidationStrict)}
@@ -150,8 +168,8 @@ func (c *call) createPool(u *unstructured.Unstructured, f createFlags) error {
 		opts = append(opts, client.DryRunAll)
 	}
 	name := u.GetName()
-	wished := &v1alpha1.NodePool{}
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, wished); err != nil {
+	wished, err := typed(u)
+	if err != nil {
 		return badInput(fmt.Sprintf("node pool %s was not created", name), err.Error(), "`kubectl explain nodepool.spec` tells the fields")
 	}
 	if err := c.checkSettings(fmt.Sprintf("node pool %s was not created", name), &wished.Spec.LaunchSettings, nil); err != nil {

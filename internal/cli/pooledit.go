@@ -63,6 +63,12 @@ func (a *app) poolEdit() *cobra.Command {
 	s.add(fl)
 	f.add(cmd)
 	_ = cmd.RegisterFlagCompletionFunc("hook", edits.Complete)
+	for _, flag := range edits.Removing {
+		_ = cmd.RegisterFlagCompletionFunc(flag, a.offer(func(c *call, args []string) ([]string, error) {
+			p, err := c.getPool(strings.Join(args, " "))
+			return edits.Removable(flag, &p.Spec), err
+		}))
+	}
 	return cmd
 }
 

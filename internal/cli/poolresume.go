@@ -40,7 +40,7 @@ func (a *app) poolResume() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&candidate, "candidate", "", "only this instance type in this zone, as `ZONE/TYPE`")
 	_ = cmd.RegisterFlagCompletionFunc("candidate", a.completeHeld)
-	w.add(cmd)
+	w.addDry(cmd)
 	return cmd
 }
 

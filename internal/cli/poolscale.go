@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/cli/given"
 	"github.com/poolkeeper/poolkeeper/internal/view"
 	"github.com/poolkeeper/poolkeeper/internal/view/preview"
 )
@@ -48,11 +49,20 @@ type scaleFlags struct {
 type waitFlags struct {
 	wait    bool
 	timeout time.Duration
+	// dry only lets the cluster check the task.
+	dry bool
 }
 
 func (w *waitFlags) add(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&w.wait, "wait", false, "follow the task until it ends")
-	cmd.Flags().DurationVar(&w.timeout, "timeout", time.Hour, "how long to --wait; the work goes on after it")
+	given.Wait(cmd.Flags(), &w.timeout, "timeout", time.Hour, "how long to --wait; the work goes on after it")
+}
+
+// addDry adds --dry-run too, for an act whose preview is that the cluster would
+// take it.
+func (w *waitFlags) addDry(cmd *cobra.Command) {
+	w.add(cmd)
+	cmd.Flags().BoolVar(&w.dry, "dry-run", false, "let the cluster check it, change nothing")
 }
 
 func (a *app) poolScale() *cobra.Command {

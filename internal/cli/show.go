@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/poolkeeper/poolkeeper/internal/cli/screen"
 	"github.com/poolkeeper/poolkeeper/internal/view"
@@ -44,9 +45,19 @@ func exitCode(err error) int {
 	return ExitDefect
 }
 
+// took is how long the request took, also where it ended before somebody
+// watched.
+func (f *follow) took() string {
+	end := f.Now()
+	if t := f.look.Task; t != nil && t.Status.EndTime != nil && end.Sub(t.Status.EndTime.Time) > 2*time.Second {
+		end = t.Status.EndTime.Time
+	}
+	return view.Took(max(end.Sub(f.began), 0))
+}
+
 // doneText says that a request is done.
 func doneText(f *follow) string {
-	took := view.Took(f.Now().Sub(f.began))
+	took := f.took()
 	p, t := f.look.Pool, f.look.Task
 	switch {
 	case f.deleting && t != nil && t.Status.Progress != "":
@@ -122,7 +133,7 @@ func (s plainShower) end(f *follow, err error) {
 			add("nodes", fmt.Sprint(p.Status.Counts.InService))
 			add("expected", fmt.Sprint(p.Spec.ExpectedNodes))
 		}
-		add("took", strings.ReplaceAll(view.Took(f.Now().Sub(f.began)), " ", ""))
+		add("took", strings.ReplaceAll(f.took(), " ", ""))
 	}
 	add("exit", fmt.Sprint(exitCode(err)))
 	s.line(f, c)

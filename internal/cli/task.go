@@ -9,6 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/cli/given"
 	"github.com/poolkeeper/poolkeeper/internal/view"
 )
 
@@ -26,13 +27,20 @@ func (a *app) taskList() *cobra.Command {
 		Use: "list", Aliases: []string{"ls"}, Short: "List tasks, the newest first", Args: noArgs,
 		Example: "  poolkeeper task list\n  poolkeeper task list --pool demo --state failed --since 24h",
 		RunE: a.run(func(c *call, _ []string) error {
+			if err := given.States(states, view.TaskStates); err != nil {
+				return err
+			}
 			var list v1alpha1.ClusterTaskList
 			if err := c.List(c.ctx, &list); err != nil {
 				return apiError(err, "cannot list tasks")
 			}
+			if !slices.ContainsFunc(list.Items, func(t v1alpha1.ClusterTask) bool { return t.Spec.Pool == pool }) {
+				if err := c.mayBeEmpty(pool, 0); err != nil {
+					return err
+				}
+			}
 			return c.emitTasks(list.Items, func(t *v1alpha1.ClusterTask) bool {
-				return (pool == "" || t.Spec.Pool == pool) &&
-					(len(states) == 0 || slices.Contains(states, strings.ToLower(view.TaskWord(t.Status.State)))) &&
+				return (pool == "" || t.Spec.Pool == pool) && view.StateIn(view.TaskWord(t.Status.State), states) &&
 					(since == 0 || c.clock.Now.Sub(t.CreationTimestamp.Time) <= since)
 			})
 		}),
@@ -40,6 +48,7 @@ func (a *app) taskList() *cobra.Command {
 	cmd.Flags().StringVar(&pool, "pool", "", "only tasks of this `pool`")
 	cmd.Flags().StringSliceVar(&states, "state", nil, "only tasks in these `states`: running, success, failed, canceled")
 	cmd.Flags().DurationVar(&since, "since", 0, "only tasks that were asked for within this time")
+	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(view.TaskStates, cobra.ShellCompDirectiveNoFileComp))
 	a.completePoolFlag(cmd, "pool")
 	return cmd
 }
@@ -117,7 +126,7 @@ func (a *app) taskWatch() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			f := follow{call: c, task: t.Name, timeout: timeout, wanted: t.Spec.To, from: t.Spec.From}
+			f := follow{call: c, task: t.Name, timeout: timeout, wanted: t.Spec.To, from: t.Spec.From, began: t.CreationTimestamp.Time}
 			var p v1alpha1.NodePool
 			if c.Get(c.ctx, client.ObjectKey{Name: t.Spec.Pool}, &p) == nil && t.Spec.Type != v1alpha1.TaskDelete {
 				f.pool, f.poolUID = p.Name, p.UID
@@ -125,7 +134,7 @@ func (a *app) taskWatch() *cobra.Command {
 			return f.run()
 		}),
 	}
-	cmd.Flags().DurationVar(&timeout, "timeout", 24*time.Hour, "how long to watch")
+	given.Wait(cmd.Flags(), &timeout, "timeout", 24*time.Hour, "how long to watch")
 	return cmd
 }
 

@@ -90,7 +90,7 @@ func (c *call) whyPool(o client.Object) (bool, error) {
 	}
 	v := view.NewPool(p, g, c.clock.Now)
 	v.Running = view.RunningTasks(p, list.Items)
-	return v.Complete, c.emit(result{views: []any{v}, raws: []client.Object{p}, text: v.Tell(c.clock, c.color)})
+	return v.Complete && !view.IsFrozen(p), c.emit(result{views: []any{v}, raws: []client.Object{p}, text: v.Tell(c.clock, c.color)})
 }
 
 func (c *call) whyInstance(o client.Object) (bool, error) {

@@ -326,7 +326,11 @@ func (w *world) run(line string, how typing) string {
 		Env:      func(k string) string { return env[k] },
 		Terminal: func(any) bool { return how.terminal }, Market: w.openMarket,
 	})
-	root.SetArgs(strings.Fields(line)[1:])
+	args := strings.Fields(line)[1:]
+	for n := range args {
+		args[n] = strings.TrimPrefix(args[n], `""`) // as a shell passes it on
+	}
+	root.SetArgs(args)
 	code := execute(ctx, root)
 	text := out.String()
 	for _, l := range strings.SplitAfter(errs.String(), "\n") {

@@ -60,7 +60,7 @@ func (a *apiServer) report(t reach.Trouble) {
 	row, log := fault.Lookup(t.Code), a.log.WithValues("fault", string(t.Code), "from", t.From.UTC())
 	if t.To.IsZero() {
 		metrics.APIServerTrouble.WithLabelValues(string(t.Code)).Set(1)
-		log.Info(row.Cause, "message", t.Message, "solution", row.Solution)
+		log.Info(row.Cause, "message", t.Message, "solution", row.Advice(nil))
 	} else {
 		metrics.APIServerTrouble.WithLabelValues(string(t.Code)).Set(0)
 		metrics.APIServerTroubleSeconds.WithLabelValues(string(t.Code)).Add(t.To.Sub(t.From).Seconds())
@@ -86,7 +86,7 @@ func (a *apiServer) away() error {
 	}
 	row := fault.Lookup(t.Code)
 	return fmt.Errorf("%s since %s: %s (%s); nothing is created or released meanwhile; %s",
-		t.Code, t.From.UTC().Format(time.TimeOnly+" UTC"), row.Cause, t.Message, row.Solution)
+		t.Code, t.From.UTC().Format(time.TimeOnly+" UTC"), row.Cause, t.Message, row.Advice(nil))
 }
 
 // unread says that the cloud was not read yet; nil where it was.

@@ -147,7 +147,7 @@ func prepare(ctx context.Context, s Settings, server *apiServer) (ctrl.Manager, 
 	}
 	strip := cache.TransformStripManagedFields()
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
-		Scheme: scheme(), NewCache: decode.NewCache,
+		Scheme: scheme(), NewCache: decode.NewCache, MapperProvider: newMapper,
 		Metrics: metricsAt(s.MetricsAddress, s.MetricsCertDir), PprofBindAddress: s.ProfileAddress,
 		Cache: cache.Options{DefaultTransform: strip, ByObject: map[client.Object]cache.ByObject{
 			&corev1.Node{}: {Transform: node.Trim},

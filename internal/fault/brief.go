@@ -15,6 +15,7 @@ var briefs = map[Code]string{
 	EncryptionNeedsESSD:       "encryption needs an ESSD",
 	KMSKeyDisabled:            "KMS key disabled",
 	KMSNotActivated:           "KMS not activated",
+	PassRoleForbidden:         "RAM role not handed on",
 	KMSUnauthorized:           "KMS not authorized",
 	ElasticQuota:              "quota of the type used up",
 	ElasticQuotaZone:          "vCPU quota of the zone used up",

@@ -18,9 +18,9 @@ const SeeStrength = "poolkeeper strength get POOL shows what is in stock"
 
 const (
 	// seenLate ends solutions that poolkeeper cannot see being carried out.
-	seenLate     = "; then poolkeeper pool resume POOL, or wait for the next try"
-	otherImage   = "choose another instance type, or another image (poolkeeper offer list --images names them; poolkeeper pool edit POOL --image ID)"
-	otherDisk    = "another disk category (poolkeeper pool edit POOL --system-disk CATEGORY:GIB)"
+	seenLate     = "<; then poolkeeper pool resume {pool}, or wait for the next try>"
+	otherImage   = "choose another instance type, or another image (poolkeeper offer list --images names them; poolkeeper pool edit POOL< --image {otherImage}>)"
+	otherDisk    = "another disk category (poolkeeper pool edit POOL< --system-disk {systemDisk}>)"
 	hintImage    = "the image is {image}"
 	hintFits     = "in stock in {zone} and fitting the image: {fits}; to add one: poolkeeper pool edit POOL --add-type {fit}"
 	hintOffered  = "what {zone} offers of the family: poolkeeper offer list --zone {zone} --type {family}"

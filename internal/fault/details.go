@@ -25,6 +25,10 @@ const (
 	// pool can be had, and DetailOtherImage an image that starts the type.
 	DetailOtherVSwitch Detail = "otherVSwitch"
 	DetailOtherImage   Detail = "otherImage"
+	// DetailOther is one of what exists instead of what was not found, or is full.
+	DetailOther Detail = "other"
+	// DetailRole is the RAM role of the pool's instances.
+	DetailRole Detail = "role"
 	// DetailImage is the image id, with OS, architecture, boot mode and
 	// trusted support as far as known.
 	DetailImage Detail = "image"
@@ -83,47 +87,69 @@ func List(values []string) string {
 	return strings.Join(values, ", ")
 }
 
-// Advice returns the solution, followed by those hints whose placeholders are
-// all known.
+// Advice returns the solution, followed by those hints whose details are all
+// known.
 func (e Entry) Advice(d Details) string { return e.AdviceFor(e.Solution, d) }
 
 // AdviceFor is Advice with another text in the place of the solution: what
-// helps in this case more than in others.
+// helps in this case more than in others. It is written as Entry.Solution is.
 func (e Entry) AdviceFor(solution string, d Details) string {
-	parts := []string{solution}
+	parts := []string{optional(solution, d)}
 	for _, h := range e.Hints {
 		if s, ok := fill(h, d); ok {
 			parts = append(parts, s)
 		}
 	}
-	text := InPool(strings.Join(parts, "; "), d[DetailPool])
-	for _, p := range placeholders {
-		if v := d[p.detail]; v != "" && !strings.Contains(v, ",") {
-			text = strings.ReplaceAll(text, p.command+p.name, p.command+v)
-		}
-	}
-	return text
+	return InPool(strings.Join(parts, "; "), d[DetailPool])
 }
 
-// placeholders are the words in commands that a detail takes the place of where
-// it is known, and is one.
-var placeholders = []struct {
-	command, name string
-	detail        Detail
-}{
-	{"--add-type ", "TYPE", DetailFit},
-	{"type grant ", "TYPE", DetailInstanceType},
-	{"quota set ", "TYPE", DetailInstanceType},
-	{"quota set ", "ZONE", DetailZone},
-	{"kms on ", "KEY", DetailKey},
-	{"permission grant ", "ACTION", DetailPermission},
-	{"--system-disk ", "CATEGORY:GIB", DetailSystemDisk},
-	{":", "GIB", DetailGiB},
-	{"--add-vswitch ", "ID", DetailOtherVSwitch},
-	{"--add-vswitch ", "VSWITCH", DetailOtherVSwitch},
-	{"--image ", "ID", DetailOtherImage},
-	{"--hook ", "HOOK", DetailHook},
-	{"--remove-hook ", "HOOK", DetailHook},
+// General is the solution as it is printed where no case is at hand: the details
+// of commands stand there in capitals.
+func (e Entry) General() string {
+	s := strings.NewReplacer("<", "", ">", "").Replace(e.Solution)
+	for d, word := range words {
+		s = strings.ReplaceAll(s, "{"+string(d)+"}", word)
+	}
+	return s
+}
+
+// words are the details that solutions name, as they are printed in general.
+var words = map[Detail]string{
+	DetailPool: "POOL", DetailFit: "TYPE", DetailInstanceType: "TYPE", DetailZone: "ZONE", DetailKey: "KEY", DetailPermission: "ACTION",
+	DetailSystemDisk: "CATEGORY:GIB", DetailGiB: "GIB", DetailVSwitch: "VSWITCH", DetailOtherVSwitch: "VSWITCH",
+	DetailOther: "ID", DetailOtherImage: "ID", DetailHook: "HOOK", DetailRole: "ROLE", DetailInstance: "ID",
+}
+
+// optional takes out the parts in <> whose details are not all known, or are
+// more than one value.
+func optional(text string, d Details) string {
+	var b strings.Builder
+	for {
+		before, rest, found := strings.Cut(text, "<")
+		b.WriteString(before)
+		if !found {
+			return b.String()
+		}
+		part, after, closed := strings.Cut(rest, ">")
+		if !closed {
+			return b.String() + "<" + rest
+		}
+		if s, ok := fill(part, single(d)); ok {
+			b.WriteString(s)
+		}
+		text = after
+	}
+}
+
+// single are the details that are one value.
+func single(d Details) Details {
+	one := Details{}
+	for k, v := range d {
+		if !strings.Contains(v, ",") {
+			one[k] = v
+		}
+	}
+	return one
 }
 
 // ResetAdvice is what helps where the MIG reset of instances took too long.

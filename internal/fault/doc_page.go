@@ -56,7 +56,7 @@ func (e Entry) write(b *strings.Builder) {
 		}
 		fmt.Fprintf(b, "Also %s.\n\n", strings.Join(names, ", "))
 	}
-	fmt.Fprintf(b, "- Cause: %s.\n- Solution: %s.\n", e.Cause, e.Solution)
+	fmt.Fprintf(b, "- Cause: %s.\n- Solution: %s.\n", e.Cause, e.General())
 	for _, h := range e.Hints {
 		fmt.Fprintf(b, "  Where known: %s.\n", h)
 	}

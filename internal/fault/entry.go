@@ -14,10 +14,12 @@ type Entry struct {
 	RaisedBy string
 	// Cause is one sentence without a full stop, in lower case.
 	Cause string
-	// Solution is what a person can do, in the same form.
+	// Solution is what a person can do, in the same form, for Advice to fill: a
+	// part in <> is left out where one of its {details} is not known, and POOL
+	// stands for the pool.
 	Solution string
 	// Hints are sentences that are added to the solution where all their
-	// placeholders are known; see Details.
+	// {details} are known; see Details.
 	Hints []string
 	// Scope is what the failure says something about.
 	Scope Scope

@@ -23,7 +23,7 @@ type Cluster struct {
 var _ Nodes = Cluster{}
 
 // Find returns the Node of an instance from the cache. A Node of that name
-// with another provider ID is not the instance's and an ErrForeign.
+// with another provider ID, or with none, is not the instance's and an ErrForeign.
 func (c Cluster) Find(ctx context.Context, name, providerID string) (Node, bool, error) {
 	var n corev1.Node // shares what it points to with the cache; From copies
 	err := c.Cache.Get(ctx, types.NamespacedName{Name: name}, &n, client.UnsafeDisableDeepCopy)
@@ -33,7 +33,7 @@ func (c Cluster) Find(ctx context.Context, name, providerID string) (Node, bool,
 	if err != nil {
 		return Node{}, false, fmt.Errorf("find node %s: %w", name, err)
 	}
-	if providerID != "" && n.Spec.ProviderID != "" && n.Spec.ProviderID != providerID {
+	if providerID != "" && n.Spec.ProviderID != providerID {
 		return Node{}, false, fmt.Errorf("find node %s: its provider ID is %q, not %q: %w", name, bounded(n.Spec.ProviderID, 128), providerID, ErrForeign)
 	}
 	return From(&n), true, nil

@@ -74,6 +74,10 @@ func TestFindMatchesNameAndProviderID(t *testing.T) {
 	if _, found, err = c.Find(t.Context(), "i-1", "other.i-1"); found || err == nil {
 		t.Fatalf("a Node of another provider ID was taken for the instance's")
 	}
+	c, _ = cluster(aNode("i-1", func(n *corev1.Node) { n.Spec.ProviderID = "" }))
+	if _, found, err = c.Find(t.Context(), "i-1", "cn-local.i-1"); found || !errors.Is(err, node.ErrForeign) {
+		t.Fatalf("a Node made by hand, without a provider ID, was taken for the instance's")
+	}
 }
 
 func TestCordonIsTakenBackOnlyWhereItWasOurs(t *testing.T) {

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// ErrForeign is the error of Find where a Node of that name has another
+// ErrForeign is the error of Find where a Node of that name has none or another
 // provider ID: it is not the instance's, and nothing is done to it.
 var ErrForeign = errors.New("it is another machine's node")
 

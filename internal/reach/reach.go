@@ -5,9 +5,11 @@
 package reach
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -165,14 +167,14 @@ func (w *Watch) end(at time.Time) {
 
 // saw takes in what another call of ours met. That one is refused is a trouble
 // at once, and that one is answered ends one; that one fails only makes us look
-// ourselves.
-func (w *Watch) saw(req *http.Request, answer *http.Response, err error) {
+// ourselves, as does a server that is starting.
+func (w *Watch) saw(req *http.Request, answer *http.Response, err error, starting bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := w.o.Now()
 	switch {
 	case err != nil && req.Context().Err() != nil: // we gave it up ourselves
-	case err != nil, answer.StatusCode >= http.StatusInternalServerError:
+	case err != nil, starting, answer.StatusCode >= http.StatusInternalServerError:
 		if w.failing.IsZero() {
 			w.failing = now
 		}
@@ -195,9 +197,22 @@ func (w *Watch) saw(req *http.Request, answer *http.Response, err error) {
 func (w *Watch) Transport(next http.RoundTripper) http.RoundTripper {
 	return tripper(func(req *http.Request) (*http.Response, error) {
 		answer, err := next.RoundTrip(req)
-		w.saw(req, answer, err)
+		w.saw(req, answer, err, answer != nil && answer.StatusCode == http.StatusTooManyRequests && starting(answer))
 		return answer, err
 	})
+}
+
+// starting says whether a refusal is only that of an API server that still reads
+// a kind into its cache, as it does for moments after its start and after a
+// definition came: it answers 429 then, and nobody sends too much.
+func starting(refusal *http.Response) bool {
+	const most = 4 << 10
+	head, _ := io.ReadAll(io.LimitReader(refusal.Body, most))
+	refusal.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(head), refusal.Body), refusal.Body}
+	return bytes.Contains(head, []byte("storage is (re)initializing"))
 }
 
 type tripper func(*http.Request) (*http.Response, error)

@@ -38,18 +38,43 @@ func (b *bench) after(d time.Duration, answer error) {
 // call is a call of ours that is answered with a status, or not at all.
 func (b *bench) call(t *testing.T, path string, status int) {
 	t.Helper()
+	b.told(t, path, status, "")
+}
+
+// told is a call that is answered with a text, which its caller must get whole.
+func (b *bench) told(t *testing.T, path string, status int, text string) {
+	t.Helper()
 	rt := b.Transport(tripper(func(*http.Request) (*http.Response, error) {
 		if status == 0 {
 			return nil, errors.New("connection refused")
 		}
-		return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader(""))}, nil
+		return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader(text))}, nil
 	}))
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://api"+path, http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if answer, err := rt.RoundTrip(req); err == nil {
+		if got, err := io.ReadAll(answer.Body); err != nil || string(got) != text {
+			t.Errorf("the caller got %q, %v", got, err)
+		}
 		_ = answer.Body.Close()
+	}
+}
+
+// An API server that has just started refuses with 429 while it reads a kind
+// into its cache: nobody sends too much then.
+func TestStartingIsNoThrottling(t *testing.T) {
+	b := newBench()
+	b.after(0, nil)
+	b.told(t, "/apis/poolkeeper.io/v1alpha1/instances", http.StatusTooManyRequests, `{"kind":"Status","message":"storage is (re)initializing","code":429}`)
+	if now, is := b.Now(); is {
+		t.Fatalf("it is starting, and we say %+v", now)
+	}
+	b.after(time.Second, nil)
+	b.told(t, "/apis/poolkeeper.io/v1alpha1/instances", http.StatusTooManyRequests, `{"kind":"Status","message":"Too many requests, please try again later.","code":429}`)
+	if now, is := b.Now(); !is || now.Code != fault.APIServerTooManyRequests {
+		t.Errorf("refused for sending too much: %+v", now)
 	}
 }
 

@@ -158,7 +158,7 @@ func UnknownMany(s Snapshot) (Reason, bool) {
 	}
 	return Reason{Names: names,
 		Text: some(len(names), "instance") + carry + " our tags and nobody knows why: nothing is created or released until a person decides",
-		Edit: "poolkeeper pool adopt POOL --all takes them in, poolkeeper instance disown INSTANCE lets one go",
+		Edit: "poolkeeper pool adopt POOL --all takes them in, poolkeeper instance disown lets single ones go",
 	}, true
 }
 

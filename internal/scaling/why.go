@@ -25,7 +25,7 @@ type Why struct {
 	// NextStep is what is tried next.
 	NextStep string
 	// Edit is the smallest edit, or the one thing outside, that would help, as
-	// the catalogue writes it: POOL stands for the pool. Empty where nothing
+	// fault.Entry.Solution writes it, for AdviceFor to fill. Empty where nothing
 	// has to be done.
 	Edit string
 	// Count is how often the cause came in a row; Held is true where it is only
@@ -125,10 +125,10 @@ func expires(c fault.Code) bool {
 	return c != "" && k != fault.RetryEdit && k != fault.RetryNever
 }
 
-// addEither is how a pool is given more to choose from.
-const addEither = "poolkeeper pool edit POOL --add-vswitch VSWITCH, or --add-type TYPE; " + fault.SeeStrength
+// addVSwitch is how a pool is given another zone to choose from.
+const addVSwitch = "a vSwitch in another zone<: poolkeeper pool edit POOL --add-vswitch {otherVSwitch}>"
 
-// edit is the smallest thing that would help. It says POOL for the pool's name.
+// edit is the smallest thing that would help, for the catalogue to fill.
 func edit(s Snapshot, r Reason) string {
 	if r.Edit != "" {
 		return r.Edit
@@ -140,9 +140,9 @@ func edit(s Snapshot, r Reason) string {
 		return s.waysOut(r.Names)
 	case fault.InstanceTypeNoStock, fault.NoStock:
 		if len(zonesOf(s.Pools)) < 2 {
-			return "add a vSwitch in another zone, or another instance type: " + addEither
+			return "add " + addVSwitch + "; or another instance type"
 		}
-		return "add another instance type, or a vSwitch in another zone: " + addEither
+		return "add another instance type, or " + addVSwitch
 	}
 	return fault.Lookup(r.Code).Solution
 }

@@ -21,6 +21,10 @@ import (
 // rule asks for ten in a row.
 const kept = 16
 
+// page is how many instances the cloud lists in one answer: the MaxResults of
+// DescribeInstances ends there.
+const page = 100
+
 // Lister reads the cloud once, completely.
 type Lister interface {
 	List(ctx context.Context) ([]cloud.Instance, error)
@@ -281,17 +285,21 @@ func (s *Sweeper) pause(ctx context.Context, began time.Time) bool {
 }
 
 // Apart is how long after the beginning of a sweep that took so long the next
-// one begins. The longer a sweep takes, the further apart they are, up to a
-// bound: a large cloud is read for a small part of the time, also where
-// somebody waits.
+// one begins. The larger the cloud, the further apart they are, up to their
+// interval at rest: whoever waits, a page is asked for no more often than each
+// SweepPage, and at most half of the time.
 func (s *Sweeper) Apart(took time.Duration) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	var further time.Duration
+	if s.picture != nil {
+		further = min(time.Duration(len(s.picture.Instances)/page)*s.Waits.SweepPage, s.Waits.Sweep)
+	}
 	switch {
 	case s.now:
-		return max(s.Waits.SweepSoon, 2*took, min(8*took, s.Waits.SweepSoonMost))
+		return max(s.Waits.SweepSoon, further, 2*took)
 	case s.Now().Before(s.busy):
-		return max(s.Waits.SweepBusy, took, min(25*took, s.Waits.SweepBusyMost))
+		return max(s.Waits.SweepBusy, further, took)
 	}
 	return s.Waits.Sweep
 }

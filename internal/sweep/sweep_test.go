@@ -3,6 +3,7 @@ package sweep
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -120,26 +121,31 @@ func TestWhatIsUntaggedOrIdleIsCountedInARow(t *testing.T) {
 	}
 }
 
-// What a sweep costs grows with the cloud; how long somebody waits for the next
-// one grows with it only up to SweepBusyMost and SweepSoonMost, and beyond them
-// no faster than the sweep itself.
+// What a sweep costs grows with the cloud, and so does how long somebody waits for
+// the next one, up to the interval at rest and beyond it no faster than the sweep.
 func TestSweepsOfALargeCloudAreFurtherApartWithinBounds(t *testing.T) {
 	w := wait.Defaults()
 	tests := map[string]struct {
+		instances            int
 		took                 time.Duration
 		wantBusy, wantSooner time.Duration
 	}{
-		"a small cloud":                          {10 * time.Millisecond, w.SweepBusy, w.SweepSoon},
-		"one whose sweep is felt":                {100 * time.Millisecond, 2500 * time.Millisecond, 800 * time.Millisecond},
-		"one at the bound of busy":               {300 * time.Millisecond, w.SweepBusyMost, 2400 * time.Millisecond},
-		"one at both bounds":                     {500 * time.Millisecond, w.SweepBusyMost, w.SweepSoonMost},
-		"one that needs half the bound":          {1500 * time.Millisecond, w.SweepBusyMost, w.SweepSoonMost},
-		"one slower than the bound of who waits": {4 * time.Second, w.SweepBusyMost, 8 * time.Second},
-		"one slower than both":                   {7 * time.Second, 7 * time.Second, 14 * time.Second},
+		"a small cloud":              {90, 10 * time.Millisecond, w.SweepBusy, w.SweepSoon},
+		"a small one that is slow":   {90, 700 * time.Millisecond, w.SweepBusy, 1400 * time.Millisecond},
+		"one of two pages":           {150, 10 * time.Millisecond, w.SweepBusy, w.SweepPage},
+		"one whose sweep is felt":    {550, 100 * time.Millisecond, 5 * w.SweepPage, 5 * w.SweepPage},
+		"a large one":                {2000, 300 * time.Millisecond, 20 * w.SweepPage, 20 * w.SweepPage},
+		"one at the bound":           {10_000, 4 * time.Second, w.Sweep, w.Sweep},
+		"one slower than its bounds": {10_000, 40 * time.Second, 40 * time.Second, 80 * time.Second},
 	}
 	for what, c := range tests {
 		t.Run(what, func(t *testing.T) {
-			s, now := sweeper(&region{})
+			r := &region{}
+			for n := range c.instances {
+				r.list = append(r.list, ours(fmt.Sprintf("i-%d", n)))
+			}
+			s, now := sweeper(r)
+			sweepAfter(t, s, now, 0, false)
 			if got := s.Apart(c.took); got != w.Sweep {
 				t.Errorf("at rest: %s, want %s", got, w.Sweep)
 			}

@@ -22,7 +22,7 @@ type Fault struct {
 // NewFault makes the view of a row of the catalogue.
 func NewFault(e fault.Entry) Fault {
 	v := Fault{
-		APIVersion: APIVersion, Kind: "Fault", Code: string(e.Code), Cause: e.Cause, Solution: e.Solution,
+		APIVersion: APIVersion, Kind: "Fault", Code: string(e.Code), Cause: e.Cause, Solution: e.General(),
 		Scope: string(e.Scope), Next: string(e.Next), Again: e.Retry.String(), Origin: string(e.Origin), RaisedBy: e.RaisedBy,
 	}
 	for _, c := range e.Also {

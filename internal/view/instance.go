@@ -26,9 +26,11 @@ type Instance struct {
 	NodeStatus     string `json:"nodeStatus"`
 	LifecycleState string `json:"lifecycleState"`
 	NodeState      string `json:"nodeState"`
-	CloudStatus    string `json:"cloudStatus,omitempty"`
-	Billing        string `json:"billing"`
-	Price          *Price `json:"price,omitempty"`
+	// SchedulingDisabled is true where the Node takes no new pods.
+	SchedulingDisabled bool   `json:"schedulingDisabled,omitempty"`
+	CloudStatus        string `json:"cloudStatus,omitempty"`
+	Billing            string `json:"billing"`
+	Price              *Price `json:"price,omitempty"`
 	// Spent is what it cost since it was created.
 	Spent        string     `json:"spent,omitempty"`
 	Address      string     `json:"address,omitempty"`
@@ -53,7 +55,7 @@ func NewInstance(i *v1alpha1.Instance, clock Clock) Instance {
 		APIVersion: APIVersion, Kind: "Instance", Name: i.Name, Node: i.Name, Pool: i.Spec.Pool,
 		Zone: p.Zone, VSwitch: p.VSwitch, InstanceType: p.InstanceType,
 		Instance: InstanceWord(i), NodeStatus: NodeWord(i),
-		LifecycleState: string(i.Status.LifecycleState), NodeState: string(i.Status.NodeState),
+		LifecycleState: string(i.Status.LifecycleState), NodeState: string(i.Status.NodeState), SchedulingDisabled: cordoned(i),
 		CloudStatus: i.Status.CloudStatus, Billing: BillingWord(ChargeToday(i)), Address: i.Status.PrivateIP,
 		CreationType: string(i.Spec.CreationType), Activity: i.Spec.Activity,
 		Step: i.Status.Step, Code: i.Status.Code, Note: InstanceNote(i, clock), Summary: InstanceSentence(i, clock.Now),
@@ -170,6 +172,15 @@ func NodeTable(list []Instance, clock Clock) Table {
 	}
 	return t
 }
+
+// InstanceStates, TaskStates and ActivityStates are the states that lists can be
+// cut down to. Those of instances are their own and those of their nodes.
+var (
+	InstanceStates = []string{"pending", "pending-wait", "in-service", "protected", "standby", "stopped", "removing", "removing-wait", "removed", "unknown-origin",
+		"joining", "ready", "not-ready", "scheduling-disabled", "unknown", "failed", "failed-to-join"}
+	TaskStates     = []string{"running", "success", "failed", "canceled"}
+	ActivityStates = []string{"in-progress", "successful", "warning", "failed", "rejected"}
+)
 
 // StateIn is true when a state is one of those named, in any case and with
 // or without blanks and dashes. No names match everything.

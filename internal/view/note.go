@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
+
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/bootstrap"
 )
@@ -37,6 +39,11 @@ func InstanceNote(i *v1alpha1.Instance, clock Clock) string {
 	notes := keptNotes(i)
 	if DrainStopped(i) {
 		notes = append(notes, fmt.Sprintf("its drain stopped: %s. To use it again: kubectl uncordon %s; to remove it again: poolkeeper node remove %s", i.Status.DrainBlocked, i.Name, i.Name))
+	}
+	for _, kind := range []string{v1alpha1.ConditionSchedulingDisabled, v1alpha1.ConditionOtherNode} {
+		if c := meta.FindStatusCondition(i.Status.Conditions, kind); c != nil {
+			notes = append(notes, trimPoint(c.Message))
+		}
 	}
 	if i.Spec.ReleaseFirst {
 		notes = append(notes, "released first")

@@ -53,8 +53,9 @@ type Pool struct {
 	Conditions []Said `json:"conditions,omitempty"`
 	AsOf       AsOf   `json:"asOf"`
 
-	tone Tone
-	gap  string
+	tone   Tone
+	gap    string
+	frozen bool
 }
 
 // Said is a name with a text.
@@ -129,7 +130,7 @@ func NewPool(p *v1alpha1.NodePool, g *v1alpha1.ScalingGroup, now time.Time) Pool
 		Policy:   string(p.Spec.ScalingPolicy.Type),
 		MinNodes: p.Spec.MinNodes, MaxNodes: p.Spec.MaxNodes, MaxCreationsPerHour: p.Spec.MaxCreationsPerHour, MaxSpendPerHour: p.Spec.MaxSpendPerHour,
 		VSwitches: p.Spec.VSwitches, InstanceTypes: p.Spec.InstanceTypes,
-		CreatedTime: p.CreationTimestamp.UTC(), AsOf: AsOf{API: now.UTC()}, Conditions: troubles(p), tone: PoolTone(p), gap: PoolGap(p),
+		CreatedTime: p.CreationTimestamp.UTC(), AsOf: AsOf{API: now.UTC()}, Conditions: troubles(p), tone: PoolTone(p), gap: PoolGap(p), frozen: IsFrozen(p),
 	}
 	for _, h := range p.Spec.LifecycleHooks {
 		v.Hooks = append(v.Hooks, h.Name+" ("+string(h.Transition)+")")
@@ -222,11 +223,25 @@ func NewestCheck(g *v1alpha1.ScalingGroup) *time.Time {
 	return newest
 }
 
-// SortPools puts the pools that are not as wished first, then goes by name.
+// Well says whether a pool is wholly as wished and no condition speaks against
+// that it stays so: a frozen one may have its number for a while.
+func (p *Pool) Well() bool { return p.Complete && len(p.Conditions) == 0 }
+
+// SortPools puts the pools that are not as wished first, then those with a
+// condition that people should know, then goes by name.
 func SortPools(list []Pool) {
+	rank := func(p *Pool) int {
+		switch {
+		case !p.Complete:
+			return 0
+		case !p.Well():
+			return 1
+		}
+		return 2
+	}
 	sort.SliceStable(list, func(i, j int) bool {
-		if list[i].Complete != list[j].Complete {
-			return !list[i].Complete
+		if a, b := rank(&list[i]), rank(&list[j]); a != b {
+			return a < b
 		}
 		return list[i].Name < list[j].Name
 	})
@@ -245,8 +260,12 @@ func PoolTable(list []Pool, clock Clock) Table {
 			price = p.Price.PerHour
 		}
 		n := func(i int32) Cell { return text(fmt.Sprint(i)) }
+		word := p.Word
+		if p.frozen {
+			word += ", frozen"
+		}
 		t.Rows = append(t.Rows, []Cell{
-			text(p.Name), {Text: p.Word, Tone: p.tone},
+			text(p.Name), {Text: word, Tone: p.tone},
 			n(p.Counts.Expected), n(p.Counts.InService), n(p.Counts.Joining), n(p.Counts.Failed),
 			n(p.Counts.Offline), n(p.Counts.Removing), n(p.MinNodes), n(p.MaxNodes),
 			text(p.Policy), text(price), text(p.Strength), text(clock.Age(p.CreatedTime)),

@@ -142,21 +142,31 @@ func DrainStopped(i *v1alpha1.Instance) bool {
 	return meta.IsStatusConditionTrue(i.Status.Conditions, v1alpha1.ConditionDrainStopped)
 }
 
+// cordoned is true of an instance whose Node takes no new pods: somebody
+// cordoned it, or its drain stopped.
+func cordoned(i *v1alpha1.Instance) bool {
+	return DrainStopped(i) || meta.IsStatusConditionTrue(i.Status.Conditions, v1alpha1.ConditionSchedulingDisabled)
+}
+
 // NodeWord is the state of an instance's Node as people read it. A drain under
 // way, or what it left, is said before anything else.
 func NodeWord(i *v1alpha1.Instance) string {
 	st := &i.Status
-	switch {
-	case DrainStopped(i) && i.Spec.Release != nil:
+	if DrainStopped(i) && i.Spec.Release != nil {
 		return fmt.Sprintf("Drain stopped, %s left", count(st.PodsLeft, "pod"))
-	case DrainStopped(i) && st.NodeState == v1alpha1.NodeReady:
-		return "Scheduling disabled"
 	}
 	if st.DrainStartTime != nil && st.DrainEndTime == nil && st.ReleaseSentTime == nil {
 		return fmt.Sprintf("Draining, %s left", count(st.PodsLeft, "pod"))
 	}
 	switch st.NodeState {
+	case v1alpha1.NodeReady:
+		if cordoned(i) {
+			return "Scheduling disabled"
+		}
 	case v1alpha1.NodeNotReady:
+		if cordoned(i) {
+			return "Not ready, scheduling disabled"
+		}
 		return "Not ready"
 	case v1alpha1.NodeFailed:
 		return "Failed to join"
@@ -203,7 +213,7 @@ func instanceTone(i *v1alpha1.Instance) Tone {
 		return ToneBad
 	case i.Spec.Release != nil:
 		return ToneHold
-	case i.Status.NodeState == v1alpha1.NodeNotReady, i.Status.LifecycleState == v1alpha1.InstanceStopped, DrainStopped(i):
+	case i.Status.NodeState == v1alpha1.NodeNotReady, i.Status.LifecycleState == v1alpha1.InstanceStopped, cordoned(i):
 		return ToneWarn
 	case i.Status.NodeState == v1alpha1.NodeReady && i.Status.LifecycleState != v1alpha1.InstancePendingWait:
 		return ToneOK

@@ -19,9 +19,9 @@ type Settings struct {
 	// SweepBusy is that interval while something is under way, and SweepSoon
 	// the shortest, where somebody waits for an answer.
 	SweepBusy, SweepSoon time.Duration
-	// SweepBusyMost and SweepSoonMost are the longest that these two grow to
-	// with the time that a sweep of a large cloud takes.
-	SweepBusyMost, SweepSoonMost time.Duration
+	// SweepPage is how much further apart they are for each page but the first,
+	// up to Sweep: a large cloud is not asked more often than it can bear.
+	SweepPage time.Duration
 	// BusyAfter is how long a change keeps sweeps busy.
 	BusyAfter time.Duration
 	// SweepSpacing is how far apart two sweeps must begin to count as two.
@@ -108,7 +108,7 @@ type Settings struct {
 func Defaults() Settings {
 	return Settings{
 		Sweep: 30 * time.Second, SweepBusy: time.Second, SweepSoon: 100 * time.Millisecond,
-		SweepBusyMost: 5 * time.Second, SweepSoonMost: 3 * time.Second,
+		SweepPage: 400 * time.Millisecond,
 		BusyAfter: time.Minute, SweepSpacing: 5 * time.Second, Visibility: 2 * time.Minute, UnknownGrace: time.Minute,
 		SendWindow: 30 * time.Minute, SignatureLife: 15 * time.Minute, TokenLife: 2 * time.Hour, SecretGrace: time.Hour,
 		StartDeadline: 10 * time.Minute, JoinDeadline: 15 * time.Minute, JoinDeadlineGPU: 40 * time.Minute,

@@ -8,15 +8,31 @@ import (
 	"testing"
 )
 
-// audited reads the controller's log: every call that may have changed something
+// audited reads the controllers' logs: every call that may have changed something
 // in the cloud has its line, with why, what, result and the cloud's request ID,
 // and what an activity asked for says who wished it.
-func (w *world) audited(t *testing.T) {
+func audited(t *testing.T, worlds []*world) {
+	lines, asked := map[string]int{}, 0
+	for _, w := range worlds {
+		asked += w.audited(t, lines)
+	}
+	for _, action := range []string{"RunInstances", "DeleteInstances"} {
+		if lines[action] == 0 {
+			t.Errorf("the audit has no line of %s: %v", action, lines)
+		}
+	}
+	if asked == 0 {
+		t.Error("the audit says of no call who wished it")
+	}
+}
+
+// audited counts the lines of each action of one region, and returns how many say
+// who wished it.
+func (w *world) audited(t *testing.T, lines map[string]int) (asked int) {
 	log, err := os.ReadFile(filepath.Join(w.dir, "region", "logs", "controller.log"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	lines, asked := map[string]int{}, 0
 	for line := range strings.Lines(string(log)) {
 		var m struct {
 			Logger, Action, Cause, Result, Code, RequestID string
@@ -36,12 +52,5 @@ func (w *world) audited(t *testing.T) {
 			asked++
 		}
 	}
-	for _, action := range []string{"RunInstances", "DeleteInstances"} {
-		if lines[action] == 0 {
-			t.Errorf("the audit has no line of %s: %v", action, lines)
-		}
-	}
-	if asked == 0 {
-		t.Error("the audit says of no call who wished it")
-	}
+	return asked
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -31,7 +32,7 @@ import (
 // 5 seconds here.
 const factor = "60"
 
-// world is the local region that all transcripts share.
+// world is a local region that transcripts share.
 type world struct {
 	dir, bin string
 	env      []string
@@ -39,6 +40,9 @@ type world struct {
 	cluster  string // its cluster ID
 	cloud    struct{ address, token string }
 }
+
+// starts is held while a region starts.
+var starts sync.Mutex
 
 // newWorld starts a local region, which ends with the test.
 func newWorld(t *testing.T) *world {
@@ -65,6 +69,8 @@ func newWorld(t *testing.T) *world {
 		}
 		w.keepLogs(t)
 	})
+	starts.Lock() // ports are free until they are listened on
+	defer starts.Unlock()
 	ports, err := process.FreePorts(up.Ports)
 	if err != nil {
 		t.Fatal(err)
@@ -81,10 +87,10 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// keepLogs copies the region's logs to where SCENARIO_LOGS says.
+// keepLogs copies the region's logs to a directory below where SCENARIO_LOGS says.
 func (w *world) keepLogs(t *testing.T) {
 	if to := os.Getenv("SCENARIO_LOGS"); to != "" {
-		if err := os.CopyFS(to, os.DirFS(filepath.Join(w.dir, "region", "logs"))); err != nil {
+		if err := os.CopyFS(filepath.Join(to, filepath.Base(w.dir)), os.DirFS(filepath.Join(w.dir, "region", "logs"))); err != nil {
 			t.Log(err)
 		}
 	}

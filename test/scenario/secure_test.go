@@ -30,9 +30,8 @@ type call struct{ verb, group, resource, namespace string }
 
 // calls reads the audit log: what the controller asked for, and of it what was
 // refused for want of a right.
-func (w *world) calls(t *testing.T) (made, refused map[call]bool) {
+func (w *world) calls(t *testing.T, made, refused map[call]bool) {
 	t.Helper()
-	made, refused = map[call]bool{}, map[call]bool{}
 	files, err := filepath.Glob(filepath.Join(w.dir, "region", "audit", "*.log"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no audit log: %v", err)
@@ -67,7 +66,6 @@ func (w *world) calls(t *testing.T) (made, refused map[call]bool) {
 		}
 		_ = f.Close()
 	}
-	return made, refused
 }
 
 // unseen are the rights whose use the transcripts do not show, and why.
@@ -88,10 +86,13 @@ var unseen = map[string]string{
 
 const oldServers = "a cache begins with a watch where the API server can, and with a list where it is older"
 
-// rights compares what the controller may do with what it did: nothing was
+// rights compares what the controllers may do with what they did: nothing was
 // refused, and where all transcripts were told, no right was never used.
-func (w *world) rights(t *testing.T, all bool) {
-	made, refused := w.calls(t)
+func rights(t *testing.T, worlds []*world, all bool) {
+	made, refused := map[call]bool{}, map[call]bool{}
+	for _, w := range worlds {
+		w.calls(t, made, refused)
+	}
 	for c := range refused {
 		t.Errorf("the controller may not %s %s of group %q in namespace %q, and tried", c.verb, c.resource, c.group, c.namespace)
 	}
@@ -101,7 +102,7 @@ func (w *world) rights(t *testing.T, all bool) {
 	if !all {
 		return
 	}
-	for _, r := range w.granted(t) {
+	for _, r := range worlds[0].granted(t) {
 		if !r.used(made) && unseen[r.verb+" "+r.resource] == "" {
 			t.Errorf("the controller may %s %s of group %q in namespace %q, and never did: take the right away", r.verb, r.resource, r.group, r.namespace)
 		}

@@ -6,51 +6,91 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/cockroachdb/datadriven"
 )
 
-// TestTranscripts plays every transcript of testdata against one region, in
-// the order of their names, and checks the invariants after each. -rewrite
-// writes what is so now.
+// TestTranscripts plays every transcript of testdata in a few regions, and checks
+// the invariants after each. -rewrite writes what is so now.
 func TestTranscripts(t *testing.T) { play(t, agreed) }
 
 // agreed are the transcripts that hold.
 const agreed = "testdata/*.txt"
 
-// play runs the transcripts that a pattern names in a region of their own.
+// play runs the transcripts that a pattern names, and then what is true of a
+// region after all of them.
 func play(t *testing.T, pattern string) {
-	w := newWorld(t)
-	all := tell(t, w, pattern)
-	t.Run("secrets", w.secrets)
-	t.Run("listeners", w.listeners)
-	t.Run("audit", w.audited)
+	worlds, all := tell(t, pattern, regions)
+	if len(worlds) == 0 { // no transcript was chosen
+		worlds = append(worlds, newWorld(t))
+	}
+	t.Run("secrets", func(t *testing.T) { each(t, worlds, (*world).secrets) })
+	t.Run("listeners", func(t *testing.T) { each(t, worlds, (*world).listeners) })
+	t.Run("audit", func(t *testing.T) { audited(t, worlds) })
 	told := pattern == agreed && all && !t.Failed() // one that broke off used not every right
-	t.Run("rights of the controller", func(t *testing.T) { w.rights(t, told) })
+	t.Run("rights of the controller", func(t *testing.T) { rights(t, worlds, told) })
 }
 
-// tell runs the transcripts that a pattern names; all is true where none was
-// left out.
-func tell(t *testing.T, w *world, pattern string) (all bool) {
+// each checks something of every region.
+func each(t *testing.T, worlds []*world, check func(*world, *testing.T)) {
+	for n, w := range worlds {
+		t.Run(fmt.Sprintf("region %d", n+1), func(t *testing.T) {
+			t.Parallel()
+			check(w, t)
+		})
+	}
+}
+
+// regions is how many regions tell transcripts at a time. One alone leaves two
+// cores idle for two thirds of its time: it waits.
+const regions = 3
+
+// tell runs the transcripts that a pattern names in at most so many regions, each
+// of which takes the next one when it is through with its last; a region is
+// started for its first. It returns the regions, which end with the test; all is
+// true where no transcript was left out.
+func tell(t *testing.T, pattern string, most int) (worlds []*world, all bool) {
 	files, err := filepath.Glob(pattern)
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no transcripts: %v", err)
 	}
-	told := 0
+	next := make(chan string, len(files))
 	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
-			s := &story{world: w, names: newNames(), kept: map[string]string{}, freed: map[string]bool{}}
-			began := time.Now()
-			told++
-			defer s.end(t)
-			datadriven.RunTest(t, file, func(t *testing.T, d *datadriven.TestData) string { return s.block(t, d) })
-			s.check(t)
-			t.Logf("told in %.1f s", time.Since(began).Seconds())
+		next <- file
+	}
+	close(next)
+	var told atomic.Int64
+	worlds = make([]*world, most)
+	var wg sync.WaitGroup
+	for n := range worlds {
+		wg.Go(func() {
+			for file := range next {
+				t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(one *testing.T) {
+					told.Add(1)
+					if worlds[n] == nil {
+						worlds[n] = newWorld(t)
+					}
+					worlds[n].plays(one, file)
+				})
+			}
 		})
 	}
-	return told == len(files)
+	wg.Wait()
+	return slices.DeleteFunc(worlds, func(w *world) bool { return w == nil }), int(told.Load()) == len(files)
+}
+
+// plays is one transcript: told, its invariants checked, cleared up.
+func (w *world) plays(t *testing.T, file string) {
+	s := &story{world: w, names: newNames(), kept: map[string]string{}, freed: map[string]bool{}}
+	began := time.Now()
+	defer s.end(t)
+	datadriven.RunTest(t, file, func(t *testing.T, d *datadriven.TestData) string { return s.block(t, d) })
+	s.check(t)
+	t.Logf("told in %.1f s", time.Since(began).Seconds())
 }
 
 // story is one transcript while it is told.

@@ -161,14 +161,28 @@ func element(value any, index string) any {
 	return nil
 }
 
+// learnEvery is how often a wait looks for what has no name yet. A look reads
+// three lists, a condition mostly one object.
+const learnEvery = 200 * time.Millisecond
+
 // await waits until all lines hold at once; the error says what was seen last.
 func (s *story) await(ctx context.Context, lines []string, limit time.Duration) error {
 	ctx, stop := context.WithTimeout(ctx, limit)
 	defer stop()
 	again := time.NewTicker(40 * time.Millisecond)
 	defer again.Stop()
+	var learned time.Time
 	for last := ""; ; {
-		missing := s.missing(ctx, lines)
+		missing := ""
+		if now := time.Now(); now.Sub(learned) >= learnEvery {
+			if _, err := s.learn(ctx, s.world); err != nil {
+				missing = err.Error()
+			}
+			learned = now
+		}
+		if missing == "" {
+			missing = s.missing(ctx, lines)
+		}
 		if missing == "" {
 			return nil
 		}
@@ -185,9 +199,6 @@ func (s *story) await(ctx context.Context, lines []string, limit time.Duration) 
 
 // missing says which of the lines does not hold now; empty when all do.
 func (s *story) missing(ctx context.Context, lines []string) string {
-	if _, err := s.learn(ctx, s.world); err != nil {
-		return err.Error()
-	}
 	for _, line := range lines {
 		real, err := s.typed(strings.TrimSpace(line))
 		if err != nil {

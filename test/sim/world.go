@@ -96,7 +96,7 @@ func newWorld(seed uint64, o Options) *world {
 // waits are those of production, with sweeps a little further apart.
 func waits() wait.Settings {
 	s := wait.Defaults()
-	s.SweepBusy, s.SweepBusyMost, s.SweepSoon, s.SweepSoonMost = 6*time.Second, 10*time.Second, 2*time.Second, 4*time.Second
+	s.SweepBusy, s.SweepSoon = 6*time.Second, 2*time.Second
 	return s
 }
 

@@ -31,6 +31,20 @@ func (l *Lists) Add(fl *pflag.FlagSet) {
 	l.Hooks.Add(fl)
 }
 
+// Removing are the flags that take something out.
+var Removing = []string{"remove-vswitch", "remove-type", "remove-hook"}
+
+// Removable is what one of those flags may take out of a spec.
+func Removable(flag string, spec *v1alpha1.NodePoolSpec) []string {
+	switch flag {
+	case "remove-vswitch":
+		return slices.Clone(spec.VSwitches)
+	case "remove-type":
+		return slices.Clone(spec.InstanceTypes)
+	}
+	return names(spec.LifecycleHooks)
+}
+
 // Apply changes a spec; it says whether anything was to be changed.
 func (l *Lists) Apply(spec *v1alpha1.NodePoolSpec) (bool, error) {
 	err := change("vSwitch", &spec.VSwitches, l.addVSwitch, l.removeVSwitch)

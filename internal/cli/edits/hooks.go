@@ -36,7 +36,7 @@ const leastTimeout, mostTimeout = 30 * time.Second, 6 * time.Hour
 
 // Add adds the flag that pool create and pool edit share.
 func (h *Hooks) Add(fl *pflag.FlagSet) {
-	fl.StringArrayVar(&h.set, "hook", nil, "a lifecycle hook as `NAME=in|out[,timeout=10m][,default=continue|abandon]`; may be repeated")
+	fl.StringArrayVar(&h.set, "hook", nil, "a lifecycle `hook`, NAME=in|out and more as above; may be repeated")
 }
 
 // Apply changes the hooks of a spec; it says whether anything was to be changed.
@@ -83,10 +83,7 @@ func (h *Hooks) Apply(what string, spec *v1alpha1.NodePoolSpec) (bool, error) {
 
 // noHook says that a pool has no hook of a name, and what it has.
 func noHook(what, name string, list []v1alpha1.LifecycleHook) error {
-	var names []string
-	for _, k := range list {
-		names = append(names, k.Name)
-	}
+	names := names(list)
 	if len(names) == 0 {
 		return reply.BadInput(what, fmt.Sprintf("it has no lifecycle hook %s, and no other", name))
 	}
@@ -95,6 +92,14 @@ func noHook(what, name string, list []v1alpha1.LifecycleHook) error {
 		return reply.BadInput(what, cause, "did you mean --remove-hook "+meant+"?")
 	}
 	return reply.BadInput(what, cause)
+}
+
+func names(list []v1alpha1.LifecycleHook) []string {
+	var out []string
+	for _, k := range list {
+		out = append(out, k.Name)
+	}
+	return out
 }
 
 var hookName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?$`)

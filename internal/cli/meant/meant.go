@@ -107,7 +107,7 @@ func typedAs(noun *cobra.Command, verb string, rest []string) string {
 // valueKinds say what the values of flags are, by pflag's own names.
 var valueKinds = map[string]string{
 	"int": "a whole number", "int32": "a whole number", "int64": "a whole number", "float64": "a number",
-	"bool": "true or false", "duration": "a time such as 90s, 30m or 2h", "stringToString": "key=value",
+	"bool": "true or false", "duration": "a time with its unit and above 0, such as 90s, 30m or 2h", "stringToString": "key=value",
 }
 
 // WrongValue says what is wrong with the value of a flag.
@@ -117,6 +117,11 @@ func WrongValue(e *pflag.InvalidValueError) string {
 	switch {
 	case errors.Is(e, strconv.ErrRange):
 		return fmt.Sprintf("--%s %s is out of range", f.Name, e.GetValue())
+	case strings.HasPrefix(kind, "a whole number"):
+		if unit, _ := pflag.UnquoteUsage(f); unit != f.Value.Type() && unit != "int" {
+			kind += " of " + unit
+		}
+		return fmt.Sprintf("--%s %q is not %s", f.Name, e.GetValue(), kind)
 	case kind != "":
 		return fmt.Sprintf("--%s %q is not %s", f.Name, e.GetValue(), kind)
 	}

@@ -6,12 +6,12 @@ package near
 import "strings"
 
 // Bare takes the kind off names that are written as `-o name` and kubectl write
-// them, such as nodepool.poolkeeper.io/web.
+// them, such as nodepool.poolkeeper.io/web or node/i-1.
 func Bare(typed []string) []string {
 	out := make([]string, len(typed))
 	for i, t := range typed {
 		kind, name, ok := strings.Cut(t, "/")
-		if out[i] = t; ok && strings.HasSuffix(kind, ".poolkeeper.io") {
+		if out[i] = t; ok && (kind == "node" || strings.HasSuffix(kind, ".poolkeeper.io")) {
 			out[i] = name
 		}
 	}

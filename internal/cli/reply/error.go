@@ -176,7 +176,7 @@ func Unreachable(err error) *Error {
 		if apierrors.IsTooManyRequests(err) {
 			row = fault.Lookup(fault.APIServerTooManyRequests)
 		}
-		return &Error{Code: ExitUnreachable, What: "the API server does not answer now", Cause: row.Cause + ": " + Text(err), Fault: string(row.Code), Next: []string{row.Solution}, Err: err}
+		return &Error{Code: ExitUnreachable, What: "the API server does not answer now", Cause: row.Cause + ": " + Text(err), Fault: string(row.Code), Next: []string{row.Advice(nil)}, Err: err}
 	}
 	var u *url.Error
 	if !errors.As(err, &u) || errors.Is(err, context.Canceled) {
@@ -188,6 +188,6 @@ func Unreachable(err error) *Error {
 	}
 	row := fault.Lookup(fault.APIServerInternalError)
 	e := &Error{Code: ExitUnreachable, What: "cannot reach the API server at " + host, Cause: row.Cause + ": " + RootCause(u.Err), Fault: string(row.Code), Err: err}
-	e.Next = []string{row.Solution, "check --kubeconfig and --context: `kubectl cluster-info`"}
+	e.Next = []string{row.Advice(nil), "check --kubeconfig and --context: `kubectl cluster-info`"}
 	return e
 }

@@ -63,6 +63,7 @@ type Reconciler struct {
 	OnFreeze func(group string)
 
 	groups groups
+	others others
 	guard  guard
 	lost   lost
 	logs   budget

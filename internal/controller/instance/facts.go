@@ -26,6 +26,7 @@ type aCase struct {
 	m     *memory
 	shown cloud.Instance // by the newest sweep, where facts say Present
 	node  node.Node      // where facts say Exists
+	other string         // a Node of another name with its provider ID
 	facts lifecycle.Facts
 	step  lifecycle.Step
 	price cloud.Price // of one that was converted; zero where it was not asked for
@@ -125,6 +126,7 @@ func (p *pass) learn(ctx context.Context, c *aCase) error {
 	if c.m.provider == "" {
 		c.m.provider = p.Region + "." + c.i.Name
 	}
+	c.other = p.others.of(c.m.provider)
 	n, ok, err := p.Nodes.Find(ctx, c.i.Name, c.m.provider)
 	switch {
 	case errors.Is(err, node.ErrForeign):

@@ -42,7 +42,7 @@ func (p *pass) tellGone(i *api.Instance, gone lifecycle.Gone) {
 	}
 	event := func(reason, text, cause string) {
 		p.Events.Event(p.group, corev1.EventTypeWarning, reason, text)
-		p.lost.add(p.group.Name, Lost{At: p.now, Text: cause})
+		p.lost.add(p.group.Name, Lost{At: p.now, Name: name, Text: cause})
 	}
 	better := "; to remove a node and lower the number, use: poolkeeper node remove " + name
 	switch gone {
@@ -61,6 +61,8 @@ func (p *pass) tellGone(i *api.Instance, gone lifecycle.Gone) {
 // Lost is one instance that left by nobody of ours, and what became of it.
 type Lost struct {
 	At   time.Time
+	Name string
+	// Text says it, with the name in it.
 	Text string
 }
 

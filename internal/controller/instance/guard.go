@@ -22,7 +22,8 @@ type guard struct {
 	mu       sync.Mutex
 	number   int64 // the picture that it was renewed with
 	was      map[string]lifecycle.Freeze
-	thaws    map[string]int64 // the last thawCount of each group that was honoured
+	told     map[string]lifecycle.Freeze // what OnFreeze was called for last
+	thaws    map[string]int64            // the last thawCount of each group that was honoured
 	looks    map[string]*byID
 	looked   map[string]time.Time // the last look by id at a whole group
 	members  []lifecycle.Member
@@ -58,7 +59,6 @@ func (r *Reconciler) NoRelease(group string) string {
 func (p *pass) watch(ctx context.Context) error {
 	g := &p.guard
 	g.mu.Lock()
-	before := g.was[p.group.Name]
 	if err := p.renew(ctx); err != nil {
 		g.mu.Unlock()
 		return err
@@ -72,10 +72,24 @@ func (p *pass) watch(ctx context.Context) error {
 			return err
 		}
 	}
-	if p.freeze != before && p.OnFreeze != nil {
+	p.tell()
+	return nil
+}
+
+// tell says that the freeze of the group is another than was told last; the pass
+// of another group may have renewed it.
+func (p *pass) tell() {
+	g := &p.guard
+	g.mu.Lock()
+	changed := p.freeze != g.told[p.group.Name]
+	g.told[p.group.Name] = p.freeze
+	if !p.freeze.Frozen() && !p.freeze.Ended && !p.freeze.Alarm {
+		delete(g.told, p.group.Name)
+	}
+	g.mu.Unlock()
+	if changed && p.OnFreeze != nil {
 		p.OnFreeze(p.group.Name)
 	}
-	return nil
 }
 
 // renew asks the guard again. The caller holds its lock.
@@ -136,7 +150,8 @@ func (p *pass) missed(i *api.Instance) int {
 func (p *pass) remember() {
 	g, s := &p.guard, &p.group.Status
 	if g.was == nil {
-		g.was, g.thaws, g.looks, g.looked = map[string]lifecycle.Freeze{}, map[string]int64{}, map[string]*byID{}, map[string]time.Time{}
+		g.was, g.told = map[string]lifecycle.Freeze{}, map[string]lifecycle.Freeze{}
+		g.thaws, g.looks, g.looked = map[string]int64{}, map[string]*byID{}, map[string]time.Time{}
 	}
 	name := p.group.Name
 	if _, known := g.thaws[name]; !known && !p.orphan {

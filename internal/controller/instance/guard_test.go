@@ -6,6 +6,8 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/cloud"
@@ -51,6 +53,35 @@ func TestMassDisappearanceFreezesUntilEachWasLookedAt(t *testing.T) {
 	b.settle(4)
 	if f = b.r.Frozen("web"); f.Frozen() || len(b.machines()) != 19 || b.r.NoRelease("web") != "" {
 		t.Fatalf("they are back: %+v, %d machines", f, len(b.machines()))
+	}
+}
+
+// The guard speaks of all groups at once: a freeze that the pass of another group
+// finds first is told all the same, and so is its end.
+func TestAFreezeThatAnotherGroupFindsIsTold(t *testing.T) {
+	b := newBench(t)
+	all := ids(20)
+	b.has(nil, all...)
+	b.settle(1)
+	told := map[string]int{}
+	b.r.OnFreeze = func(group string) { told[group]++ }
+	round := func() {
+		b.now = b.now.Add(6 * time.Second)
+		b.ok(b.sweeper.Sweep(b.Context()))
+		for _, group := range []string{"db", "web"} {
+			_, err := b.r.Reconcile(b.Context(), ctrl.Request{NamespacedName: types.NamespacedName{Name: group}})
+			b.ok(err)
+		}
+	}
+	lift := b.shadow(all[:10]...)
+	round()
+	if !b.r.Frozen("web").Releases || told["web"] != 1 {
+		t.Fatalf("frozen %+v, told %v", b.r.Frozen("web"), told)
+	}
+	lift()
+	round()
+	if b.r.Frozen("web").Frozen() || told["web"] != 2 || told["db"] != 0 {
+		t.Fatalf("they are back: %+v, told %v", b.r.Frozen("web"), told)
 	}
 }
 

@@ -44,7 +44,7 @@ var Region = reconcile.Request{NamespacedName: types.NamespacedName{Name: "regio
 func (r *Reconciler) Watches() []watch.Watch {
 	return []watch.Watch{
 		{Object: &api.Instance{}, Handler: r.gather(func(o client.Object) string { return o.(*api.Instance).Spec.Group })},
-		{Object: &corev1.Node{}, Handler: r.gather(r.groupOfNode), Predicates: []predicate.Predicate{matters()}},
+		{Object: &corev1.Node{}, Handler: r.nodes(), Predicates: []predicate.Predicate{matters()}},
 		{Object: &api.ScalingGroup{}, Handler: r.changed(), Predicates: []predicate.Predicate{predicate.GenerationChangedPredicate{}}},
 	}
 }
@@ -101,9 +101,12 @@ func (r *Reconciler) gather(group func(client.Object) string) handler.EventHandl
 }
 
 // groupOfNode is the group of the Instance that a Node is named after.
-func (r *Reconciler) groupOfNode(o client.Object) string {
+func (r *Reconciler) groupOfNode(o client.Object) string { return r.groupOf(o.GetName()) }
+
+// groupOf is the group of an Instance; empty where there is none.
+func (r *Reconciler) groupOf(name string) string {
 	i := &api.Instance{}
-	if err := r.Cache.Get(context.Background(), types.NamespacedName{Name: o.GetName()}, i, client.UnsafeDisableDeepCopy); err != nil {
+	if err := r.Cache.Get(context.Background(), types.NamespacedName{Name: name}, i, client.UnsafeDisableDeepCopy); err != nil {
 		return ""
 	}
 	return i.Spec.Group

@@ -32,7 +32,7 @@ func (p *pass) outdated(c *aCase) bool {
 	if c.i.DeletionTimestamp != nil && c.facts.Record.State != lifecycle.Removed && !meta.IsStatusConditionTrue(st.Conditions, api.ConditionDeletionBlocked) {
 		return true
 	}
-	if foreign(c, st) != (st.Message == foreignNode) {
+	if foreign(c, st) != (st.Message == foreignNode) || !says(st, api.ConditionSchedulingDisabled, cordonedNode(c)) || !says(st, api.ConditionOtherNode, otherNode(c)) {
 		return true
 	}
 	if !mirrors(c) {
@@ -70,11 +70,13 @@ func (p *pass) mirror(c *aCase) {
 	} else if st.Message == foreignNode {
 		st.Message = ""
 	}
+	p.say(c, st, api.ConditionSchedulingDisabled, api.ReasonCordoned, cordonedNode(c))
+	p.say(c, st, api.ConditionOtherNode, api.ReasonProviderIDTaken, otherNode(c))
 	st.Summary = sentence(c.i, st)
 }
 
 // foreignNode is said of an instance in whose place another machine's Node stands.
-const foreignNode = "a Node of its name is there with another provider ID: it is not its Node, and is not touched; the instance still counts"
+const foreignNode = "a Node of its name is there with another provider ID, or none: it is not its Node, and is not touched; the instance still counts"
 
 // foreign says whether that is so.
 func foreign(c *aCase, st *api.InstanceStatus) bool {
@@ -163,7 +165,18 @@ func sentence(i *api.Instance, s *api.InstanceStatus) string {
 	case s.NodeState == api.NodeJoining && s.Step != "":
 		return "joining, at step " + bootstrap.Step(s.Step).Words()
 	}
-	return ""
+	return beside(s)
+}
+
+// beside is what else there is to say of its Node.
+func beside(s *api.InstanceStatus) string {
+	var parts []string
+	for _, kind := range []string{api.ConditionSchedulingDisabled, api.ConditionOtherNode} {
+		if c := meta.FindStatusCondition(s.Conditions, kind); c != nil {
+			parts = append(parts, c.Message)
+		}
+	}
+	return clip(strings.Join(parts, "; "), 500)
 }
 
 // clip cuts a text to n bytes.

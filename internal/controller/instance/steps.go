@@ -265,6 +265,7 @@ func (p *pass) uncordon(ctx context.Context, c *aCase) error {
 		if err := p.Nodes.Uncordon(ctx, c.i.Name); err != nil {
 			return err
 		}
+		c.facts.Node.Cordoned = false
 	}
 	c.m.cordoned, c.facts.Node.CordonedByUs, c.node.Cordoned = "", false, false
 	c.m.drain, c.facts.Drain = lifecycle.Drain{}, lifecycle.Drain{}

@@ -123,7 +123,7 @@ func (p *pass) release(ctx context.Context, cases []*aCase) error {
 			c.m.retry = p.now.Add(p.Waits.ReleaseAgain)
 			c.m.due = c.m.retry
 			p.Events.Eventf(p.group, corev1.EventTypeWarning, "InstanceNotReleased", "%s is not released: %s: %s", c.i.Name, code,
-				strings.ReplaceAll(row.Solution, " ID", " "+c.i.Name))
+				row.Advice(fault.Details{fault.DetailInstance: c.i.Name, fault.DetailPool: c.i.Spec.Pool}))
 			continue
 		}
 		left = append(left, why)

@@ -3,6 +3,7 @@ package nodepool
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/fault"
 )
 
 // verdict is what is known about the settings of a pool.
@@ -19,6 +21,8 @@ type verdict struct {
 	reason  string
 	message string
 	code    string
+	// solution is what mends the first that is wrong.
+	solution string
 	// settings that were looked at, and when to look again.
 	settings api.LaunchSettings
 	again    time.Time
@@ -72,10 +76,26 @@ func (r *Reconciler) ask(ctx context.Context, pool *api.NodePool) verdict {
 	case len(wrong) > 0:
 		return verdict{
 			state: metav1.ConditionFalse, reason: ReasonWrongSettings, again: now.Add(r.Waits.SettingsRetry),
-			message: cut(sentences(wrong), 1024), code: string(wrong[0].Code),
+			message: cut(sentences(wrong), 1024), code: string(wrong[0].Code), solution: mend(wrong[0], pool),
 		}
 	}
 	return verdict{state: metav1.ConditionTrue, again: now.Add(r.Waits.SettingsCheck)}
+}
+
+// mend is what to do where the cloud has not what the spec names. An image is
+// not chosen for anyone: which others start the pool's types is not known here.
+func mend(w Wrong, pool *api.NodePool) string {
+	if w.Code == "" {
+		return "name in the spec what the cloud has: poolkeeper pool edit " + pool.Name
+	}
+	d := fault.Details{fault.DetailPool: pool.Name, fault.DetailVSwitch: w.Value}
+	for _, one := range w.Exists {
+		if w.Code != fault.ImageNotFound && !slices.Contains(pool.Spec.VSwitches, one) && !slices.Contains(pool.Spec.SecurityGroups, one) {
+			d[fault.DetailOther] = one
+			break
+		}
+	}
+	return fault.Lookup(w.Code).Advice(d)
 }
 
 // ReasonWrongSettings stands in the condition Valid where the cloud has not

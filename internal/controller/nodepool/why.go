@@ -62,12 +62,12 @@ func reason(pool *api.NodePool, p *passed, t *tally) *api.Why {
 		return &api.Why{Sentence: p.mode.frozen, Next: "it begins when the definition is there again"}
 	case p.verdict.state == metav1.ConditionFalse:
 		return &api.Why{Code: p.verdict.code, Sentence: cut("the cloud has not what the spec names: "+p.verdict.message, 1024),
-			Solution: cut(mend(p.verdict.code, pool.Name), 1024), Next: "an edit is tried at once; without one, the cloud is asked again", NextTime: due(p.verdict.again)}
+			Solution: cut(p.verdict.solution, 1024), Next: "an edit is tried at once; without one, the cloud is asked again", NextTime: due(p.verdict.again)}
 	case p.group == nil:
 		return unchecked(p)
 	case failed && fault.OfHook(fault.Code(t.code())):
 		return &api.Why{Code: t.code(), Sentence: "a lifecycle hook gave up " + some(t.failed), Next: "they are released, and others are created",
-			Solution: cut(cmp.Or(t.helps[t.code()], fault.InPool(fault.Lookup(fault.Code(t.code())).Solution, pool.Name)), 1024)}
+			Solution: cut(cmp.Or(t.helps[t.code()], fault.Lookup(fault.Code(t.code())).Advice(fault.Details{fault.DetailPool: pool.Name})), 1024)}
 	case len(t.paid) > 0:
 		one := t.paid[0]
 		return &api.Why{Code: t.code(), Sentence: fmt.Sprintf("%d of its subscriptions did not join and are not replaced by themselves: %s", len(t.paid), some(t.paid)),
@@ -94,14 +94,6 @@ func reason(pool *api.NodePool, p *passed, t *tally) *api.Why {
 		return &api.Why{Sentence: fmt.Sprintf("not Ready, or gone from the API: %s", some(t.offline)), Solution: "look at their kubelets; an instance whose machine is beyond help: poolkeeper node remove " + t.offline[0] + " --release"}
 	}
 	return nil
-}
-
-// mend is what to do where the cloud has not what the spec names.
-func mend(code, pool string) string {
-	if code == "" {
-		return "name in the spec what the cloud has: poolkeeper pool edit " + pool
-	}
-	return fault.InPool(fault.Lookup(fault.Code(code)).Solution, pool)
 }
 
 // unchecked tells of settings that nobody could look at yet, so that there is no

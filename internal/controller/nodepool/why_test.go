@@ -40,7 +40,8 @@ func drawPassed(t *rapid.T) *passed {
 	}
 	switch rapid.IntRange(0, 3).Draw(t, "verdict") {
 	case 0:
-		p.verdict = verdict{state: metav1.ConditionFalse, reason: ReasonWrongSettings, message: `spec.imageID: "img-9"`, code: "InvalidImage.NotFound", again: whyNow.Add(time.Minute)}
+		p.verdict = verdict{state: metav1.ConditionFalse, reason: ReasonWrongSettings, message: `spec.imageID: "img-9"`, code: "InvalidImageId.NotFound",
+			solution: mend(Wrong{Code: "InvalidImageId.NotFound", Field: "imageID", Value: "img-9"}, pool), again: whyNow.Add(time.Minute)}
 	case 1:
 		p.verdict = verdict{state: metav1.ConditionUnknown, reason: reasonUnreachable, message: "the cloud could not be asked", again: whyNow.Add(time.Minute)}
 	case 2:

@@ -70,7 +70,7 @@ func (g *group) held(d scaling.Decision, w scaling.Why) {
 		case w.Next.IsZero():
 			text += "; tried once every " + span(g.Waits.Held) + ", or at once by " + resume
 		default:
-			text += "; tried once every " + span(g.Waits.Held) + ", next at " + w.Next.UTC().Format(time.RFC3339) + ", or at once by " + resume
+			text += "; tried once every " + span(g.Waits.Held) + ", next at " + w.Next.UTC().Format(time.TimeOnly+" UTC") + ", or at once by " + resume
 		}
 		g.set(api.ConditionHeld, true, api.ReasonHeld, text)
 		return

@@ -74,6 +74,8 @@ type Tagged struct {
 // Lost is one instance that left by nobody of ours, and what became of it.
 type Lost struct {
 	At   time.Time
+	Name string
+	// Text says it, with the name in it.
 	Text string
 }
 

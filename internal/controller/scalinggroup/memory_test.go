@@ -239,7 +239,7 @@ func TestFailedJoinsAreHeldAndOneMachineIsTried(t *testing.T) {
 		t.Fatalf("memory %+v", g.Status.Refusals)
 	}
 	c := b.condition(api.ConditionHeld)
-	b.says(c.Message, "3 times in a row", "CNY 18 burnt", "poolkeeper pool resume web", r.UntilTime.UTC().Format(time.RFC3339))
+	b.says(c.Message, "3 times in a row", "CNY 18 burnt", "poolkeeper pool resume web", "next at "+r.UntilTime.UTC().Format(time.TimeOnly)+" UTC")
 	if c.Status != "True" || g.Status.Counted != 0 || b.open() != nil {
 		t.Fatalf("%+v: %+v", c, g.Status)
 	}

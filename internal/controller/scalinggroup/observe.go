@@ -254,15 +254,38 @@ func (g *group) unrecorded() []scaling.Instance {
 
 // lost says what left by nobody of ours since something was created last.
 func (g *group) lost() string {
-	var texts []string
+	var list []Lost
 	for _, l := range g.guarded.Lost {
 		if l.At.After(g.kept.replaced) {
-			texts = append(texts, l.Text)
+			list = append(list, l)
 		}
 	}
-	const most = 5
-	if n := len(texts) - most; n > 0 {
-		texts = append(texts[:most], fmt.Sprintf("%d more", n))
+	return lostWords(list)
+}
+
+// lostWords tells what left, those of one fate together.
+func lostWords(list []Lost) string {
+	const most = 3
+	fates, names := []Lost{}, map[string][]string{}
+	for _, l := range list {
+		fate := strings.Replace(l.Text, l.Name, "", 1)
+		if names[fate] == nil {
+			fates = append(fates, l)
+		}
+		names[fate] = append(names[fate], l.Name)
+	}
+	var texts []string
+	for _, l := range fates {
+		all := names[strings.Replace(l.Text, l.Name, "", 1)]
+		if len(all) == 1 {
+			texts = append(texts, l.Text)
+			continue
+		}
+		who := strings.Join(all[:min(len(all), most)], ", ")
+		if n := len(all) - most; n > 0 {
+			who += fmt.Sprintf(" and %d more", n)
+		}
+		texts = append(texts, strings.Replace(strings.Replace(l.Text, l.Name, who, 1), " was ", " were ", 1))
 	}
 	return strings.Join(texts, "; ")
 }

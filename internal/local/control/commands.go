@@ -28,7 +28,7 @@ func Commands(dirFlag func() string) []*cobra.Command {
 		c.onOff("type", "Authorize the account for an instance type, or take that back", "TYPE", "ecs.r8a.4xlarge", "type", c.types()),
 		cli.Noun("kms", "Switch keys, or the key management service", c.kms("on", true), c.kms("off", false)),
 		c.onOff("role", "Grant or revoke a RAM role", "ROLE", "AliyunOOSLifecycleHook4CSRole", "role", roles),
-		c.onOff("permission", "Grant or revoke the access key's permission for an action", "ACTION", "RunInstances", "permission", actions),
+		c.onOff("permission", "Grant or revoke the access key's permission for an action", "ACTION", "RunInstances", "permission", permissions),
 		cli.Noun("security-group", "Allow or refuse outbound traffic", c.rule("allow", true), c.rule("deny", false)),
 		cli.Noun("vswitch", "Set the free addresses of vSwitches", c.vSwitchSet()),
 		cli.Noun("account", "Use the access key of another account, which has nothing in the region", c.accountList()),

@@ -124,6 +124,9 @@ var roles = fixed("AliyunECSDiskEncryptDefaultRole", "AliyunOOSLifecycleHook4CSR
 
 var actions = fixed(append(region.Actions(), "join")...)
 
+// permissions are what the access key may be denied.
+var permissions = fixed(append(region.Actions(), region.PassRole)...)
+
 func (c *commands) instanceIDs(cmd *cobra.Command) []string {
 	var all []region.Summary
 	if c.get(cmd, "instances", &all) != nil {
@@ -145,11 +148,12 @@ func (c *commands) faultIDs(cmd *cobra.Command) []string {
 func list[T any](cmd *cobra.Command, all []T, id func(T) string, heading string, row func(io.Writer, T)) error {
 	format, _ := cmd.Flags().GetString("output")
 	out := cmd.OutOrStdout()
+	items := map[string]any{"items": append([]T{}, all...)} // as all other lists
 	switch format {
 	case "json":
-		return writeJSON(out, append([]T{}, all...))
+		return writeJSON(out, items)
 	case "yaml":
-		b, err := yaml.Marshal(all)
+		b, err := yaml.Marshal(items)
 		if err == nil {
 			_, err = out.Write(b)
 		}

@@ -88,16 +88,18 @@ func TestListsForPrograms(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var all []region.Summary
-	if err := json.Unmarshal([]byte(text), &all); err != nil || len(all) != 1 || all[0].ID != id || all[0].Tags["a"] != "b" || all[0].Trouble != "MIG left over" {
+	var told struct{ Items []region.Summary }
+	err = json.Unmarshal([]byte(text), &told)
+	all := told.Items
+	if err != nil || len(all) != 1 || all[0].ID != id || all[0].Tags["a"] != "b" || all[0].Trouble != "MIG left over" {
 		t.Errorf("%s, %v", text, err)
 	}
-	for format, want := range map[string]string{"name": id + "\n", "yaml": "- charge: Spot\n"} {
+	for format, want := range map[string]string{"name": id + "\n", "yaml": "items:\n- charge: Spot\n"} {
 		if got, err := local(t, dir, "instance", "list", "-o", format); err != nil || !strings.Contains(got, want) {
 			t.Errorf("-o %s: %s, %v, want %q", format, got, err, want)
 		}
 	}
-	if got, err := local(t, dir, "fault", "list", "-o", "json"); err != nil || got != "[]\n" {
+	if got, err := local(t, dir, "fault", "list", "-o", "json"); err != nil || got != "{\n  \"items\": []\n}\n" {
 		t.Errorf("no faults: %q, %v", got, err)
 	}
 }

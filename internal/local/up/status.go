@@ -212,6 +212,10 @@ func (s Status) Problem() *Error {
 			e.Cause = c.Name + " does not answer"
 		}
 	}
+	if s.Trouble != nil {
+		e.Cause, e.Next = fmt.Sprintf("as asked, %s", s.Trouble), []string{"wait, or `poolkeeper local apiserver back" + dirFlag(s.Dir) + "`"}
+		return e
+	}
 	e.Next = []string{"look again in a moment, or see " + filepath.Join(s.Dir, "logs")}
 	return e
 }

@@ -67,7 +67,7 @@ func (f *Fake) Find(_ context.Context, name, providerID string) (node.Node, bool
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	n, ok := f.nodes[name]
-	if ok && providerID != "" && n.ProviderID != "" && n.ProviderID != providerID {
+	if ok && providerID != "" && n.ProviderID != providerID {
 		return node.Node{}, false, fmt.Errorf("find node %s: its provider ID is %q, not %q: %w", name, n.ProviderID, providerID, node.ErrForeign)
 	}
 	return n, ok, nil

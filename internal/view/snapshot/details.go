@@ -15,7 +15,7 @@ func Details(g *v1alpha1.ScalingGroup, at fault.Place) fault.Details {
 	d := fault.Details{
 		fault.DetailPool: g.Spec.Pool, fault.DetailZone: at.Zone, fault.DetailVSwitch: at.VSwitch,
 		fault.DetailInstanceType: at.InstanceType, fault.DetailDisk: strings.ReplaceAll(at.Disk, ",", ", "),
-		fault.DetailKey: g.Spec.SystemDisk.KMSKeyID,
+		fault.DetailKey: g.Spec.SystemDisk.KMSKeyID, fault.DetailRole: g.Spec.RAMRole,
 	}
 	if i := g.Status.Image; i != nil && i.ID == g.Spec.ImageID {
 		d[fault.DetailImage] = describe(i)

@@ -13,7 +13,7 @@ func (r *Region) advance(i *Instance) {
 			r.remove(i)
 		case due(i.Due, r.now):
 			r.step(i)
-		case due(i.Terminates, r.now) && !i.Releasing:
+		case due(i.takenBack(), r.now):
 			r.release(i)
 		case due(r.expiry(i), r.now):
 			r.expire(i)

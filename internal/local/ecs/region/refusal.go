@@ -53,11 +53,19 @@ func (r *Region) resolve(l *Launch) *Error {
 	if l.DeploymentSet != "" && r.world.DeploymentSet(l.DeploymentSet) == nil {
 		return refuse(404, "InvalidDeploymentSetId.NotFound", "The specified DeploymentSetId %s does not exist.", l.DeploymentSet)
 	}
-	if l.RAMRole != "" && !slices.Contains(r.world.Roles, l.RAMRole) {
+	switch {
+	case l.RAMRole == "":
+	case !slices.Contains(r.world.Roles, l.RAMRole):
 		return refuse(404, "InvalidRamRole.NotFound", "The specified RamRoleName %s does not exist.", l.RAMRole)
+	case slices.Contains(r.world.Account.DeniedActions, PassRole):
+		return refuse(403, "InvalidUser.PassRoleForbidden", "The RAM user does not have the privilege to pass a RAM role.")
 	}
 	return nil
 }
+
+// PassRole is the permission to hand a RAM role on to instances, which no call
+// of its own needs.
+const PassRole = "ram:PassRole"
 
 // sold says whether a zone offers a type at all.
 func (r *Region) sold(zone string, t *scenario.InstanceType) bool {

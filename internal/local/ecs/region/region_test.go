@@ -302,3 +302,35 @@ func BenchmarkDescribePage100Of10000(b *testing.B) {
 		}
 	}
 }
+
+// A spot instance goes at the end of its notice, and nothing hangs on it.
+func TestASpotInstanceGoesAtTheEndOfItsNotice(t *testing.T) {
+	b := newBench(t, nil)
+	if _, err := b.MakeInstances(Make{Spot: true}, "r-1"); err != nil {
+		t.Fatal(err)
+	}
+	id := b.List()[0].ID
+	b.now = b.now.Add(time.Minute)
+	b.Tick()
+	if _, err := b.Control(id, "reclaim"); err != nil {
+		t.Fatal(err)
+	}
+	ticked := make(chan bool)
+	go func() {
+		for _, after := range []time.Duration{4 * time.Minute, time.Minute, time.Minute} {
+			b.now = b.now.Add(after)
+			b.Tick()
+			ticked <- b.Has(id)
+		}
+	}()
+	for n, want := range []bool{true, true, false} {
+		select {
+		case there := <-ticked:
+			if there != want {
+				t.Errorf("look %d: it is there: %v", n+1, there)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("look %d does not end", n+1)
+		}
+	}
+}

@@ -38,7 +38,7 @@ func (r *Region) arm(i *Instance) {
 		return
 	}
 	var at time.Time
-	for _, t := range []time.Time{i.Due, i.Terminates, i.Vanishes, r.expiry(i)} {
+	for _, t := range []time.Time{i.Due, i.takenBack(), i.Vanishes, r.expiry(i)} {
 		if !t.IsZero() && (at.IsZero() || t.Before(at)) {
 			at = t
 		}
@@ -46,6 +46,15 @@ func (r *Region) arm(i *Instance) {
 	if !at.IsZero() {
 		heap.Push(&r.timers, timer{at, i.ID})
 	}
+}
+
+// takenBack is when a spot instance is released after its notice; zero where it
+// has none, or is being released already.
+func (i *Instance) takenBack() time.Time {
+	if i.Releasing {
+		return time.Time{}
+	}
+	return i.Terminates
 }
 
 // expiry is when the subscription of an instance next matters: its end, and

@@ -78,6 +78,7 @@ func TestRefusals(t *testing.T) {
 		}, 400, "InvalidSpotPriceLimit.LowerThanPublicPrice", ""},
 		"type offline":       {"instanceTypes: [{name: ecs.g7.large, family: ecs.g7, vcpu: 2, memoryMiB: 8192, arch: x86_64, bootModes: [UEFI], pricePerHour: 1, offline: true}]", nil, 403, "InstanceType.Offline", ""},
 		"permission missing": {"account: {deniedActions: [RunInstances]}", nil, 403, "Forbidden.RAM", "RunInstances"},
+		"role not passed on": {"account: {deniedActions: ['ram:PassRole']}", func(r *ecs.RunInstancesRequest) { r.RamRoleName = "AliyunECSDiskEncryptDefaultRole" }, 403, "InvalidUser.PassRoleForbidden", "pass a RAM role"},
 		"dry run":            {"", func(r *ecs.RunInstancesRequest) { r.DryRun = "true" }, 400, "DryRunOperation", ""},
 		"too much user data": {"", func(r *ecs.RunInstancesRequest) {
 			r.UserData = base64.StdEncoding.EncodeToString(make([]byte, 32<<10+1))

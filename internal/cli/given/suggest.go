@@ -1,4 +1,4 @@
-package cli
+package given
 
 import (
 	"errors"
@@ -11,31 +11,32 @@ import (
 
 	"github.com/poolkeeper/poolkeeper/internal/cli/meant"
 	"github.com/poolkeeper/poolkeeper/internal/cli/near"
+	"github.com/poolkeeper/poolkeeper/internal/cli/reply"
 )
 
-// asNoun makes a command that only groups others: it prints its help, and
+// Noun makes a command that only groups others: it prints its help, and
 // refuses a verb that it does not have.
-func asNoun(cmd *cobra.Command) *cobra.Command {
+func Noun(cmd *cobra.Command) *cobra.Command {
 	cmd.Args = cobra.ArbitraryArgs
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			return cmd.Help()
 		}
-		return noSuchCommand(cmd, args)
+		return NoSuchCommand(cmd, args)
 	}
 	return cmd
 }
 
-// noSuchCommand says that a noun has no such verb, and what was probably meant.
-func noSuchCommand(cmd *cobra.Command, args []string) error {
+// NoSuchCommand says that a noun has no such verb, and what was probably meant.
+func NoSuchCommand(cmd *cobra.Command, args []string) error {
 	var verbs []string
 	for _, c := range cmd.Commands() {
 		if c.IsAvailableCommand() {
 			verbs = append(verbs, c.Name())
 		}
 	}
-	e := &Error{
-		Code: ExitInput, What: fmt.Sprintf("there is no command %q", cmd.CommandPath()+" "+args[0]),
+	e := &reply.Error{
+		Code: reply.ExitInput, What: fmt.Sprintf("there is no command %q", cmd.CommandPath()+" "+args[0]),
 		Cause: "commands here: " + strings.Join(verbs, ", "), Next: []string{fmt.Sprintf("`%s --help`", cmd.CommandPath())},
 	}
 	for n, s := range meant.Commands(cmd, args) {
@@ -47,22 +48,22 @@ func noSuchCommand(cmd *cobra.Command, args []string) error {
 	return e
 }
 
-// flagError says what is wrong with a flag. A flag that is only unknown because
+// FlagError says what is wrong with a flag. A flag that is only unknown because
 // the verb before it is not there speaks of the verb.
-func flagError(cmd *cobra.Command, err error) error {
+func FlagError(cmd *cobra.Command, err error) error {
 	if args := cmd.Flags().Args(); cmd.HasSubCommands() && len(args) > 0 {
-		return noSuchCommand(cmd, append(args, "..."))
+		return NoSuchCommand(cmd, append(args, "..."))
 	}
 	help := fmt.Sprintf("`%s --help`", cmd.CommandPath())
 	var value *pflag.InvalidValueError
 	var unknown *pflag.NotExistError
 	switch {
 	case errors.As(err, &value):
-		return badInput("nothing was done", meant.WrongValue(value), help)
+		return reply.BadInput("nothing was done", meant.WrongValue(value), help)
 	case errors.As(err, &unknown):
 		return unknownFlag(cmd, unknown)
 	}
-	return badInput("nothing was done", err.Error(), help)
+	return reply.BadInput("nothing was done", err.Error(), help)
 }
 
 // otherFlags are what other tools call some of our flags.
@@ -86,5 +87,5 @@ func unknownFlag(cmd *cobra.Command, e *pflag.NotExistError) error {
 	if e.GetSpecifiedShortnames() == "" {
 		flag = "-" + flag
 	}
-	return badInput("nothing was done", fmt.Sprintf("%s has no flag %s", cmd.CommandPath(), flag), next)
+	return reply.BadInput("nothing was done", fmt.Sprintf("%s has no flag %s", cmd.CommandPath(), flag), next)
 }
