@@ -18,8 +18,8 @@ import (
 // checker checks the promises (I1 to I16) at every change of cloud and cluster.
 type checker struct {
 	*world
-	// ceiling is the highest number that was asked for (I1).
-	ceiling int
+	// ceiling is the highest number that was asked for, by pool (I1).
+	ceiling map[string]int
 	// made counts what each token made (I2), bodies holds what it was sent with
 	// (I16).
 	made   map[string]int
@@ -33,14 +33,21 @@ type checker struct {
 	late map[string]bool
 	// entries are those that tasks wrote into the pool, by task and instance.
 	entries map[string]bool
+	// unhooked are pools that lost their hooks.
+	unhooked map[string]bool
+	// takenOut are instances that were taken out of their group.
+	takenOut map[string]bool
 }
 
 func newChecker(w *world) *checker {
-	return &checker{world: w, made: map[string]int{}, bodies: map[string]string{}, copies: map[string]bool{}, untagged: map[string]time.Time{}, late: map[string]bool{}, entries: map[string]bool{}}
+	return &checker{world: w, ceiling: map[string]int{}, made: map[string]int{}, bodies: map[string]string{}, copies: map[string]bool{}, untagged: map[string]time.Time{}, late: map[string]bool{}, entries: map[string]bool{}, unhooked: map[string]bool{}, takenOut: map[string]bool{}}
 }
 
+// begins notes a new pool; one of its name may have been there before.
+func (c *checker) begins(pool string, n int32) { c.ceiling[pool] = int(n) }
+
 // asked notes a number that somebody asked for.
-func (c *checker) asked(n int32) { c.ceiling = max(c.ceiling, int(n)) }
+func (c *checker) asked(pool string, n int32) { c.ceiling[pool] = max(c.ceiling[pool], int(n)) }
 
 // copied notes instances of people with our tags.
 func (c *checker) copied(said string) {
@@ -67,21 +74,22 @@ func (c *checker) records() map[string]*api.Instance {
 	return out
 }
 
-// everything checks what must hold at any moment: no more counted instances
-// than were ever asked for (I1), those aside that joined after all.
+// everything checks what must hold at any moment: no more counted instances of a
+// pool than were ever asked for (I1), those aside that joined after all.
 func (c *checker) everything() {
-	records, n := c.records(), 0
-	var names []string
+	records, names := c.records(), map[string][]string{}
 	for _, i := range c.region.List() {
 		r := records[i.ID]
 		if !c.ours(i) || c.late[i.ID] || (r != nil && (r.Spec.Release != nil || r.Status.LifecycleState == api.InstanceRemoved)) {
 			continue
 		}
-		n++
-		names = append(names, i.ID)
+		pool := i.Tags[cloud.TagPool]
+		names[pool] = append(names[pool], i.ID)
 	}
-	if n > c.ceiling {
-		c.violate("I1", "%d counted instances, at most %d were asked for: %s", n, c.ceiling, strings.Join(names, " "))
+	for _, pool := range sortedKeys(names) {
+		if n := len(names[pool]); n > c.ceiling[pool] {
+			c.violate("I1", "%d counted instances of %s, at most %d were asked for: %s", n, pool, c.ceiling[pool], strings.Join(names[pool], " "))
+		}
 	}
 }
 
@@ -183,8 +191,12 @@ func (c *checker) change(e apiserver.Event) {
 	switch o := e.New.(type) {
 	case *api.Instance:
 		old, _ := e.Old.(*api.Instance)
+		c.leaves(o, old == nil)
 		if old != nil && old.Spec.Release != nil && old.Spec.Release.NotBeforeTime != nil && o.Spec.Release == nil {
 			c.late[o.Name] = true
+		}
+		if old != nil {
+			c.hooksMove(old, o)
 		}
 		if e.Deleted {
 			c.recordEnds(o)
@@ -199,7 +211,29 @@ func (c *checker) change(e apiserver.Event) {
 	case *api.NodePool:
 		if old, _ := e.Old.(*api.NodePool); old != nil && !e.Deleted && c.current != nil {
 			c.taskChanges(old, o)
+			c.tellsWhy(o)
 		}
+	}
+}
+
+// leaves checks that one which was taken out of its group is never recorded
+// again, unless somebody brings it in (I4).
+func (c *checker) leaves(i *api.Instance, isNew bool) {
+	at := i.Name + " of " + i.Spec.GroupUID
+	if i.Status.LifecycleState == api.InstanceRemoved {
+		c.takenOut[at] = true
+	}
+	if g := c.group(i.Spec.Pool); isNew && c.takenOut[at] && i.Spec.CreationType != api.CreatedAttached && g != nil && string(g.UID) == i.Spec.GroupUID {
+		c.violate("I4", "%s was taken out, and is recorded again", i.Name)
+	}
+}
+
+// tellsWhy checks that a pool that is not as wished says why, for all that it
+// knows (I12).
+func (c *checker) tellsWhy(pool *api.NodePool) {
+	st := &pool.Status
+	if n := pool.Spec.ExpectedNodes; st.ObservedGeneration == pool.Generation && pool.DeletionTimestamp == nil && st.Counts.Instances != n && (st.Why == nil || st.Why.Sentence == "") {
+		c.violate("I12", "%s has %d of %d, and does not say why: %s", pool.Name, st.Counts.Instances, n, st.Summary)
 	}
 }
 
@@ -217,6 +251,7 @@ func (c *checker) releaseBegins(i *api.Instance) {
 	case m.TakeOut:
 		c.violate("I4", "%s is about to be released and was to be taken out only", i.Name)
 	}
+	c.letGo(i)
 	if m.Drain == api.DrainRequired && i.Status.JoinedTime != nil && i.Status.NodeState == api.NodeReady && !m.Emptying {
 		for _, o := range c.api.Objects(apiserver.Pod) {
 			if pod, ok := o.(*corev1.Pod); ok && pod.Spec.NodeName == i.Name && c.nodeReady(i.Name) {

@@ -3,7 +3,6 @@ package sim
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -16,43 +15,30 @@ import (
 // notYet says what is not as it was asked for; empty where everything is (I3,
 // I8, I12).
 func (c *checker) notYet() string {
-	pool, group := c.pool(), c.group()
-	if pool == nil {
-		return c.somethingLeft()
+	records := map[string][]*api.Instance{}
+	all := c.records()
+	for _, name := range sortedKeys(all) {
+		i := all[name]
+		records[i.Spec.Pool] = append(records[i.Spec.Pool], i)
 	}
-	if group == nil {
-		return "there is no group"
-	}
-	if pool.DeletionTimestamp != nil {
-		return "the pool is being deleted"
-	}
-	want := int(pool.Spec.ExpectedNodes)
-	counted, attached := 0, 0
-	records := c.records()
-	for _, name := range sortedKeys(records) {
-		i := records[name]
-		if i.Spec.CreationType == api.CreatedUnknown || i.Status.LifecycleState == api.InstanceRemoved {
-			continue
-		}
-		if i.Spec.Release != nil {
-			return name + " is still to go"
-		}
-		counted++
-		if i.Spec.CreationType == api.CreatedAttached {
-			attached++
-		}
-		if why := c.unwell(i); why != "" {
-			return name + why
+	there := map[string]bool{}
+	for _, o := range c.api.Objects(apiserver.NodePool) {
+		pool, _ := o.(*api.NodePool)
+		there[pool.Name] = true
+		if why := c.notAsAsked(pool, records[pool.Name]); why != "" {
+			return pool.Name + ": " + why
 		}
 	}
-	if kept := counted == attached && counted > want; kept { // scaling in never picks these
-		want = counted
+	for _, name := range sortedKeys(c.people.pools) {
+		if c.people.pools[name] && !there[name] {
+			return name + " was asked for, and is not there yet"
+		}
 	}
-	if counted != want {
-		return fmt.Sprintf("%d are counted, %d are asked for", counted, want)
+	if why := c.somethingLeft(there); why != "" {
+		return why
 	}
 	for _, i := range c.region.List() {
-		if i.Tags[cloud.TagCluster] == clusterID && records[i.ID] == nil {
+		if i.Tags[cloud.TagCluster] == clusterID && all[i.ID] == nil {
 			return i.ID + " is ours and has no record"
 		}
 	}
@@ -62,21 +48,45 @@ func (c *checker) notYet() string {
 			return a.Name + " has not ended"
 		}
 	}
-	if int(group.Status.Counted) != want || pool.Status.State != api.PoolActive {
-		return fmt.Sprintf("the group says %d, the pool %s", group.Status.Counted, pool.Status.State)
-	}
 	return c.openTask()
 }
 
-// ownRecords is how many Instances there are but for those of copies.
-func (c *checker) ownRecords() int {
-	n := 0
-	for name, i := range c.records() {
-		if i.Spec.CreationType != api.CreatedUnknown || !c.copies[name] || !c.region.Has(name) {
-			n++
+// notAsAsked says what is not as it was asked for in one pool.
+func (c *checker) notAsAsked(pool *api.NodePool, records []*api.Instance) string {
+	group := c.group(pool.Name)
+	if group == nil {
+		return "there is no group"
+	}
+	if pool.DeletionTimestamp != nil {
+		return "it is being deleted"
+	}
+	want := int(pool.Spec.ExpectedNodes)
+	counted, attached := 0, 0
+	for _, i := range records {
+		if i.Spec.CreationType == api.CreatedUnknown || i.Status.LifecycleState == api.InstanceRemoved {
+			continue
+		}
+		if i.Spec.Release != nil {
+			return i.Name + " is still to go"
+		}
+		counted++
+		if i.Spec.CreationType == api.CreatedAttached {
+			attached++
+		}
+		if why := c.unwell(i); why != "" {
+			return i.Name + why
 		}
 	}
-	return n
+	if kept := counted == attached && counted > want; kept { // scaling in never picks these
+		want = counted
+	}
+	if counted != want {
+		return fmt.Sprintf("%d are counted, %d are asked for", counted, want)
+	}
+	if int(group.Status.Counted) != want || pool.Status.State != api.PoolActive {
+		return fmt.Sprintf("the group says %d, the pool %s", group.Status.Counted, pool.Status.State)
+	}
+	return c.untold(group)
 }
 
 // unwell says what is wrong with a counted instance. A machine that a person
@@ -89,6 +99,9 @@ func (c *checker) unwell(i *api.Instance) string {
 	for _, s := range c.region.List() {
 		if s.ID != i.Name {
 			continue
+		}
+		if n := slices.IndexFunc(i.Status.Hooks, func(h api.HookStatus) bool { return h.Result == "" }); n >= 0 {
+			return " is held by hook " + i.Status.Hooks[n].Name
 		}
 		if s.Status != "Running" {
 			return " is " + s.Status
@@ -121,38 +134,47 @@ func (c *checker) pool() *api.NodePool {
 	return nil
 }
 
-func (c *checker) group() *api.ScalingGroup {
+func (c *checker) group(pool string) *api.ScalingGroup {
 	for _, o := range c.api.Objects(apiserver.ScalingGroup) {
-		g, _ := o.(*api.ScalingGroup)
-		return g
+		if g, ok := o.(*api.ScalingGroup); ok && g.Spec.Pool == pool {
+			return g
+		}
 	}
 	return nil
 }
 
-// somethingLeft names what is left of a pool that is gone (I3). A machine to
+// somethingLeft names what is left of pools that are gone (I3). A machine to
 // which somebody copied our tags keeps its record of unknown origin for as long
 // as it is there, until a person says whose it is.
-func (c *checker) somethingLeft() string {
+func (c *checker) somethingLeft(pools map[string]bool) string {
 	for _, i := range c.region.List() {
-		if i.Tags[cloud.TagCluster] == clusterID && !c.copies[i.ID] && !c.world.releasing[i.ID] {
+		if i.Tags[cloud.TagCluster] == clusterID && !pools[i.Tags[cloud.TagPool]] && !c.copies[i.ID] && !c.world.releasing[i.ID] {
 			return i.ID + " is left in the cloud"
 		}
 	}
-	kinds := map[string][]string{}
-	for what, list := range map[string]int{"instances": c.ownRecords(), "activities": len(c.api.Objects(apiserver.ScalingActivity)),
-		"groups": len(c.api.Objects(apiserver.ScalingGroup)), "requests": len(c.api.Objects(apiserver.Secret))} {
-		if list > 0 {
-			kinds[what] = append(kinds[what], fmt.Sprint(list))
+	for name, i := range c.records() {
+		if !pools[i.Spec.Pool] && (i.Spec.CreationType != api.CreatedUnknown || !c.copies[name] || !c.region.Has(name)) {
+			return "records are left"
 		}
 	}
-	if len(kinds) > 0 {
-		return "left are " + strings.Join(sortedKeys(kinds), " and ")
+	for _, o := range c.api.Objects(apiserver.ScalingGroup) {
+		if g, ok := o.(*api.ScalingGroup); ok && !pools[g.Spec.Pool] {
+			return "group " + g.Name + " is left"
+		}
 	}
-	return c.openTask()
+	for _, o := range c.api.Objects(apiserver.ScalingActivity) {
+		if a, ok := o.(*api.ScalingActivity); ok && !pools[a.Spec.Pool] {
+			return a.Name + " is left"
+		}
+	}
+	if n := len(c.api.Objects(apiserver.Secret)); len(pools) == 0 && n > 0 {
+		return "requests are left"
+	}
+	return ""
 }
 
-func sortedKeys[T any](m map[string]T) []string {
-	out := make([]string, 0, len(m))
+func sortedKeys[K ~string, T any](m map[K]T) []K {
+	out := make([]K, 0, len(m))
 	for k := range m {
 		out = append(out, k)
 	}

@@ -35,6 +35,11 @@ var directed = map[string]struct {
 	"taken out without a hold (rule 13)":                               {chosenMeanwhile, Breaks{Client: func(c client.Client) client.Client { return &unheld{c} }}, "I8"},
 	"the entry is taken back without the number (rule 13)":             {drainStops, Breaks{Client: func(c client.Client) client.Client { return &entryAlone{c} }}, "I8"},
 	"missing tags of one brought in are believed at once (rule 17)":    {untaggedLate, Breaks{Client: func(c client.Client) client.Client { return &listsChanged{c, tagsSure} }}, "I5"},
+	"one that no look has shown counts as too many (rule 3)":           {comesBackLate, readers(allSeen), "I8"},
+	"an activity with an uncertain piece is not kept (rule 9)":         {unknownAnswer, after(uncertainGoes), "I1"},
+	"the record of one taken out is not kept (rule 14)":                {untaggedNever, after(removedGoes), "I4"},
+	"one list counts as two (rule 16)":                                 {blinks, Breaks{Cloud: func(c controller.Provider) controller.Provider { return &listsTwice{Provider: c} }}, "I5"},
+	"credentials are never compared (rule 19)":                         {otherAccount, Breaks{Cloud: func(c controller.Provider) controller.Provider { return &anyAccount{c} }}, "I15"},
 	"whatever has our tags is ours (rule 18)":                          {tagsCopied, Breaks{Client: func(c client.Client) client.Client { return &allOurs{c} }}, "I4"},
 	"what has no record is collected (rule 18)":                        {tagsCopied, collector(), "I4"},
 }

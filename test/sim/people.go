@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -13,113 +14,28 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/cloud"
 	"github.com/poolkeeper/poolkeeper/internal/local/ecs/region"
 	"github.com/poolkeeper/poolkeeper/test/sim/apiserver"
 )
-
-// poolName is the one pool of a history.
-const poolName = "web"
 
 // people are all who do something on purpose: who set the number, who work
 // behind the pool's back, who start and stop controllers.
 type people struct {
 	*world
-	deleted bool
-	count   int
-	life    int
+	// pools are those that were asked for, by name; false: deleted.
+	pools map[string]bool
+	count int
+	life  int
+	// hooked is true once a pool has lifecycle hooks.
+	hooked bool
 }
 
-func newPeople(w *world) *people { return &people{world: w} }
-
-func newPool(expected int32) *api.NodePool {
-	no := false
-	return &api.NodePool{ObjectMeta: metav1.ObjectMeta{Name: poolName}, Spec: api.NodePoolSpec{
-		ExpectedNodes: expected, MaxNodes: 2000, ScalingPolicy: api.ScalingPolicy{Type: api.PolicyPriority},
-		Drain: api.Drain{Mode: api.DrainBestEffort}, HealthCheck: api.HealthCheckNone, DeletionProtection: &no,
-		LaunchSettings: api.LaunchSettings{VSwitches: []string{"vsw-a", "vsw-b", "vsw-c"}, InstanceTypes: []string{"ecs.g7.xlarge", "ecs.c7.xlarge"},
-			ImageID: "aliyun_3_x64_20G_local.vhd", SecurityGroups: []string{"sg-local"},
-			Billing:    api.Billing{ChargeType: api.ChargePayAsYouGo},
-			SystemDisk: api.Disk{Category: "cloud_essd", SizeGiB: 40}},
-	}}
-}
-
-// begin creates the pool, and puts on the agenda what happens until calm.
-func (p *people) begin(until time.Duration) {
-	pool := newPool(int32(1 + p.random.IntN(5)))
-	switch p.random.IntN(3) {
-	case 1:
-		pool.Spec.ScalingPolicy.Type = api.PolicyDistributionBalancing
-	case 2:
-		pool.Spec.Drain.Mode = api.DrainRequired
-	}
-	p.create(pool)
-	n := 3 + p.random.IntN(8)
-	for range n {
-		p.at(p.began.Add(time.Duration(p.random.Int64N(int64(until)))), "", p.act)
-	}
-	if p.options.Calm {
-		return
-	}
-	for range p.random.IntN(6) {
-		p.at(p.began.Add(time.Duration(p.random.Int64N(int64(until)))), "", p.mischief)
-	}
-}
-
-func (p *people) create(pool *api.NodePool) {
-	p.check.asked(pool.Spec.ExpectedNodes)
-	if err := p.admin.Create(background, pool); err != nil {
-		p.violate("people", "%v", err)
-	}
-}
-
-// act is one change of mind.
-func (p *people) act() {
-	if p.deleted {
-		return
-	}
-	if !p.options.Calm && p.random.IntN(40) == 0 {
-		p.deletePool()
-		return
-	}
-	p.setNumber(int32(p.random.IntN(7)))
-}
-
-func (p *people) edit(what string, change func(*api.NodePool)) {
-	pool := &api.NodePool{}
-	if p.admin.Get(background, types.NamespacedName{Name: poolName}, pool) != nil || pool.DeletionTimestamp != nil {
-		return
-	}
-	p.note(true, "people: %s", what)
-	change(pool)
-	if err := p.admin.Update(background, pool); err != nil {
-		p.violate("people", "%v", err)
-	}
-}
-
-func (p *people) setNumber(n int32) {
-	p.check.asked(n)
-	p.edit(fmt.Sprintf("set the number to %d", n), func(pool *api.NodePool) { pool.Spec.ExpectedNodes = n })
-}
-
-// say has a task of the pool taken up by its annotation.
-func (p *people) say(annotation string) {
-	p.count++
-	p.edit("say "+annotation, func(pool *api.NodePool) {
-		metav1.SetMetaDataAnnotation(&pool.ObjectMeta, annotation, strconv.Itoa(p.count))
-	})
-}
-
-func (p *people) deletePool() {
-	p.deleted = true
-	p.note(true, "people: delete the pool")
-	if err := p.admin.Delete(background, &api.NodePool{ObjectMeta: metav1.ObjectMeta{Name: poolName}}); err != nil {
-		p.violate("people", "%v", err)
-	}
-}
+func newPeople(w *world) *people { return &people{world: w, pools: map[string]bool{}} }
 
 // mischief is one thing that goes wrong, or is done behind the pool's back.
 func (p *people) mischief() {
-	all := []func(){p.outage, p.stickCache, p.secondLeader, p.pause, p.vanish, p.release, p.takeOut, p.stop, p.deleteNode, p.protect, p.noStock, p.budget, p.copyTags, p.kill, p.remove, p.remove, p.attach, p.cancel}
+	all := []func(){p.outage, p.stickCache, p.secondLeader, p.pause, p.vanish, p.release, p.takeOut, p.stop, p.deleteNode, p.protect, p.noStock, p.quota, p.balance, p.addresses, p.price, p.price, p.reclaim, p.budget, p.copyTags, p.kill, p.remove, p.remove, p.attach, p.cancel, p.unhook}
 	all[p.random.IntN(len(all))]()
 }
 
@@ -191,26 +107,6 @@ func (p *people) vanish() {
 	said, err := p.region.AddFault(region.Fault{Machine: []string{"vanish", "never-start"}[p.random.IntN(2)], Times: 1 + p.random.IntN(2)})
 	if err == nil {
 		p.note(true, "people: %s", said)
-	}
-}
-
-func (p *people) noStock() {
-	zone := p.region.Scenario().Zones[p.random.IntN(len(p.region.Scenario().Zones))]
-	if p.random.IntN(2) == 0 {
-		zone = "all"
-	}
-	for _, kind := range []string{"ecs.g7.xlarge", "ecs.c7.xlarge"} {
-		if said, err := p.region.SetStock(region.StockChange{Zone: zone, Type: kind, Count: p.random.IntN(3)}); err == nil {
-			p.note(true, "people: %s", said)
-		}
-	}
-}
-
-func (p *people) restock() {
-	for _, kind := range []string{"ecs.g7.xlarge", "ecs.c7.xlarge"} {
-		if _, err := p.region.SetStock(region.StockChange{Zone: "all", Type: kind, Count: -1}); err != nil {
-			p.violate("people", "%v", err)
-		}
 	}
 }
 
@@ -319,31 +215,34 @@ func (p *people) kill() {
 	}
 }
 
-// ask files a task of the pool.
-func (p *people) ask(t api.ClusterTaskSpec) {
+// ask files a task of a pool.
+func (p *people) ask(name string, t api.ClusterTaskSpec) {
 	pool := &api.NodePool{}
-	if p.admin.Get(background, types.NamespacedName{Name: poolName}, pool) != nil {
+	if p.admin.Get(background, types.NamespacedName{Name: name}, pool) != nil {
 		return
 	}
 	p.count++
-	t.Title, t.Pool, t.PoolUID, t.AskedBy = string(t.Type)+" by name", poolName, string(pool.UID), "people"
+	t.Title, t.Pool, t.PoolUID, t.AskedBy = string(t.Type)+" by name", name, string(pool.UID), "people"
 	p.note(true, "people: ask to %s %v, release %v", t.Type, t.Instances, t.Release)
-	task := &api.ClusterTask{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("%s-by-hand-%d", poolName, p.count)}, Spec: t}
+	task := &api.ClusterTask{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("by-hand-%d", p.count)}, Spec: t}
 	if err := p.admin.Create(background, task); err != nil {
 		p.violate("people", "%v", err)
 	}
 }
 
-// remove asks for one or two instances to be taken out by name.
+// remove asks for one or two instances to be taken out by name; the second may be
+// another pool's, which people then are told.
 func (p *people) remove() {
+	var pool string
 	t := api.ClusterTaskSpec{Type: api.TaskRemove, Release: p.random.IntN(2) == 0, KeepExpected: p.random.IntN(4) == 0, Concurrency: 1}
 	for range 1 + p.random.IntN(2) {
 		if i, ok := p.one(); ok && !slices.Contains(t.Instances, i.ID) {
 			t.Instances = append(t.Instances, i.ID)
+			pool = cmp.Or(pool, i.Tags[cloud.TagPool])
 		}
 	}
 	if len(t.Instances) > 0 {
-		p.ask(t)
+		p.ask(pool, t)
 	}
 }
 
@@ -354,21 +253,38 @@ func (p *people) attach() {
 		return
 	}
 	p.effects()
-	p.check.ceiling++
-	p.check.ceiling++ // an attached instance is one more that is expected
-	p.ask(api.ClusterTaskSpec{Type: api.TaskAttach, Instances: []string{strings.TrimPrefix(said, "made ")}})
+	pool := p.anyPool()
+	p.check.ceiling[pool] += 2 // an attached instance is one more that is expected
+	p.ask(pool, api.ClusterTaskSpec{Type: api.TaskAttach, Instances: []string{strings.TrimPrefix(said, "made ")}})
 }
 
 // cancel cancels the newest task that was asked for by hand.
 func (p *people) cancel() {
 	t := &api.ClusterTask{}
-	if p.admin.Get(background, types.NamespacedName{Name: fmt.Sprintf("%s-by-hand-%d", poolName, p.count)}, t) != nil || t.Spec.Cancel {
+	if p.admin.Get(background, types.NamespacedName{Name: fmt.Sprintf("by-hand-%d", p.count)}, t) != nil || t.Spec.Cancel {
 		return
 	}
 	t.Spec.Cancel = true
 	p.note(true, "people: cancel %s", t.Name)
 	if err := p.admin.Update(background, t); err != nil {
 		p.violate("people", "%v", err)
+	}
+}
+
+// decide says of each instance of unknown origin whose it is.
+func (p *people) decide(pool string) {
+	said := map[api.TaskType][]string{}
+	for _, o := range p.api.Objects(apiserver.Instance) {
+		if i, ok := o.(*api.Instance); ok && i.Spec.Pool == pool && i.Spec.CreationType == api.CreatedUnknown {
+			verdict := api.TaskAdopt
+			if p.check.copies[i.Name] {
+				verdict = api.TaskDisown
+			}
+			said[verdict] = append(said[verdict], i.Name)
+		}
+	}
+	for _, verdict := range sortedKeys(said) {
+		p.ask(pool, api.ClusterTaskSpec{Type: verdict, Instances: said[verdict]})
 	}
 }
 
@@ -406,17 +322,20 @@ func (p *people) settle() {
 	}
 	for n, of := range p.processes {
 		of.dead = n > 0
+		of.keys.Provider = of.keys.own
 	}
 	clear(p.budgets)
 	if _, err := p.region.RemoveFault("all"); err != nil {
 		p.violate("people", "%v", err)
 	}
-	p.restock()
+	p.plenty()
 	for _, o := range p.api.Objects(apiserver.Instance) {
 		p.setProtected(o.GetName(), false)
 	}
 	if len(p.processes) == 0 {
 		p.startProcess("last", 0)
 	}
-	p.say(api.AnnotationResumeCount)
+	for _, o := range p.api.Objects(apiserver.NodePool) {
+		p.say(o.GetName(), api.AnnotationResumeCount)
+	}
 }

@@ -15,7 +15,6 @@ import (
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
-	"github.com/poolkeeper/poolkeeper/internal/cloud/alicloud"
 	"github.com/poolkeeper/poolkeeper/internal/controller"
 	"github.com/poolkeeper/poolkeeper/internal/controller/activity"
 	"github.com/poolkeeper/poolkeeper/internal/controller/instance"
@@ -37,6 +36,8 @@ type process struct {
 	// paused is until when nothing of it runs.
 	paused time.Time
 	dead   bool
+	// keys sign its calls to the cloud.
+	keys *keys
 }
 
 // runner is one controller of a process: one key at a time.
@@ -57,14 +58,11 @@ func (w *world) startProcess(name string, skew time.Duration) *process {
 	wire := &apiserver.Client{Server: w.api, Wire: p.wire}
 	p.cache = apiserver.NewCache(wire, cached...)
 	p.cache.Transform = trim
-	provider, err := alicloud.New(alicloud.Options{Region: w.regionID, Endpoint: "http://127.0.0.1:1", AccessKeyID: "id", AccessKeySecret: "secret",
-		Now: p.now, Sleep: p.sleep, Random: w.random.Float64, Transport: &transport{p}})
-	if err != nil {
-		w.violate("start", "%v", err)
+	if p.keys = p.newKeys(); p.keys == nil {
 		return p
 	}
 	parts := controller.Parts{
-		Settings: controller.Settings{Cloud: w.breaks.cloud(&timed{provider, p}), Region: w.regionID, ClusterID: clusterID,
+		Settings: controller.Settings{Cloud: w.breaks.cloud(&timed{p.keys, p}), Region: w.regionID, ClusterID: clusterID,
 			NodeAPIServer: "https://10.0.0.1:6443", NodeCA: []byte("-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n"), NodeLease: 40 * time.Second},
 		Cache: w.breaks.client(p.cache), Live: w.breaks.live(wire, p.cache), Clients: clients{p: p}, Events: &record.FakeRecorder{}, Definitions: definitions{},
 		Waits: w.waits, Now: p.now, Each: oneByOne, Written: true,

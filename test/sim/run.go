@@ -7,7 +7,10 @@ import (
 	"strings"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/test/sim/apiserver"
 )
 
 // Options of a history.
@@ -93,13 +96,20 @@ func (w *world) converge() {
 	w.rest()
 }
 
-// thaw is a person's word where the guard against mass disappearance waits for
-// one.
+// thaw is a person's word where a group waits for one: where its guard against
+// mass disappearance does, and where nobody knows whose a machine is.
 func (w *world) thaw() {
-	if g := w.check.group(); g != nil {
+	for _, o := range w.api.Objects(apiserver.ScalingGroup) {
+		g, _ := o.(*api.ScalingGroup)
 		for _, c := range g.Status.Conditions {
-			if c.Type == api.ConditionFrozen && c.Status == "True" {
-				w.people.say(api.AnnotationThawCount)
+			switch {
+			case c.Type != api.ConditionFrozen || c.Status != metav1.ConditionTrue:
+			case c.Reason == api.ReasonUnknownInstances:
+				if w.stage == nil || w.stage.decides {
+					w.people.decide(g.Spec.Pool)
+				}
+			default:
+				w.people.say(g.Spec.Pool, api.AnnotationThawCount)
 			}
 		}
 	}

@@ -202,7 +202,7 @@ func chosenMeanwhile(w *world) *stage {
 			w.after(5*time.Minute, func() { goes = w.protectAllBut(0); w.people.setNumber(2) })
 			w.after(7*time.Minute, func() {
 				asked = true
-				w.people.ask(api.ClusterTaskSpec{Type: api.TaskRemove, Instances: []string{goes}, Release: true, Concurrency: 1})
+				w.people.ask(poolName, api.ClusterTaskSpec{Type: api.TaskRemove, Instances: []string{goes}, Release: true, Concurrency: 1})
 			})
 		},
 		api: func(_ *process, c apiserver.Call) {
@@ -230,7 +230,7 @@ func drainStops(w *world) *stage {
 			w.after(5*time.Minute, func() {
 				goes := w.ourNames()[0]
 				w.budgets["app-"+goes] = w.began.Add(55 * time.Minute)
-				w.people.ask(api.ClusterTaskSpec{Type: api.TaskRemove, Instances: []string{goes}, Release: true, Concurrency: 1, Drain: api.DrainRequired})
+				w.people.ask(poolName, api.ClusterTaskSpec{Type: api.TaskRemove, Instances: []string{goes}, Release: true, Concurrency: 1, Drain: api.DrainRequired})
 			})
 		},
 	}
@@ -247,11 +247,11 @@ func untaggedLate(w *world) *stage {
 			w.people.create(newPool(2))
 			w.after(5*time.Minute, func() {
 				id = w.ourNames()[0]
-				w.people.ask(api.ClusterTaskSpec{Type: api.TaskRemove, Instances: []string{id}, Concurrency: 1})
+				w.people.ask(poolName, api.ClusterTaskSpec{Type: api.TaskRemove, Instances: []string{id}, Concurrency: 1})
 			})
 			w.after(12*time.Minute, func() {
-				w.check.ceiling++
-				w.people.ask(api.ClusterTaskSpec{Type: api.TaskAttach, Instances: []string{id}})
+				w.check.ceiling[poolName]++
+				w.people.ask(poolName, api.ClusterTaskSpec{Type: api.TaskAttach, Instances: []string{id}})
 			})
 		},
 		cloud: func(_ *process, c region.Call) cloudFault {

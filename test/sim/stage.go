@@ -22,6 +22,9 @@ type stage struct {
 	// made, and cloud says what a call to the cloud meets.
 	api   func(*process, apiserver.Call)
 	cloud func(*process, region.Call) cloudFault
+	// decides is true where people say in the end of machines that nobody knows
+	// whose they are.
+	decides bool
 	// still says whether nothing may be released, created or believed gone now
 	// (I6).
 	still func() bool

@@ -27,10 +27,12 @@ type world struct {
 	began  time.Time
 	waits  wait.Settings
 
-	api       *apiserver.Server
-	admin     *apiserver.Client
-	region    *region.Region
-	regionID  string
+	api      *apiserver.Server
+	admin    *apiserver.Client
+	region   *region.Region
+	regionID string
+	// foreign is what another account has there; nil: nobody asked yet.
+	foreign   *region.Region
 	processes []*process
 	actors    []*actor
 	current   *actor
