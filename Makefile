@@ -8,9 +8,9 @@ VERSION := $(shell git describe --tags --always --dirty=-modified 2>/dev/null ||
 PLANE_FLAGS := -trimpath -ldflags "-s -w -X $(KV).gitVersion=$(KUBERNETES) -X $(KV).gitMajor=1 -X $(KV).gitMinor=37"
 TOOL := go tool -modfile=hack/go.mod
 TESTS = go test -vet=off -count=1 -timeout=40m -json
-# DRIVING are the tests that only drive programs: they mostly wait, so they run beside
-# all others. RACED are the others in which more than one goroutine of ours runs; the race
-# detector can find nothing in PLAIN.
+# DRIVING are the tests that only drive programs. Programs wait for one another there, so
+# they run when all others have ended. RACED are the others in which more than one goroutine
+# of ours runs; the race detector can find nothing in PLAIN.
 DRIVING = ./test/kill ./test/scenario
 RACED = $$(grep -rlE '\bgo func|\.Go\(|\bsync\.|\batomic\.|t\.Parallel\(' --include='*.go' api cmd config internal | grep -v /archtest/ | xargs dirname | sort -u | sed 's,^,./,')
 PLAIN = $$(comm -13 <(go list $(RACED) $(DRIVING) | sort) <(go list ./... | sort))
@@ -38,11 +38,10 @@ plane:
 	@for name in etcd kube-apiserver kubectl; do ln -sf poolkeeper-plane $(BIN)/$$name; done
 
 test: build verify vet ## all that CI runs: verify, vet, every test; a skip fails, a transcript has a second try that is told
-	@{ { $(TESTS) $(DRIVING) || $(BAD); } >$(BIN)/driving.json & \
-	  $(TESTS) $(PLAIN) || $(BAD); $(TESTS) -race $(RACED) || $(BAD); $(TESTS) -race -run Seed ./test/sim || $(BAD); \
+	@{ $(TESTS) $(PLAIN) || $(BAD); $(TESTS) -race $(RACED) || $(BAD); $(TESTS) -race -run Seed ./test/sim || $(BAD); \
 	  (cd plane && $(TESTS) $(PLANE_FLAGS) ./...) || $(BAD); \
 	  (cd hack && $(TESTS) ./testsum) || $(BAD); (cd hack/ship && $(TESTS) ./...) || $(BAD); \
-	  wait; cat $(BIN)/driving.json; rm $(BIN)/driving.json; } | $(SUM) -again $(AGAIN) -never invariants,
+	  $(TESTS) -p 1 $(DRIVING) || $(BAD); } | $(SUM) -again $(AGAIN) -never invariants,
 	@echo "make test: everything passed"
 
 kill: build ## kill controller, local cloud and control plane by seed, at least 50 times each

@@ -23,6 +23,9 @@ type Options struct {
 	script func(*world) *stage
 }
 
+// leastEvents is how many things happen in every history at least.
+const leastEvents = 50
+
 // Result is what came of a seed.
 type Result struct {
 	Seed uint64

@@ -8,9 +8,6 @@ import (
 	"time"
 )
 
-// leastEvents is how many things happen in every history at least.
-const leastEvents = 50
-
 // Every seed of the bounded set keeps every promise, whatever happens.
 func TestSeedsKeepEveryPromise(t *testing.T) {
 	play(t, Options{}, seeds)

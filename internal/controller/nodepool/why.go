@@ -28,8 +28,8 @@ func why(pool *api.NodePool, p *passed, t *tally, now time.Time) *api.Why {
 		return group.DeepCopy()
 	}
 	w := reason(pool, p, t)
-	if off := t.counts.Instances+t.counts.Uncertain != pool.Spec.ExpectedNodes; group == nil && off && !p.mode.emptying {
-		group = &api.Why{Sentence: "its instances changed, and its scaling group has not looked at that yet", Next: passedDown}
+	if off := t.counts.Instances != pool.Spec.ExpectedNodes; group == nil && off && !p.mode.emptying {
+		group = unlooked(pool, t)
 	} else if w == nil && group != nil {
 		return group.DeepCopy()
 	}
@@ -48,6 +48,15 @@ func why(pool *api.NodePool, p *passed, t *tally, now time.Time) *api.Why {
 		w.SinceTime = old.SinceTime
 	}
 	return w
+}
+
+// unlooked is why a pool is not at its number of which its scaling group says
+// that it is.
+func unlooked(pool *api.NodePool, t *tally) *api.Why {
+	if t.counts.Instances+t.counts.Uncertain == pool.Spec.ExpectedNodes {
+		return &api.Why{Sentence: fmt.Sprintf("a call whose answer was lost may have made %d of its instances", t.counts.Uncertain), Next: "the cloud is searched for them by tag"}
+	}
+	return &api.Why{Sentence: "its instances changed, and its scaling group has not looked at that yet", Next: passedDown}
 }
 
 // passedDown is what comes next where the scaling group has to look.
