@@ -167,8 +167,10 @@ func (c *checker) somethingLeft(pools map[string]bool) string {
 			return a.Name + " is left"
 		}
 	}
-	if n := len(c.api.Objects(apiserver.Secret)); len(pools) == 0 && n > 0 {
-		return "requests are left"
+	for _, o := range c.api.Objects(apiserver.Secret) {
+		if o.GetNamespace() != api.JoinNamespace || len(pools) == 0 {
+			return "requests are left"
+		}
 	}
 	return ""
 }
