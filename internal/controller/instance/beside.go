@@ -2,6 +2,7 @@ package instance
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 
@@ -40,7 +41,7 @@ func (o *others) see(region string, n *corev1.Node, gone bool) {
 	}
 	if known {
 		delete(o.provider, n.Name)
-		o.nodes[before] = without(o.nodes[before], n.Name)
+		o.nodes[before] = slices.DeleteFunc(o.nodes[before], func(name string) bool { return name == n.Name })
 		if len(o.nodes[before]) == 0 {
 			delete(o.nodes, before)
 		}
@@ -63,16 +64,6 @@ func (o *others) of(provider string) string {
 		return list[0]
 	}
 	return ""
-}
-
-func without(list []string, name string) []string {
-	out := make([]string, 0, len(list))
-	for _, have := range list {
-		if have != name {
-			out = append(out, have)
-		}
-	}
-	return out
 }
 
 // nodes remembers Nodes of another name, and has the instance looked at whose
