@@ -123,8 +123,7 @@ func TestADecidedRequestGivesItsPlaceBack(t *testing.T) {
 		t.Fatalf("the join of the flooded pool itself: %+v, %v", approved.Status, err)
 	}
 	l.turns.Update(l.Context(), event.UpdateEvent{ObjectOld: approved, ObjectNew: approved}, l.queue)
-	l.stands(1)
-	l.next()
+	l.stands(0)
 	gone := &certificatesv1.CertificateSigningRequest{}
 	gone.Name = "deleted"
 	l.turns.Delete(l.Context(), event.DeleteEvent{Object: gone}, l.queue)

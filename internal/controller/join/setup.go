@@ -24,7 +24,7 @@ const share = 8
 
 // SetupWithManager registers the reconciler.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
-	return watch.Run(mgr, watch.Settings{Name: "join", Workers: 8, First: r.Waits.Conflict, Most: r.Waits.RetryMost, Watches: r.Watches()}, r)
+	return watch.Run(mgr, watch.Settings{Name: "join", Workers: 8, Ranked: true, First: r.Waits.Conflict, Most: r.Waits.RetryMost, Watches: r.Watches()}, r)
 }
 
 // Watches makes the reconciler look at a request of a join credential when it is
@@ -72,7 +72,13 @@ func (r *Reconciler) inTurn() handler.EventHandler {
 				add(e.Object, q, 0)
 			}
 		},
-		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) { add(e.ObjectNew, q, 0) },
+		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) {
+			if csr, ok := e.ObjectNew.(*certificatesv1.CertificateSigningRequest); ok && decided(csr) {
+				r.memory.forget(csr.Name)
+				return
+			}
+			add(e.ObjectNew, q, 0)
+		},
 		DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) {
 			r.memory.forget(e.Object.GetName())
 		},

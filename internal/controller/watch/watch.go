@@ -42,6 +42,9 @@ type Settings struct {
 	Workers int
 	// First and Most bound the pause before a key is tried again that failed.
 	First, Most time.Duration
+	// Ranked says that the watches give keys a priority. Keys of equal rank go
+	// through the cheaper queue.
+	Ranked bool
 	// Watches and Sources wake it.
 	Watches []Watch
 	Sources []source.Source
@@ -60,7 +63,7 @@ func Run(mgr ctrl.Manager, s Settings, r reconcile.Reconciler) error {
 	for _, from := range s.Sources {
 		b = b.WatchesRawSource(from)
 	}
-	return b.WithOptions(controller.Options{MaxConcurrentReconciles: s.Workers,
+	return b.WithOptions(controller.Options{MaxConcurrentReconciles: s.Workers, UsePriorityQueue: &s.Ranked,
 		RateLimiter: workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](s.First, s.Most)}).Complete(r)
 }
 
