@@ -67,37 +67,13 @@ func (b *bench) product(ctx context.Context) (err error) {
 		}
 	}
 	if b.has("small") {
-		if err := s.fastest(ctx, b.small); err != nil {
+		if err := s.upAndDown(ctx, b.small, nil); err != nil {
 			return err
 		}
 	}
 	if b.wide() {
 		return s.upAndDown(ctx, b.large, s.atTheTop)
 	}
-	return nil
-}
-
-// fastest takes the pool up and down several times and reports the fastest: the
-// floor is the best of several tries too, each of which finds the control plane
-// warmer and the machine in another mood.
-func (s *subject) fastest(ctx context.Context, n int) error {
-	const rounds = 3
-	all := s.b.rep
-	defer func() { s.b.rep = all }()
-	var best *report
-	for range rounds {
-		s.b.rep = all.round()
-		if err := s.upAndDown(ctx, n, nil); err != nil {
-			return err
-		}
-		if now := s.b.rep; best == nil || now.Figures[0].Value < best.Figures[0].Value {
-			best = now
-		}
-		if all.Quick {
-			break
-		}
-	}
-	all.take(best)
 	return nil
 }
 

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -75,19 +74,6 @@ func (r *report) floor(n int, times map[int]time.Duration, best bareCost) {
 	for at, d := range times {
 		r.Floors[n][at] = d.Seconds()
 	}
-}
-
-// round is an empty report beside the same floor.
-func (r *report) round() *report {
-	return &report{Requests: map[string]map[string]callCount{}, CloudCalls: map[string]map[string]float64{}, Steps: map[string][]progress{}, best: r.best}
-}
-
-// take adds what a round found.
-func (r *report) take(round *report) {
-	r.add(round.Figures...)
-	maps.Copy(r.Requests, round.Requests)
-	maps.Copy(r.CloudCalls, round.CloudCalls)
-	maps.Copy(r.Steps, round.Steps)
 }
 
 // add notes figures.
