@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/controller/change"
 )
 
 // The stages of a Delete task.
@@ -169,8 +170,9 @@ func (w *work) result(id string) *api.TaskInstance {
 
 // disown asks for our tags to be taken off an instance of unknown origin.
 func (w *work) disown(ctx context.Context, i *api.Instance) error {
+	before := i.DeepCopy()
 	i.Spec.Disown = true
-	err := w.Client.Update(ctx, i)
+	err := w.Client.Patch(ctx, i, change.Since(before))
 	if err == nil || apierrors.IsConflict(err) {
 		return nil // the newer record is looked at next
 	}
@@ -187,7 +189,7 @@ func (w *work) uncertainUntil(ctx context.Context) (time.Time, error) {
 	for _, a := range list {
 		for i := range a.Status.Pieces {
 			p := &a.Status.Pieces[i]
-			if p.State != api.PieceUncertain || p.FirstSendTime == nil {
+			if !p.Unsure() || p.FirstSendTime == nil {
 				continue
 			}
 			at := p.FirstSendTime.Add(w.Waits.SendWindow + w.Waits.SignatureLife + 2*w.Waits.Visibility)
