@@ -1,6 +1,10 @@
 package v1alpha1
 
-import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+import (
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
 
 // Instance is one instance of the cloud that a group has. Its name is its
 // cloud ID, which is also the name of its Node.
@@ -443,4 +447,18 @@ type InstanceList struct {
 	metav1.TypeMeta `json:",inline"`
 	metav1.ListMeta `json:"metadata,omitempty"`
 	Items           []Instance `json:"items"`
+}
+
+// LetRejoin lets the instance join with another key from now on, and its join
+// deadline count from there. Clocks of ours differ: the time that is written is
+// later than those it overrules, of joining and of being given up, and not
+// before that of the task which asks for it; nil: none does.
+func (i *Instance) LetRejoin(now time.Time, asked *metav1.Time) {
+	at := metav1.NewTime(now.UTC().Truncate(time.Second))
+	for _, t := range []*metav1.Time{i.Status.JoinedTime, i.Status.FailedTime, asked} {
+		if t != nil && !at.After(t.Time) {
+			at = metav1.NewTime(t.Truncate(time.Second).Add(time.Second))
+		}
+	}
+	i.Spec.JoinKey, i.Spec.RejoinTime = "", &at
 }

@@ -112,10 +112,13 @@ type Waits struct {
 	// of 2 s.
 	ReachTries int
 	ReachPause time.Duration
-	// RetryMin and RetryMax are how far apart requests are filed again.
-	// Default 2 s and 1 min.
+	// RetryMin and RetryMax are how far apart a request is filed again that was
+	// denied, is gone, or could not be filed. Default 2 s and 1 min.
 	RetryMin time.Duration
 	RetryMax time.Duration
+	// Watch is how long a request, or the Node, is watched before it is looked at
+	// again. Default 5 min.
+	Watch time.Duration
 	// CredentialTries is after how many refusals of the credential in a row
 	// the machine gives up. Default 5.
 	CredentialTries int
@@ -134,6 +137,7 @@ func (w Waits) withDefaults() Waits {
 	def(&w.ReachPause, 2*time.Second)
 	def(&w.RetryMin, 2*time.Second)
 	def(&w.RetryMax, time.Minute)
+	def(&w.Watch, 5*time.Minute)
 	def(&w.MIGLimit, max(40*time.Minute, w.JoinDeadline))
 	if w.ReachTries <= 0 {
 		w.ReachTries = 120

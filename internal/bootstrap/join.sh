@@ -160,26 +160,55 @@ user() { # the script of the pool's owner for this step
 begin pre-user-data
 user
 
+ask() { # ask CURL-ARGUMENTS: the API server, with the join credential, for a request
+	curl -sS -f -A poolkeeper --max-time 30 --cacert $dir/ca.crt -H @$dir/credential -o $run/filed.json "$@" 2>$run/error
+}
+
+decided() { # decided FILE: what its request, or the events of it, say that ends the wait
+	grep -m 1 -o -e '"certificate":"[^"]*"' -e '"type":"Denied"[^}]*' -e '"type":"Failed"[^}]*' -e '^{"type":"DELETED"' "$1" >$run/verdict
+}
+
+# A request that waits is looked at again, not filed again: of thousands that wait
+# longer than a watch, each would have a newer one when its turn comes.
 filing() {
-	curl -sS -f -A poolkeeper --max-time 30 --cacert $dir/ca.crt -H @$dir/credential -H 'Content-Type: application/json' \
-		--data-binary @$run/request.json -o $run/filed.json "$requests" 2>$run/error || return $?
-	filed=$(cat $run/filed.json)
-	name=${filed#*\"name\":\"}
-	name=${name%%\"*}
-	seen=${filed#*\"resourceVersion\":\"}
-	seen=${seen%%\"*}
-	rm -f $run/events
-	mkfifo $run/events
-	curl -sS -f -N -A poolkeeper --max-time $((WATCH_SECONDS + 10)) --cacert $dir/ca.crt -H @$dir/credential \
-		"$requests?watch=1&fieldSelector=metadata.name%3D$name&resourceVersion=$seen&timeoutSeconds=$WATCH_SECONDS" >$run/events 2>$run/error &
-	grep -m 1 -o -e '"certificate":"[^"]*"' -e '"type":"Denied"[^}]*' -e '"type":"Failed"[^}]*' -e '^{"type":"DELETED"' $run/events >$run/verdict
-	kill $! 2>/dev/null
-	wait $! 2>/dev/null
+	if [ -n "$name" ] && ! ask "$requests/$name"; then
+		case $(cat $run/error) in
+		*': 404'*) name= ;;
+		*) return 1 ;;
+		esac
+	fi
+	if [ -z "$name" ]; then
+		ask -H 'Content-Type: application/json' --data-binary @$run/request.json "$requests" || return $?
+		filed=$(cat $run/filed.json)
+		name=${filed#*\"name\":\"}
+		name=${name%%\"*}
+	fi
+	if ! decided $run/filed.json; then
+		filed=$(cat $run/filed.json)
+		seen=${filed#*\"resourceVersion\":\"}
+		seen=${seen%%\"*}
+		left=$((deadline - $(date +%s)))
+		[ $left -lt "$WATCH_SECONDS" ] || left=$WATCH_SECONDS
+		[ $left -gt 0 ] || left=1
+		rm -f $run/events
+		mkfifo $run/events
+		curl -sS -f -N -A poolkeeper --max-time $((left + 10)) --cacert $dir/ca.crt -H @$dir/credential \
+			"$requests?watch=1&fieldSelector=metadata.name%3D$name&resourceVersion=$seen&timeoutSeconds=$left" >$run/events 2>$run/error &
+		decided $run/events
+		kill $! 2>/dev/null
+		wait $! 2>/dev/null
+	fi
 	verdict=$(cat $run/verdict)
 	case $verdict in
 	*'"certificate":"'*) return 0 ;;
-	'') echo "no decision about request $name yet" >$run/error ;;
-	*) echo "request $name: $verdict" >$run/error ;;
+	'')
+		echo "no decision about request $name yet" >$run/error
+		delay=$RETRY_MIN
+		;;
+	*)
+		echo "request $name: $verdict" >$run/error
+		name=
+		;;
 	esac
 	return 1
 }
@@ -198,6 +227,7 @@ hash=$(sha256sum $run/public.der)
 metadata "dynamic/instance-identity/pkcs7?audience=${hash%% *}" $run/signature || fail $? "identity: $(cause $run/error)"
 printf '{"apiVersion":"certificates.k8s.io/v1","kind":"CertificateSigningRequest","metadata":{"generateName":"poolkeeper-%s-","annotations":{"poolkeeper.io/identity-document":"%s","poolkeeper.io/identity-signature":"%s"}},"spec":{"request":"%s","signerName":"kubernetes.io/kube-apiserver-client-kubelet","usages":["digital signature","client auth"]}}' \
 	"$POOL" "$(base64 -w 0 $run/document)" "$(base64 -w 0 $run/signature)" "$(base64 -w 0 $run/request.pem)" >$run/request.json
+name=
 delay=$RETRY_MIN
 refused=0
 told=

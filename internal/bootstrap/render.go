@@ -120,7 +120,7 @@ func (s Settings) shell() string {
 	number("RETRY_MIN", w.RetryMin.Milliseconds())
 	number("RETRY_MAX", w.RetryMax.Milliseconds())
 	number("CREDENTIAL_TRIES", int64(w.CredentialTries))
-	number("WATCH_SECONDS", seconds(w.RetryMax))
+	number("WATCH_SECONDS", seconds(w.Watch))
 	return b.String()
 }
 

@@ -22,6 +22,7 @@ import (
 	"github.com/poolkeeper/poolkeeper/internal/controller/nodepool"
 	"github.com/poolkeeper/poolkeeper/internal/controller/scalinggroup"
 	"github.com/poolkeeper/poolkeeper/internal/fault"
+	identity "github.com/poolkeeper/poolkeeper/internal/join"
 	"github.com/poolkeeper/poolkeeper/internal/node"
 	"github.com/poolkeeper/poolkeeper/internal/sweep"
 	"github.com/poolkeeper/poolkeeper/internal/wait"
@@ -85,6 +86,13 @@ func Assemble(p Parts) *Assembly {
 		Pause: func(n int) time.Duration { return fault.Backoff(p.Waits.Retry, p.Waits.RetryMost, n, 0.5) }}
 	a.Tasks = &clustertask.Reconciler{Client: p.Cache, Live: p.Live, Now: p.Now, Waits: p.Waits, Events: p.Events, Look: looker{p.Cloud, p.ClusterID}, Offer: requests.offer, Troubles: p.Troubles}
 	return a
+}
+
+// Joins decides about the certificate requests of machines, by the region's
+// certificates of instance identities.
+func (w *Assembly) Joins(trust identity.Trust) *join.Reconciler {
+	return &join.Reconciler{Client: w.Cache, Now: w.Now, Waits: w.Waits, Events: w.Events, Trust: trust, Account: w.knownAccount, Region: w.Region,
+		Seeker: w, Replacer: w.credentials}
 }
 
 // Seek looks for an instance that a machine says it is.

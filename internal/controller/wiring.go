@@ -99,9 +99,7 @@ func Run(ctx context.Context, s Settings) error {
 		return err
 	}
 	a := Assemble(p)
-	joins := &join.Reconciler{Client: p.Cache, Now: p.Now, Waits: p.Waits, Events: p.Events, Trust: trust, Account: a.knownAccount, Region: s.Region,
-		Seeker: a, Replacer: a.credentials}
-	for _, r := range []interface{ SetupWithManager(ctrl.Manager) error }{a.Pools, a.Groups, a.Activities, a.Instances, a.Tasks, joins} {
+	for _, r := range []interface{ SetupWithManager(ctrl.Manager) error }{a.Pools, a.Groups, a.Activities, a.Instances, a.Tasks, a.Joins(trust)} {
 		if err := r.SetupWithManager(mgr); err != nil {
 			return fmt.Errorf("set up controllers: %w", err)
 		}

@@ -19,7 +19,9 @@ type actor struct {
 	// wake is when it goes on at the earliest.
 	wake time.Time
 	// deadline is when the call that it makes now is to be over.
-	deadline           time.Time
+	deadline time.Time
+	// since is when it began.
+	since              time.Time
 	done, killed, told bool
 	panicked           string
 	finished           func()
@@ -73,7 +75,7 @@ func (w *world) step(a *actor, goOn bool) {
 	if a.begun {
 		a.resume <- goOn
 	} else {
-		a.begun = true
+		a.begun, a.since = true, w.now
 		w.goroutine() <- a
 	}
 	<-w.turn

@@ -32,7 +32,8 @@ var broken = map[string]struct {
 	"created without the tags of its piece (rule 1)":        {Breaks{Cloud: func(c controller.Provider) controller.Provider { return &untold{c} }}, 5},
 	"several activities may send (rule 2)":                  {readers(allDone), 5},
 	"number and entries in two updates (rule 13)":           {Breaks{Client: func(c client.Client) client.Client { return &apart{c} }}, 25},
-	"gone without a look by id (rule 16)":                   {Breaks{Cloud: func(c controller.Provider) controller.Provider { return &noLook{Provider: c} }}, 25},
+	"approved before its key is written (S1)":               {Breaks{Client: func(c client.Client) client.Client { return &keyLater{Client: c} }}, 5},
+	"gone without a look by id (rule 16)":                   {Breaks{Cloud: func(c controller.Provider) controller.Provider { return &noLook{Provider: c} }}, 50},
 }
 
 // Each variant that leaves a rule out is caught within its number of seeds.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
@@ -15,11 +16,13 @@ import (
 	"github.com/poolkeeper/poolkeeper/test/sim/apiserver"
 )
 
-// checker checks the promises (I1 to I16) at every change of cloud and cluster.
+// checker checks the promises (I1 to I16, S1) at every change of cloud and cluster.
 type checker struct {
 	*world
 	// ceiling is the highest number that was asked for, by pool (I1).
 	ceiling map[string]int
+	// broughtIn is how many more people have asked to bring in, by pool.
+	broughtIn map[string]int
 	// made counts what each token made (I2), bodies holds what it was sent with
 	// (I16).
 	made   map[string]int
@@ -37,14 +40,17 @@ type checker struct {
 	unhooked map[string]bool
 	// takenOut are instances that were taken out of their group.
 	takenOut map[string]bool
+	joins    joins
 }
 
 func newChecker(w *world) *checker {
-	return &checker{world: w, ceiling: map[string]int{}, made: map[string]int{}, bodies: map[string]string{}, copies: map[string]bool{}, untagged: map[string]time.Time{}, late: map[string]bool{}, entries: map[string]bool{}, unhooked: map[string]bool{}, takenOut: map[string]bool{}}
+	c := &checker{world: w, ceiling: map[string]int{}, broughtIn: map[string]int{}, made: map[string]int{}, bodies: map[string]string{}, copies: map[string]bool{}, untagged: map[string]time.Time{}, late: map[string]bool{}, entries: map[string]bool{}, unhooked: map[string]bool{}, takenOut: map[string]bool{}}
+	c.joins = joins{c, map[string]time.Time{}, map[string]time.Time{}}
+	return c
 }
 
 // begins notes a new pool; one of its name may have been there before.
-func (c *checker) begins(pool string, n int32) { c.ceiling[pool] = int(n) }
+func (c *checker) begins(pool string, n int32) { c.ceiling[pool], c.broughtIn[pool] = int(n), 0 }
 
 // asked notes a number that somebody asked for.
 func (c *checker) asked(pool string, n int32) { c.ceiling[pool] = max(c.ceiling[pool], int(n)) }
@@ -87,8 +93,8 @@ func (c *checker) everything() {
 		names[pool] = append(names[pool], i.ID)
 	}
 	for _, pool := range sortedKeys(names) {
-		if n := len(names[pool]); n > c.ceiling[pool] {
-			c.violate("I1", "%d counted instances of %s, at most %d were asked for: %s", n, pool, c.ceiling[pool], strings.Join(names[pool], " "))
+		if n, most := len(names[pool]), c.ceiling[pool]+c.broughtIn[pool]; n > most {
+			c.violate("I1", "%d counted instances of %s, at most %d were asked for: %s", n, pool, most, strings.Join(names[pool], " "))
 		}
 	}
 }
@@ -192,6 +198,7 @@ func (c *checker) change(e apiserver.Event) {
 	case *api.Instance:
 		old, _ := e.Old.(*api.Instance)
 		c.leaves(o, old == nil)
+		c.joins.recordChanges(old, o, e.Deleted)
 		if old != nil && old.Spec.Release != nil && old.Spec.Release.NotBeforeTime != nil && o.Spec.Release == nil {
 			c.late[o.Name] = true
 		}
@@ -203,6 +210,10 @@ func (c *checker) change(e apiserver.Event) {
 		} else if o.Status.ReleaseSentTime != nil && (old == nil || old.Status.ReleaseSentTime == nil) {
 			c.releaseBegins(o)
 		}
+	case *certificatesv1.CertificateSigningRequest:
+		old, _ := e.Old.(*certificatesv1.CertificateSigningRequest)
+		c.joins.requestChanges(old, o)
+		c.world.answered(o, e.Deleted)
 	case *api.ScalingActivity:
 		old, _ := e.Old.(*api.ScalingActivity)
 		if !e.Deleted {

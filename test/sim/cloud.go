@@ -221,6 +221,9 @@ func (w *world) mutated(c region.Call, before map[string]bool) {
 			return
 		}
 		w.note(true, "cloud: %s makes %s", describe(c), strings.Join(made, " "))
+		for _, id := range made {
+			w.kubelet(id).pool = tagsOf(c.Params)[cloud.TagPool]
+		}
 		w.check.created(c, made)
 	case "DeleteInstances":
 		for _, id := range numbered(c.Params, "InstanceId") {

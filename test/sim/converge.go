@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
@@ -208,12 +209,17 @@ func inWords(e apiserver.Event) (string, bool) {
 		return fmt.Sprintf("%s: desired %d, counted %d, %s", text, o.Spec.DesiredCapacity, o.Status.Counted, o.Status.Summary), true
 	case *corev1.Node:
 		return text, true
+	case *certificatesv1.CertificateSigningRequest:
+		return text + requestWords(o), true
 	}
 	return text, e.Old == nil || e.Deleted
 }
 
 func instanceWords(i *api.Instance) string {
 	s := fmt.Sprintf(": %s %s", i.Status.LifecycleState, i.Status.NodeState)
+	if i.Spec.JoinKey != "" {
+		s += ", with a key"
+	}
 	if i.Spec.Release != nil {
 		s += ", to go by " + i.Spec.Release.Activity
 	}
@@ -221,6 +227,13 @@ func instanceWords(i *api.Instance) string {
 		s += ", release sent " + t.Format(time.TimeOnly)
 	}
 	return s
+}
+
+func requestWords(r *certificatesv1.CertificateSigningRequest) string {
+	for _, c := range r.Status.Conditions {
+		return fmt.Sprintf(": %s, %s", c.Type, c.Message)
+	}
+	return ""
 }
 
 func activityWords(a *api.ScalingActivity) string {

@@ -41,6 +41,9 @@ var directed = map[string]struct {
 	"one list counts as two (rule 16)":                                 {blinks, Breaks{Cloud: func(c controller.Provider) controller.Provider { return &listsTwice{Provider: c} }}, "I5"},
 	"credentials are never compared (rule 19)":                         {otherAccount, Breaks{Cloud: func(c controller.Provider) controller.Provider { return &anyAccount{c} }}, "I15"},
 	"whatever has our tags is ours (rule 18)":                          {tagsCopied, Breaks{Client: func(c client.Client) client.Client { return &allOurs{c} }}, "I4"},
+	"a request is approved with somebody else's proof (S1)":            {forged, Breaks{Client: func(c client.Client) client.Client { return &anybodysProof{c, map[string][]byte{}} }}, "S1"},
+	"a key that stands is believed of the cache (S1)":                  {approvedLate, Breaks{Client: func(c client.Client) client.Client { return &keyStands{c} }}, "S1"},
+	"a key is written under no version (S1)":                           {keyTooLate, Breaks{Client: func(c client.Client) client.Client { return &anyVersion{c} }}, "S1"},
 	"what has no record is collected (rule 18)":                        {tagsCopied, collector(), "I4"},
 }
 

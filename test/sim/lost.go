@@ -15,6 +15,12 @@ func (w *world) loseStore(b apiserver.Backup) {
 		p.dead = true
 	}
 	w.clear()
+	clear(w.check.joins.left)
+	for _, id := range sortedKeys(w.kubelets) {
+		if k := w.kubelets[id]; k.request != "" { // it looks, and finds none
+			w.afterAnswer(k)
+		}
+	}
 	w.api.Restore(b)
 	w.at(w.now.Add(time.Minute), "", func() { w.startProcess("restored", w.people.skew()) })
 }

@@ -21,7 +21,7 @@ func (w *world) effects() {
 			w.power[e.ID]++
 			boot := e.Machine.Boot + time.Duration(w.random.Int64N(int64(30*time.Second)))
 			if e.Machine.StopAtStep == "" {
-				w.join(e.ID, w.power[e.ID], boot+w.trouble.lateJoin())
+				w.switchedOn(e.ID, boot)
 			}
 		case region.Stop, region.Release:
 			w.power[e.ID]++
@@ -35,39 +35,41 @@ func (w *world) effects() {
 	}
 }
 
-// join lets a machine become a Node once it is recorded and may join.
-func (w *world) join(id string, life int, after time.Duration) {
-	w.at(w.now.Add(after), "", func() {
-		if w.power[id] != life || !w.region.Has(id) {
-			return
-		}
-		i := &api.Instance{}
-		err := w.admin.Get(context.Background(), types.NamespacedName{Name: id}, i)
-		if err != nil || i.Status.LifecycleState == api.InstanceRemoved || i.Spec.CreationType == api.CreatedUnknown {
-			w.join(id, life, 10*time.Second)
-			return
-		}
-		n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: id}, Spec: corev1.NodeSpec{ProviderID: w.regionID + "." + id}}
-		err = w.admin.Create(context.Background(), n)
-		if err == nil {
-			w.note(true, "node %s joins", id)
-			w.addPod(id)
-		} else if !apierrors.IsAlreadyExists(err) {
-			w.violate("node", "%v", err)
-		}
-		w.setReady(id, true)
-		w.watchNode(id, life)
-	})
+// switchedOn lets the join script of a machine run once it has booted.
+func (w *world) switchedOn(id string, boot time.Duration) {
+	life := w.power[id]
+	w.at(w.now.Add(boot+w.trouble.lateJoin()), "", func() { w.joinScript(id, life) })
+}
+
+// register lets a machine that has a certificate become a Node once its record
+// says that it belongs to a pool.
+func (w *world) register(id string, life int) {
+	if !w.lives(id, life) || !w.kubelet(id).certified {
+		return
+	}
+	if i := w.record(id); i == nil || i.Status.LifecycleState == api.InstanceRemoved || i.Spec.CreationType == api.CreatedUnknown {
+		w.at(w.now.Add(10*time.Second), "", func() { w.register(id, life) })
+		return
+	}
+	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: id}, Spec: corev1.NodeSpec{ProviderID: w.regionID + "." + id}}
+	err := w.admin.Create(context.Background(), n)
+	if err == nil {
+		w.note(true, "node %s joins", id)
+		w.addPod(id)
+	} else if !apierrors.IsAlreadyExists(err) {
+		w.violate("node", "%v", err)
+	}
+	w.setReady(id, true)
+	w.watchNode(id, life)
 }
 
 // watchNode makes a machine register again whose Node somebody deleted: the
 // kubelet does so when it is started anew, which people do now and then.
 func (w *world) watchNode(id string, life int) {
 	w.at(w.now.Add(5*time.Minute), "", func() {
-		if w.power[id] != life || !w.region.Has(id) || w.calm {
-			return
+		if !w.calm {
+			w.register(id, life)
 		}
-		w.join(id, life, 0)
 	})
 }
 

@@ -35,7 +35,7 @@ func newPeople(w *world) *people { return &people{world: w, pools: map[string]bo
 
 // mischief is one thing that goes wrong, or is done behind the pool's back.
 func (p *people) mischief() {
-	all := []func(){p.outage, p.stickCache, p.secondLeader, p.pause, p.vanish, p.release, p.takeOut, p.stop, p.deleteNode, p.protect, p.noStock, p.quota, p.balance, p.addresses, p.price, p.price, p.reclaim, p.budget, p.copyTags, p.kill, p.remove, p.remove, p.attach, p.cancel, p.unhook}
+	all := []func(){p.outage, p.stickCache, p.secondLeader, p.pause, p.vanish, p.release, p.takeOut, p.stop, p.deleteNode, p.protect, p.noStock, p.quota, p.balance, p.addresses, p.price, p.price, p.reclaim, p.budget, p.copyTags, p.kill, p.remove, p.remove, p.attach, p.cancel, p.unhook, p.reinstall, p.reinstall}
 	all[p.random.IntN(len(all))]()
 }
 
@@ -254,7 +254,7 @@ func (p *people) attach() {
 	}
 	p.effects()
 	pool := p.anyPool()
-	p.check.ceiling[pool] += 2 // an attached instance is one more that is expected
+	p.check.broughtIn[pool] += 2 // an attached instance is one more that is expected
 	p.ask(pool, api.ClusterTaskSpec{Type: api.TaskAttach, Instances: []string{strings.TrimPrefix(said, "made ")}})
 }
 
@@ -332,6 +332,7 @@ func (p *people) settle() {
 	for _, o := range p.api.Objects(apiserver.Instance) {
 		p.setProtected(o.GetName(), false)
 	}
+	p.dropRequests()
 	if len(p.processes) == 0 {
 		p.startProcess("last", 0)
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/tools/record"
@@ -18,6 +19,7 @@ import (
 	"github.com/poolkeeper/poolkeeper/internal/controller"
 	"github.com/poolkeeper/poolkeeper/internal/controller/activity"
 	"github.com/poolkeeper/poolkeeper/internal/controller/instance"
+	"github.com/poolkeeper/poolkeeper/internal/controller/join"
 	"github.com/poolkeeper/poolkeeper/internal/controller/watch"
 	"github.com/poolkeeper/poolkeeper/internal/node"
 	"github.com/poolkeeper/poolkeeper/test/sim/apiserver"
@@ -50,7 +52,7 @@ type runner struct {
 }
 
 // cached are the kinds that a process keeps in its cache.
-var cached = []schema.GroupVersionKind{apiserver.NodePool, apiserver.ScalingGroup, apiserver.ScalingActivity, apiserver.Instance, apiserver.ClusterTask, apiserver.Node}
+var cached = []schema.GroupVersionKind{apiserver.NodePool, apiserver.ScalingGroup, apiserver.ScalingActivity, apiserver.Instance, apiserver.ClusterTask, apiserver.Node, apiserver.SigningRequest}
 
 // startProcess begins a new life over what is stored, seen a little late.
 func (w *world) startProcess(name string, skew time.Duration) *process {
@@ -83,11 +85,16 @@ func (w *world) startProcess(name string, skew time.Duration) *process {
 }
 
 func trim(o client.Object) (client.Object, error) {
-	n, ok := o.(*corev1.Node)
-	if !ok {
+	var out any
+	var err error
+	switch o.(type) {
+	case *corev1.Node:
+		out, err = node.Trim(o)
+	case *certificatesv1.CertificateSigningRequest:
+		out, err = join.Trim(o)
+	default:
 		return o, nil
 	}
-	out, err := node.Trim(n)
 	if err != nil {
 		return nil, err
 	}
@@ -104,6 +111,8 @@ func (p *process) wireUp() {
 	activities := p.run("activity", a.Activities.Reconcile, a.Activities.Watches())
 	p.run("nodepool", a.Pools.Reconcile, a.Pools.Watches())
 	p.run("clustertask", a.Tasks.Reconcile, a.Tasks.Watches())
+	joins := a.Joins(trust())
+	p.run("join", joins.Reconcile, joins.Watches())
 	sweeps := p.run("sweep", p.sweep, nil)
 	a.Instances.OnFreeze = func(group string) { groups.queue.Add(named(group)) }
 	a.Sweeper.OnSweep(func() {

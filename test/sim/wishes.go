@@ -80,6 +80,11 @@ func (p *people) begin(until time.Duration) {
 	for range p.random.IntN(5 + count) {
 		p.at(p.began.Add(p.trouble.upTo(until)), "", p.mischief)
 	}
+	if p.random.IntN(3) == 0 { // somebody has a join credential
+		for range 1 + p.random.IntN(5) {
+			p.at(p.began.Add(p.trouble.upTo(until)), "", p.forge)
+		}
+	}
 }
 
 // create asks for a pool, and again as long as one of its name is going.

@@ -16,6 +16,9 @@ import (
 // clusterID is that of the simulated cluster.
 const clusterID = "simulated"
 
+// account is whose region it is.
+const account = "1000000000000001"
+
 // world is one history under way.
 type world struct {
 	options Options
@@ -45,6 +48,11 @@ type world struct {
 
 	// power counts how often a machine was switched on or off.
 	power map[string]int
+	// kubelets are by instance, filings by the names of requests, and proved
+	// says which instance may show a key.
+	kubelets map[string]*kubelet
+	filings  map[string]filing
+	proved   map[string]string
 	// releasing are instances whose release the cloud has begun.
 	releasing map[string]bool
 	// budgets keep a pod where it is until then.
@@ -70,6 +78,7 @@ type line struct {
 func newWorld(seed uint64, o Options) *world {
 	began := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	w := &world{options: o, breaks: o.Breaks, random: rand.New(rand.NewPCG(seed, 0)), now: began, began: began, waits: waits(), turn: make(chan struct{}),
+		kubelets: map[string]*kubelet{}, filings: map[string]filing{}, proved: map[string]string{},
 		power: map[string]int{}, releasing: map[string]bool{}, budgets: map[string]time.Time{}}
 	if w.breaks == nil {
 		w.breaks = &Breaks{}
@@ -85,7 +94,7 @@ func newWorld(seed uint64, o Options) *world {
 	s := scenario.Default()
 	w.regionID = s.Region
 	var err error
-	w.region, err = region.New(region.Options{Scenario: w.scenarioOf(s), Account: "1000000000000001", MaxNodes: 500, Now: clock, Random: rand.New(rand.NewPCG(seed, 2))}, nil)
+	w.region, err = region.New(region.Options{Scenario: w.scenarioOf(s), Account: account, MaxNodes: 500, Now: clock, Random: rand.New(rand.NewPCG(seed, 2))}, nil)
 	if err != nil {
 		w.violate("start", "%v", err)
 	}

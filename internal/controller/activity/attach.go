@@ -147,8 +147,8 @@ func (w *run) attach(ctx context.Context, c cloud.Instance) error {
 	s.CreationType = api.CreatedAttached
 	s.Pool, s.Group, s.GroupUID = w.a.Spec.Pool, w.a.Spec.Group, w.a.Spec.GroupUID
 	s.Activity, s.ActivityUID, s.Piece = w.a.Name, string(w.a.UID), noPiece
-	s.Release, s.HeldBy, s.Disown, s.JoinKey = nil, "", false, ""
-	s.RejoinTime = stamp(w.Now())
+	s.Release, s.HeldBy, s.Disown = nil, "", false
+	old.LetRejoin(w.Now(), nil)
 	s.JoinDeadlineSeconds = w.a.Spec.JoinDeadlineSeconds
 	old.Labels = w.labels(old.Labels)
 	return wrap("attach instance", c.ID, w.Cache.Update(ctx, old))

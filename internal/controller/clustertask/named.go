@@ -124,7 +124,7 @@ func (w *work) rejoin(ctx context.Context, id string, i *api.Instance) error {
 		w.set(id, stateLeftOut, "it is leaving, was taken out or is of unknown origin")
 		return nil
 	case i.Spec.RejoinTime == nil || i.Spec.RejoinTime.Before(w.t.Status.StartTime):
-		i.Spec.JoinKey, i.Spec.RejoinTime = "", w.stamp()
+		i.LetRejoin(w.now, w.t.Status.StartTime)
 		if err := w.Client.Update(ctx, i); err != nil {
 			return fmt.Errorf("let instance %s join again: %w", id, client.IgnoreNotFound(err))
 		}

@@ -47,6 +47,31 @@ func TestRejoinTakesTheKeyOnceAndWaitsForTheNode(t *testing.T) {
 	}
 }
 
+// The task was begun, and the instance joined and was given up, by a clock ahead
+// of ours: it may join again all the same, with one key.
+func TestRejoinOverrulesWhatAFasterClockWrote(t *testing.T) {
+	b := newBench(t)
+	b.has("i-1", func(i *api.Instance) {
+		i.Spec.JoinKey = "old"
+		soon := metav1.NewTime(b.clock.Now().Add(40 * time.Second))
+		i.Status.JoinedTime, i.Status.FailedTime = &soon, &soon
+	})
+	b.asks("rejoin", api.TaskRejoin, of("i-1"))
+	b.looks("rejoin", 1)
+	b.clock.Pass(-100 * time.Second)
+	b.looks("rejoin", 2)
+	i := b.instance("i-1")
+	if at := i.Spec.RejoinTime; at == nil || !at.After(i.Status.JoinedTime.Time) || !at.After(i.Status.FailedTime.Time) {
+		t.Fatalf("lets it join again at %v, which joined at %v", at, i.Status.JoinedTime)
+	}
+	i.Spec.JoinKey = "new"
+	b.ok(b.Update(t.Context(), i))
+	b.looks("rejoin", 2)
+	if b.instance("i-1").Spec.JoinKey != "new" {
+		t.Fatal("the new key was taken off again")
+	}
+}
+
 func TestRejoinThatNeverComesFails(t *testing.T) {
 	b := newBench(t)
 	b.has("i-1", nil)

@@ -51,7 +51,8 @@ type Replacer interface {
 // Reconciler decides about join requests. All fields must be set, but Forged
 // where the default is wanted.
 type Reconciler struct {
-	// Client reads from the cache and writes; nothing is read live.
+	// Client reads from the cache and writes; nothing is read live, for the key
+	// is written under the version that was judged.
 	Client client.Client
 	// Now is the clock.
 	Now func() time.Time
@@ -91,7 +92,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		r.memory.forget(req.Name)
 		return ctrl.Result{}, nil
 	}
-	if r.Account() == "" {
+	account := r.Account()
+	if account == "" {
 		return ctrl.Result{RequeueAfter: r.Waits.Retry}, nil
 	}
 	k := r.memory.of(csr, r.Now())
@@ -107,11 +109,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	switch v := join.Judge(k.id, r.facts(k, i)); v.Kind {
+	switch v := join.Judge(k.id, r.facts(account, k, i)); v.Kind {
 	case join.Approve:
-		return r.approve(ctx, csr, i, v)
+		return r.approve(ctx, csr, k, i, v)
 	case join.Deny:
-		return r.deny(ctx, csr, i, k.id.Instance, v.Reason)
+		return r.deny(ctx, csr, k, i, v.Reason)
 	case join.Undecided:
 		return r.leave(ctx, csr, k)
 	}
@@ -148,27 +150,34 @@ func (r *Reconciler) instance(ctx context.Context, id string) (*api.Instance, er
 }
 
 // approve writes the key down, under the resource version that was judged, and
-// then approves. A crash in between is repaired by the next look: the key is
-// the one that was let in.
-func (r *Reconciler) approve(ctx context.Context, csr *certificatesv1.CertificateSigningRequest, i *api.Instance, v join.Verdict) (ctrl.Result, error) {
-	if i.Spec.JoinKey != v.KeyHash {
-		patch := KeyPatch(i.ResourceVersion, v.KeyHash)
-		// Of the answer nothing is needed: without spec and status it is small.
-		target := &metav1.PartialObjectMetadata{TypeMeta: metav1.TypeMeta{APIVersion: api.GroupVersion.String(), Kind: "Instance"}}
-		target.Name = i.Name
-		err := r.Client.Patch(ctx, target, client.RawPatch(types.MergePatchType, patch))
-		if apierrors.IsConflict(err) || apierrors.IsInvalid(err) {
-			return ctrl.Result{RequeueAfter: r.Waits.Conflict}, nil // judge the newer record
-		}
-		if err != nil {
-			return ctrl.Result{}, fmt.Errorf("record join key of instance %s: %w", i.Name, client.IgnoreNotFound(err))
-		}
+// then approves. A key that stands is written again: that changes nothing, and
+// is refused where the record has changed since the cache saw it. A crash in
+// between is repaired by the next look.
+func (r *Reconciler) approve(ctx context.Context, csr *certificatesv1.CertificateSigningRequest, k known, i *api.Instance, v join.Verdict) (ctrl.Result, error) {
+	// Of the answer nothing is needed: without spec and status it is small.
+	target := &metav1.PartialObjectMetadata{TypeMeta: metav1.TypeMeta{APIVersion: api.GroupVersion.String(), Kind: "Instance"}}
+	target.Name = i.Name
+	err := r.Client.Patch(ctx, target, client.RawPatch(types.MergePatchType, KeyPatch(i.ResourceVersion, v.KeyHash)))
+	if apierrors.IsConflict(err) || apierrors.IsInvalid(err) || apierrors.IsNotFound(err) {
+		return r.overtaken(csr, k), nil
 	}
-	if res, err := r.say(ctx, csr, certificatesv1.CertificateApproved, "PoolkeeperProved", v.Reason); err != nil || res.RequeueAfter > 0 {
+	if err != nil {
+		return ctrl.Result{}, fmt.Errorf("record join key of instance %s: %w", i.Name, err)
+	}
+	if res, err := r.say(ctx, csr, k, certificatesv1.CertificateApproved, "PoolkeeperProved", v.Reason); err != nil || res.RequeueAfter > 0 {
 		return res, err
 	}
 	logf.FromContext(ctx).V(1).Info("approved a join request", "pool", i.Spec.Pool, "instance", i.Name)
 	return ctrl.Result{}, nil
+}
+
+// overtaken says when a request is judged again of which somebody has written
+// meanwhile: less often each time, for a cache may stand still for minutes.
+func (r *Reconciler) overtaken(csr *certificatesv1.CertificateSigningRequest, k known) ctrl.Result {
+	pause := min(r.Waits.Conflict<<min(k.overtaken, 20), r.Waits.RetryMost)
+	k.overtaken++
+	r.memory.keep(csr, k)
+	return ctrl.Result{RequeueAfter: pause}
 }
 
 // KeyPatch is the merge patch that writes down the hash of a machine's key, if
@@ -180,7 +189,7 @@ func KeyPatch(version, hash string) []byte {
 }
 
 // say writes the one condition that ends a request.
-func (r *Reconciler) say(ctx context.Context, csr *certificatesv1.CertificateSigningRequest, typ certificatesv1.RequestConditionType, reason, message string) (ctrl.Result, error) {
+func (r *Reconciler) say(ctx context.Context, csr *certificatesv1.CertificateSigningRequest, k known, typ certificatesv1.RequestConditionType, reason, message string) (ctrl.Result, error) {
 	next := csr.DeepCopy()
 	next.Status.Conditions = append(next.Status.Conditions, certificatesv1.CertificateSigningRequestCondition{
 		Type: typ, Status: corev1.ConditionTrue, Reason: reason, Message: message,
@@ -188,7 +197,7 @@ func (r *Reconciler) say(ctx context.Context, csr *certificatesv1.CertificateSig
 	err := r.Client.SubResource("approval").Update(ctx, next)
 	switch {
 	case apierrors.IsConflict(err):
-		return ctrl.Result{RequeueAfter: r.Waits.Conflict}, nil
+		return r.overtaken(csr, k), nil
 	case apierrors.IsNotFound(err):
 		return ctrl.Result{}, nil
 	case err != nil:
@@ -199,7 +208,8 @@ func (r *Reconciler) say(ctx context.Context, csr *certificatesv1.CertificateSig
 
 // deny refuses a request that is proven to come from an instance of ours, at
 // most once a minute per instance; the others are deleted.
-func (r *Reconciler) deny(ctx context.Context, csr *certificatesv1.CertificateSigningRequest, i *api.Instance, id, reason string) (ctrl.Result, error) {
+func (r *Reconciler) deny(ctx context.Context, csr *certificatesv1.CertificateSigningRequest, k known, i *api.Instance, reason string) (ctrl.Result, error) {
+	id := k.id.Instance
 	if !r.memory.mayTell(id, r.Now()) {
 		return ctrl.Result{}, r.remove(ctx, csr)
 	}
@@ -207,7 +217,7 @@ func (r *Reconciler) deny(ctx context.Context, csr *certificatesv1.CertificateSi
 		r.Events.Eventf(i, corev1.EventTypeWarning, "JoinDenied", "a join request was denied: %s", reason)
 	}
 	logf.FromContext(ctx).Info("denied a join request", "instance", id, "reason", reason)
-	return r.say(ctx, csr, certificatesv1.CertificateDenied, "PoolkeeperDenied", reason)
+	return r.say(ctx, csr, k, certificatesv1.CertificateDenied, "PoolkeeperDenied", reason)
 }
 
 // leave keeps a proven request whose instance has no record yet, the newest of

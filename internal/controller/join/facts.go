@@ -35,8 +35,8 @@ func decoded(s string) []byte {
 }
 
 // facts are what is known about the instance that a request speaks of.
-func (r *Reconciler) facts(k known, i *api.Instance) join.Facts {
-	f := join.Facts{Account: r.Account(), Region: r.Region}
+func (r *Reconciler) facts(account string, k known, i *api.Instance) join.Facts {
+	f := join.Facts{Account: account, Region: r.Region}
 	now := r.Now()
 	if i == nil {
 		f.PastDeadline = now.Sub(k.first) >= r.Waits.JoinDeadline

@@ -17,6 +17,8 @@ type known struct {
 	first  time.Time
 	proven bool
 	id     join.Identity
+	// overtaken is how often somebody else had written meanwhile.
+	overtaken int
 }
 
 // memory may be forgotten at a restart. It is as large as the requests that

@@ -1,6 +1,8 @@
 package machine
 
 import (
+	"cmp"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -13,6 +15,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -120,9 +123,7 @@ func (f *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == pathRequests && watch:
 		f.watch(w, r, func(name string) any { return f.requests[name] })
 	case strings.HasPrefix(r.URL.Path, pathRequests+"/"):
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		f.answer(w, "certificates.k8s.io/v1", "CertificateSigningRequest", f.requests[name])
+		f.read(w, r, name)
 	case who == "join":
 		f.refuse(w, http.StatusForbidden, "the join credential may only file and read requests")
 	case r.URL.Path == pathNodes && watch:
@@ -133,6 +134,19 @@ func (f *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.leaseOf(w, r, node)
 	default:
 		f.refuse(w, http.StatusNotFound, r.URL.Path)
+	}
+}
+
+func (f *fakeAPI) read(w http.ResponseWriter, r *http.Request, name string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch csr := f.requests[name]; {
+	case csr == nil:
+		f.refuse(w, http.StatusNotFound, name)
+	case strings.Contains(r.Header.Get("Accept"), protobuf):
+		f.answer(w, "certificates.k8s.io/v1", "CertificateSigningRequest", csr)
+	default:
+		json.NewEncoder(w).Encode(csr)
 	}
 }
 
@@ -244,7 +258,10 @@ func (f *fakeAPI) watch(w http.ResponseWriter, r *http.Request, get func(string)
 	flusher.Flush()
 	last := ""
 	stop := false
-	defer contextDone(r, func() {
+	seconds, _ := strconv.Atoi(r.URL.Query().Get("timeoutSeconds"))
+	ctx, cancel := context.WithTimeout(r.Context(), time.Duration(cmp.Or(seconds, 3600))*time.Second)
+	defer cancel()
+	defer contextDone(ctx, func() {
 		f.mu.Lock()
 		stop = true
 		f.mu.Unlock()
@@ -266,11 +283,11 @@ func (f *fakeAPI) watch(w http.ResponseWriter, r *http.Request, get func(string)
 	}
 }
 
-func contextDone(r *http.Request, do func()) func() bool {
+func contextDone(ctx context.Context, do func()) func() bool {
 	done := make(chan struct{})
 	go func() {
 		select {
-		case <-r.Context().Done():
+		case <-ctx.Done():
 			do()
 		case <-done:
 		}

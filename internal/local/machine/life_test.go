@@ -68,6 +68,44 @@ func TestKilledWhileJoining(t *testing.T) {
 	}
 }
 
+// A request that waits for longer than a watch is looked at again, and filed again
+// only where it is gone.
+func TestAWaitingRequestIsNotFiledAgain(t *testing.T) {
+	w := newWorld(t)
+	w.api.silent = true
+	s := w.settings()
+	s.Waits.JoinDeadline, s.Waits.Watch = time.Minute, time.Second
+	w.start(w.spec("i-1", w.userData(s)))
+	looks := func(name string) int {
+		w.api.mu.Lock()
+		defer w.api.mu.Unlock()
+		n := 0
+		for _, line := range w.api.log {
+			if line == "join GET "+pathRequests+"/"+name {
+				n++
+			}
+		}
+		return n
+	}
+	first := "poolkeeper-web-x0"
+	w.until("it has looked twice", func() bool { return looks(first) > 1 })
+	w.api.mu.Lock()
+	filed := len(w.api.requests)
+	delete(w.api.requests, first)
+	w.api.requests["another"] = nil // keeps names apart
+	w.api.mu.Unlock()
+	if filed != 1 {
+		t.Fatalf("%d requests while the first waits", filed)
+	}
+	second := "poolkeeper-web-x1"
+	w.until("it files again what is gone, and looks at that", func() bool { return looks(second) > 0 })
+	w.api.mu.Lock()
+	w.api.silent = false
+	w.api.mu.Unlock()
+	w.api.decide(second)
+	w.until("the node is ready", func() bool { return ready(w.node("i-1")) && w.ended("i-1") })
+}
+
 func TestStopAndRelease(t *testing.T) {
 	w := newWorld(t)
 	spec := w.spec("i-1", w.userData(w.settings()))

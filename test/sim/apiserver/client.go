@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
+	certificatesv1 "k8s.io/api/certificates/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -209,8 +210,8 @@ func notModelled(what string) error {
 // Status writes the status of objects.
 func (c *Client) Status() client.SubResourceWriter { return c.SubResource(statusOnly) }
 
-// SubResource writes a part of objects: status, or the tokens of a service
-// account.
+// SubResource writes a part of objects: status, the tokens of a service account,
+// or the approval of a certificate request.
 func (c *Client) SubResource(name string) client.SubResourceClient { return &part{c, name} }
 
 // part is one subresource.
@@ -243,13 +244,14 @@ func (p *part) Create(_ context.Context, o, sub client.Object, _ ...client.SubRe
 	})
 }
 
-// Update stores the status of an object.
+// Update stores the status of an object, or whether a certificate request is
+// approved.
 func (p *part) Update(_ context.Context, o client.Object, _ ...client.SubResourceUpdateOption) error {
-	if p.name != statusOnly {
+	if _, request := o.(*certificatesv1.CertificateSigningRequest); p.name != statusOnly && (p.name != approvalOnly || !request) {
 		return notModelled("update " + p.name)
 	}
 	return p.carry("update", p.name, o, func(sh *shelf) error {
-		return p.write(o, func(raw map[string]any) (*stored, error) { return p.Server.update(sh, raw, statusOnly) })
+		return p.write(o, func(raw map[string]any) (*stored, error) { return p.Server.update(sh, raw, p.name) })
 	})
 }
 

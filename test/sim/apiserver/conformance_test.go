@@ -2,6 +2,11 @@ package apiserver_test
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	crand "crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -10,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -152,7 +158,7 @@ func (p *play) tell(what string, err error, facts ...any) {
 
 // script is what is played, part by part; each part begins with objects of its
 // own.
-var script = []func(*play){(*play).names, (*play).versions, (*play).status, (*play).patches, (*play).deletion, (*play).frozen, (*play).lists, (*play).core}
+var script = []func(*play){(*play).names, (*play).versions, (*play).status, (*play).patches, (*play).deletion, (*play).frozen, (*play).lists, (*play).core, (*play).keys, (*play).requests}
 
 func newInstance(name string) *api.Instance {
 	return &api.Instance{
@@ -352,4 +358,62 @@ func (p *play) core() {
 	p.tell("delete another of its name", p.Delete(p.ctx, n, client.Preconditions{UID: new(types.UID)}))
 	p.tell("delete", p.Delete(p.ctx, n, client.Preconditions{UID: &n.UID}))
 	p.tell("get", p.Get(p.ctx, types.NamespacedName{Name: "i-node"}, &corev1.Node{}))
+}
+
+// keys: a join key is written once; writing it again changes nothing, and is
+// refused under an older version; another one needs that it is taken off first.
+func (p *play) keys() {
+	i := newInstance("i-keys")
+	p.tell("create", p.Create(p.ctx, i))
+	write := func(version, key string) (*metav1.PartialObjectMetadata, error) {
+		o := &metav1.PartialObjectMetadata{TypeMeta: metav1.TypeMeta{APIVersion: api.GroupVersion.String(), Kind: "Instance"}, ObjectMeta: metav1.ObjectMeta{Name: "i-keys"}}
+		return o, p.Patch(p.ctx, o, client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"metadata":{"resourceVersion":%q,"managedFields":[{}]},"spec":{"joinKey":%q}}`, version, key)))
+	}
+	one, other := strings.Repeat("a", 64), strings.Repeat("b", 64)
+	first, err := write(i.ResourceVersion, one)
+	p.tell("write a key", err, first.Generation, p.get("i-keys").Spec.JoinKey == one, len(p.get("i-keys").ManagedFields))
+	again, err := write(first.ResourceVersion, one)
+	p.tell("write it again", err, again.Generation, again.ResourceVersion == first.ResourceVersion)
+	_, err = write(i.ResourceVersion, one)
+	p.tell("write it again under an older version", err)
+	_, err = write(first.ResourceVersion, other)
+	p.tell("write another", err)
+	bare := p.get("i-keys")
+	bare.Spec.JoinKey = ""
+	p.tell("take it off", p.Update(p.ctx, bare))
+	_, err = write(bare.ResourceVersion, other)
+	p.tell("write another", err, p.get("i-keys").Spec.JoinKey == other)
+}
+
+// requests: what was decided about a certificate request stays, and nothing else
+// of it is written with that.
+func (p *play) requests() {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), crand.Reader)
+	if err != nil {
+		p.tell("make a key", err)
+		return
+	}
+	der, err := x509.CreateCertificateRequest(crand.Reader, &x509.CertificateRequest{}, key)
+	r := &certificatesv1.CertificateSigningRequest{ObjectMeta: metav1.ObjectMeta{GenerateName: "poolkeeper-p-"}, Spec: certificatesv1.CertificateSigningRequestSpec{
+		Request: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}), SignerName: "example.com/nobody", Usages: []certificatesv1.KeyUsage{"client auth"}}}
+	p.tell("make a request", err)
+	p.tell("file it", p.Create(p.ctx, r), r.Generation, len(r.Status.Conditions))
+	old := r.DeepCopy()
+	r.Labels = map[string]string{"x": "y"}
+	r.Spec.SignerName = "example.com/another"
+	p.tell("label it and change it", p.Update(p.ctx, r), r.Labels["x"], r.Spec.SignerName)
+	say := func(o *certificatesv1.CertificateSigningRequest, types ...certificatesv1.RequestConditionType) error {
+		o.Status.Conditions = nil
+		for _, typ := range types {
+			o.Status.Conditions = append(o.Status.Conditions, certificatesv1.CertificateSigningRequestCondition{Type: typ, Status: corev1.ConditionTrue, Reason: "Said"})
+		}
+		return p.SubResource("approval").Update(p.ctx, o)
+	}
+	p.tell("approve it under an older version", say(old, certificatesv1.CertificateApproved))
+	p.tell("approve and deny it", say(r.DeepCopy(), certificatesv1.CertificateApproved, certificatesv1.CertificateDenied))
+	r.Labels["x"] = "z"
+	p.tell("approve it", say(r, certificatesv1.CertificateApproved), r.Labels["x"], len(r.Status.Conditions))
+	p.tell("take that back", say(r.DeepCopy()))
+	p.tell("deny it instead", say(r.DeepCopy(), certificatesv1.CertificateDenied))
+	p.tell("delete it", p.Delete(p.ctx, r, client.Preconditions{UID: &r.UID}))
 }

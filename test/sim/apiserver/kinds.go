@@ -1,10 +1,12 @@
 package apiserver
 
 import (
+	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
@@ -22,6 +24,7 @@ var (
 	Secret          = corev1.SchemeGroupVersion.WithKind("Secret")
 	ConfigMap       = corev1.SchemeGroupVersion.WithKind("ConfigMap")
 	ServiceAccount  = corev1.SchemeGroupVersion.WithKind("ServiceAccount")
+	SigningRequest  = certificatesv1.SchemeGroupVersion.WithKind("CertificateSigningRequest")
 )
 
 // Kinds are those that poolkeeper reads and writes.
@@ -30,19 +33,64 @@ func Kinds() map[schema.GroupVersionKind]Kind {
 		NodePool:        {Resource: "nodepools", Custom: true},
 		ScalingGroup:    {Resource: "scalinggroups", Custom: true},
 		ScalingActivity: {Resource: "scalingactivities", Custom: true, Frozen: always},
-		Instance:        {Resource: "instances", Custom: true},
+		Instance:        {Resource: "instances", Custom: true, Refuse: anotherKey},
 		ClusterTask:     {Resource: "clustertasks", Custom: true},
 		Node:            {Resource: "nodes"},
 		Pod:             {Resource: "pods", Namespaced: true},
 		Secret:          {Resource: "secrets", Namespaced: true, Frozen: immutable},
 		ConfigMap:       {Resource: "configmaps", Namespaced: true, Frozen: immutable},
 		ServiceAccount:  {Resource: "serviceaccounts", Namespaced: true},
+		SigningRequest:  {Resource: "certificatesigningrequests", Fixed: true, Refuse: decidedAnew},
 	}
 }
 
 func always(map[string]any) bool { return true }
 
 func immutable(raw map[string]any) bool { return raw["immutable"] == true }
+
+// anotherKey refuses a join key in the place of another, as the rule of the
+// definition does.
+func anotherKey(old, next map[string]any) *field.Error {
+	was, is := specText(old, "joinKey"), specText(next, "joinKey")
+	if was == "" || is == "" || was == is {
+		return nil
+	}
+	return field.Invalid(field.NewPath("spec"), is, "another key for an instance needs a person's word: poolkeeper node rejoin")
+}
+
+func specText(raw map[string]any, name string) string {
+	spec, _ := raw["spec"].(map[string]any)
+	return text(spec, name)
+}
+
+// decidedAnew refuses to take a decision about a certificate request back, and to
+// both approve and deny it.
+func decidedAnew(old, next map[string]any) *field.Error {
+	before, now := conditions(old), conditions(next)
+	at := field.NewPath("status", "conditions")
+	for _, typ := range []string{string(certificatesv1.CertificateApproved), string(certificatesv1.CertificateDenied)} {
+		if before[typ] && !now[typ] {
+			return field.Forbidden(at, "a condition of type "+typ+" cannot be removed")
+		}
+	}
+	if now[string(certificatesv1.CertificateApproved)] && now[string(certificatesv1.CertificateDenied)] {
+		return field.Invalid(at, "Denied", "Approved and Denied conditions are mutually exclusive")
+	}
+	return nil
+}
+
+// conditions are the types of those of an object.
+func conditions(raw map[string]any) map[string]bool {
+	status, _ := raw["status"].(map[string]any)
+	list, _ := status["conditions"].([]any)
+	out := map[string]bool{}
+	for _, c := range list {
+		if m, ok := c.(map[string]any); ok {
+			out[text(m, "type")] = true
+		}
+	}
+	return out
+}
 
 // Scheme knows the kinds of the model.
 func Scheme() *runtime.Scheme {

@@ -12,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -27,6 +28,10 @@ type Kind struct {
 	// Frozen says whether everything but metadata and status of an object may
 	// never change again.
 	Frozen func(object map[string]any) bool
+	// Fixed kinds keep their spec, whatever an update says of it.
+	Fixed bool
+	// Refuse says why a change is refused; nil: none is.
+	Refuse func(old, next map[string]any) *field.Error
 }
 
 // Options of a Server.

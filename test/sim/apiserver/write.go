@@ -15,6 +15,8 @@ import (
 const (
 	wholeObject = ""
 	statusOnly  = "status"
+	// approvalOnly is the conditions of a certificate request.
+	approvalOnly = "approval"
 )
 
 // create stores a new object.
@@ -89,15 +91,8 @@ func (s *Server) store(sh *shelf, old *stored, raw map[string]any, part string) 
 			delete(meta, f)
 		}
 	}
-	if part == statusOnly {
-		next := cloneMap(old.raw)
-		if next["status"] = raw["status"]; raw["status"] == nil {
-			delete(next, "status")
-		}
-		raw = next
-	} else if raw["status"] = clone(old.raw["status"]); raw["status"] == nil {
-		delete(raw, "status")
-	}
+	delete(meta, "managedFields") // not modelled
+	raw = sh.merged(old, raw, part)
 	typed, err := s.decode(sh.gvk, raw)
 	if err != nil {
 		return nil, err
@@ -108,6 +103,11 @@ func (s *Server) store(sh *shelf, old *stored, raw map[string]any, part string) 
 		return old, nil
 	}
 	name := text(meta, "name")
+	if sh.Refuse != nil {
+		if why := sh.Refuse(old.raw, raw); why != nil {
+			return nil, sh.invalid(name, why)
+		}
+	}
 	if changed := !sameButMeta(raw, old.raw); changed && part == wholeObject {
 		if sh.Frozen != nil && sh.Frozen(old.raw) {
 			return nil, sh.invalid(name, field.Forbidden(field.NewPath("spec"), "it cannot be changed"))
@@ -132,6 +132,33 @@ func (s *Server) store(sh *shelf, old *stored, raw map[string]any, part string) 
 		return typed, nil
 	}
 	return s.put(sh, typed), nil
+}
+
+// merged is what a write of one part makes of an object.
+func (sh *shelf) merged(old *stored, raw map[string]any, part string) map[string]any {
+	if part == wholeObject {
+		if raw["status"] = clone(old.raw["status"]); raw["status"] == nil {
+			delete(raw, "status")
+		}
+		if sh.Fixed {
+			raw["spec"] = clone(old.raw["spec"])
+		}
+		return raw
+	}
+	next, said := cloneMap(old.raw), raw["status"]
+	if part == approvalOnly {
+		status, _ := next["status"].(map[string]any)
+		if status == nil {
+			status = map[string]any{}
+		}
+		written, _ := said.(map[string]any)
+		status["conditions"] = written["conditions"]
+		said, next["metadata"] = status, raw["metadata"] // the real one takes labels along
+	}
+	if next["status"] = said; said == nil {
+		delete(next, "status")
+	}
+	return next
 }
 
 // sameButMeta compares all but metadata and status.
