@@ -302,6 +302,10 @@ type InstanceStatus struct {
 	// expiryTime of a subscription.
 	// +optional
 	ExpiryTime *metav1.Time `json:"expiryTime,omitempty"`
+	// recallTime is when a sweep first showed the cloud's notice that it takes
+	// this spot instance back.
+	// +optional
+	RecallTime *metav1.Time `json:"recallTime,omitempty"`
 	// releaseProtected in the cloud.
 	// +optional
 	ReleaseProtected bool `json:"releaseProtected,omitempty"`

@@ -286,6 +286,10 @@ type Piece struct {
 	// lastSendTime is when the newest send was written down.
 	// +optional
 	LastSendTime *metav1.MicroTime `json:"lastSendTime,omitempty"`
+	// nextSendTime is when it is sent again, where the answer to the newest send
+	// leaves that open.
+	// +optional
+	NextSendTime *metav1.MicroTime `json:"nextSendTime,omitempty"`
 	// sends is how often it was sent, or was about to be.
 	// +optional
 	Sends int32 `json:"sends,omitempty"`

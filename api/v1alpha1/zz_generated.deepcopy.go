@@ -467,6 +467,10 @@ func (in *InstanceStatus) DeepCopyInto(out *InstanceStatus) {
 		in, out := &in.ExpiryTime, &out.ExpiryTime
 		*out = (*in).DeepCopy()
 	}
+	if in.RecallTime != nil {
+		in, out := &in.RecallTime, &out.RecallTime
+		*out = (*in).DeepCopy()
+	}
 	if in.SeenTime != nil {
 		in, out := &in.SeenTime, &out.SeenTime
 		*out = (*in).DeepCopy()
@@ -852,6 +856,10 @@ func (in *Piece) DeepCopyInto(out *Piece) {
 	}
 	if in.LastSendTime != nil {
 		in, out := &in.LastSendTime, &out.LastSendTime
+		*out = (*in).DeepCopy()
+	}
+	if in.NextSendTime != nil {
+		in, out := &in.NextSendTime, &out.NextSendTime
 		*out = (*in).DeepCopy()
 	}
 	if in.Answers != nil {

@@ -93,6 +93,8 @@ type Record struct {
 	Disown bool
 	// Expiry of a subscription; zero where there is none.
 	Expiry time.Time
+	// Recalled is true of a spot instance that the cloud gave notice to take back.
+	Recalled bool
 	// State and NodeState as they were last written.
 	State     State
 	NodeState NodeState
@@ -275,6 +277,9 @@ const (
 	DeleteRecord Kind = "DeleteRecord"
 )
 
+// RecallNotice is said of a spot instance that the cloud gave notice to.
+const RecallNotice = "the cloud takes this spot instance back in a few minutes, and it is replaced then"
+
 // Gone says why a record ends.
 type Gone string
 
@@ -286,6 +291,8 @@ const (
 	GoneNoStock Gone = "no stock"
 	// GoneExpired was a subscription that ran out.
 	GoneExpired Gone = "expired"
+	// GoneTakenBack was a spot instance that the cloud took back.
+	GoneTakenBack Gone = "taken back"
 	// GoneTakenOut lost our tags to somebody: it is left alone.
 	GoneTakenOut Gone = "taken out"
 	// GoneVanished was released by somebody else.

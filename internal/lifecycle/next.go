@@ -112,6 +112,8 @@ func (f Facts) whyGone() Gone {
 		return GoneNoStock
 	case !r.Expiry.IsZero() && !f.Now.Before(r.Expiry):
 		return GoneExpired
+	case r.Recalled:
+		return GoneTakenBack
 	}
 	return GoneVanished
 }

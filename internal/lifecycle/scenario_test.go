@@ -193,6 +193,7 @@ func readRecord(r *Record, w words) {
 	r.JoinDeadline, r.Address, r.TagsSure, r.HeldBy = w.span("joinDeadline"), w.by["address"], w.is("tagsSure"), w.by["held"]
 	r.DrainStopped, r.Disown = w.is("drainStopped"), w.is("disown")
 	r.Protected, r.Standby, r.Expiry = w.is("protected"), w.is("standby"), w.ago("expired")
+	r.Recalled = w.is("recalled")
 	if r.DrainFor = w.by["drainFor"]; w.is("drainStart") && !w.is("drainFor") {
 		r.DrainFor = "web-a1"
 	}

@@ -44,7 +44,7 @@ var (
 	}, []string{"pool", "code"})
 	// RecordsEnded counts records that ended.
 	RecordsEnded = counters(prometheus.CounterOpts{
-		Name: "poolkeeper_instance_records_ended_total", Help: "Records of instances that ended, by pool and why: released, vanished, no stock, expired, taken out.",
+		Name: "poolkeeper_instance_records_ended_total", Help: "Records of instances that ended, by pool and why: released, vanished, no stock, expired, taken back, taken out.",
 	}, []string{"pool", "reason"})
 	// APIServerTrouble is 1 while the API server does not serve us as it should.
 	APIServerTrouble = gauges(prometheus.GaugeOpts{

@@ -54,6 +54,7 @@ func Explain(s Snapshot, d Decision) (w Why, ok bool) {
 	case s.Busy:
 		w.Sentence, w.NextStep = "an activity is under way", "what is missing when it ends is decided then"
 	case s.Uncertain > 0 && w.Short > 0:
+		w.Code, w.Edit = fault.CloudNoAnswer, "nothing: what it made is found by its tag, and what is missing then is created"
 		w.Sentence = fmt.Sprintf("a call whose answer was lost may have made %s", some(s.Uncertain, "instance"))
 		w.NextStep = "the cloud is searched for them by tag"
 	case w.Short < 0:

@@ -9,6 +9,7 @@ import (
 
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/bootstrap"
+	"github.com/poolkeeper/poolkeeper/internal/lifecycle"
 )
 
 // InstanceNote says what is worth knowing about an instance beyond its states:
@@ -37,6 +38,9 @@ func InstanceNote(i *v1alpha1.Instance, clock Clock) string {
 		return "its Node object is gone; the instance still counts: restart its kubelet, or poolkeeper node remove " + i.Name
 	}
 	notes := keptNotes(i)
+	if i.Status.RecallTime != nil {
+		notes = append(notes, lifecycle.RecallNotice)
+	}
 	if DrainStopped(i) {
 		notes = append(notes, fmt.Sprintf("its drain stopped: %s. To use it again: kubectl uncordon %s; to remove it again: poolkeeper node remove %s", i.Status.DrainBlocked, i.Name, i.Name))
 	}

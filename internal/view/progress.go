@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/fault"
 )
 
 // Look is what one reading showed of a request: its pool and its task. Either
@@ -151,7 +152,11 @@ func whyChange(before, after *v1alpha1.NodePool, clock Clock) (Change, bool) {
 			again = strings.TrimSuffix(clock.At(cur.NextTime.Time), " UTC")
 		}
 	}
-	return Change{Word: "refused", Pairs: pairs("n", fmt.Sprint(cur.Short), "code", cur.Code, "again", again)}, true
+	word := "refused"
+	if fault.Code(cur.Code) == fault.CloudNoAnswer {
+		word = "unanswered"
+	}
+	return Change{Word: word, Pairs: pairs("n", fmt.Sprint(cur.Short), "code", cur.Code, "again", again)}, true
 }
 
 // newEvents are the events that the older list does not end with.

@@ -106,6 +106,34 @@ func TestLostAnswerIsAskedForAgainWithTheSameToken(t *testing.T) {
 	b.matches()
 }
 
+// When a piece is sent again is written down, and a restart changes nothing of it.
+func TestTheNextSendIsWrittenDown(t *testing.T) {
+	b := creates(t, 5)
+	lost := true
+	b.lost = func(call string) error {
+		if call == "cloud Create" && lost {
+			lost = false
+			return cloudtest.Lost("Create")
+		}
+		return nil
+	}
+	b.step()
+	p := b.activity().Status.Pieces[0]
+	if p.NextSendTime == nil || !p.NextSendTime.After(b.clock.T) {
+		t.Fatalf("%+v", p)
+	}
+	b.restart()
+	b.step()
+	if again := b.activity().Status.Pieces[0]; again.Sends != 1 || !again.NextSendTime.Equal(p.NextSendTime) {
+		t.Fatalf("sent early: %+v", again)
+	}
+	b.clock.T = p.NextSendTime.Time
+	b.step()
+	if p := b.activity().Status.Pieces[0]; p.Sends != 2 || p.State != api.PieceResolved || p.NextSendTime != nil {
+		t.Fatalf("%+v", p)
+	}
+}
+
 // A refusal ends a piece only where every send before it is known to have done
 // nothing.
 func TestRefusalAfterAnUnknownAnswerIsUncertain(t *testing.T) {

@@ -40,10 +40,8 @@ func (w *run) send(ctx context.Context) (time.Duration, error) {
 		w.giveUp(p, tooLate)
 		return 0, nil
 	}
-	if p.LastSendTime != nil {
-		if due := p.LastSendTime.Add(w.pause(p)); now.Before(due) {
-			return due.Sub(now), nil
-		}
+	if due := w.due(p); now.Before(due) {
+		return due.Sub(now), nil
 	}
 	if ok, err := w.hasRequest(ctx, p); err != nil {
 		return 0, err
@@ -84,15 +82,17 @@ func (w *run) arrived(ctx context.Context, p *api.Piece, ids []string) error {
 	return nil
 }
 
-// pause is how long to wait before the next send. Where nothing was written
-// about the last one it was this process that ended, not the cloud that is in
-// trouble: it is sent again soon.
-func (w *run) pause(p *api.Piece) time.Duration {
-	d := w.Pause(int(p.Sends))
-	if n := len(p.Answers); n == 0 || p.Answers[n-1].Send != p.Sends {
-		return min(d, w.Waits.Retry/8)
+// due is when the next send may begin. Where nothing was written about the last
+// one it was this process that ended, not the cloud that is in trouble: it is
+// sent again soon.
+func (w *run) due(p *api.Piece) time.Time {
+	switch {
+	case p.NextSendTime != nil:
+		return p.NextSendTime.Time
+	case p.LastSendTime != nil:
+		return p.LastSendTime.Add(min(w.Pause(int(p.Sends)), w.Waits.Retry/8))
 	}
-	return d
+	return time.Time{}
 }
 
 // announce writes one more send down, under the resource version that was read
@@ -102,7 +102,7 @@ func (w *run) announce(ctx context.Context, p *api.Piece, now time.Time) error {
 	if p.FirstSendTime == nil {
 		p.FirstSendTime = &at
 	}
-	p.LastSendTime = &at
+	p.LastSendTime, p.NextSendTime = &at, nil
 	p.Sends++
 	p.Unanswered++
 	w.begin()
@@ -144,15 +144,18 @@ func (w *run) refused(ctx context.Context, p *api.Piece, err error) (time.Durati
 		return 0, nil
 	}
 	p.Code, p.Message, p.RequestID = string(f.Code), clip(f.Message, maxText), clip(f.RequestID, 64)
+	pause := w.Pause(int(p.Sends))
+	next := metav1.NewMicroTime(w.Now().Add(pause))
+	p.NextSendTime = &next
 	if err := w.write(ctx); err != nil {
 		return 0, err
 	}
-	return w.Pause(int(p.Sends)), nil
+	return pause, nil
 }
 
 // resolve marks a piece as answered for good.
 func (w *run) resolve(p *api.Piece, ids []string, f *fault.Fault) {
-	p.State, p.Instances, p.ResolvedTime = api.PieceResolved, ids, stamp(w.Now())
+	p.State, p.Instances, p.ResolvedTime, p.NextSendTime = api.PieceResolved, ids, stamp(w.Now()), nil
 	p.Code, p.Message, p.RequestID, p.Permission = "", "", "", ""
 	if f != nil {
 		p.Code, p.Message, p.RequestID = string(f.Code), clip(f.Message, maxText), clip(f.RequestID, 64)
@@ -164,6 +167,7 @@ func (w *run) resolve(p *api.Piece, ids []string, f *fault.Fault) {
 // where every send was proven to have done nothing. The activity is then
 // closed, and written, by its end.
 func (w *run) giveUp(p *api.Piece, why string) {
+	p.NextSendTime = nil
 	if p.Unanswered <= 0 {
 		p.State, p.ResolvedTime = api.PieceResolved, stamp(w.Now())
 		if p.Message == "" {

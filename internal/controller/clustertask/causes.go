@@ -11,6 +11,7 @@ import (
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/bootstrap"
 	"github.com/poolkeeper/poolkeeper/internal/fault"
+	words "github.com/poolkeeper/poolkeeper/internal/view"
 	"github.com/poolkeeper/poolkeeper/internal/view/snapshot"
 )
 
@@ -167,6 +168,11 @@ func (w *work) refusals(ctx context.Context, g *api.ScalingGroup, found map[stri
 		stopped := a.Status.Code
 		for i := range a.Status.Pieces {
 			p := &a.Status.Pieces[i]
+			for _, met := range p.Answers { // each that did not end it
+				if string(met.Code) != p.Code || p.State != api.PieceResolved || met.Send != p.Sends {
+					add(met.Code, "", "", asked(g, a, p))
+				}
+			}
 			if p.State == api.PieceResolved {
 				add(p.Code, p.Message, p.RequestID, asked(g, a, p))
 			}
@@ -175,6 +181,9 @@ func (w *work) refusals(ctx context.Context, g *api.ScalingGroup, found map[stri
 			}
 		}
 		add(stopped, a.Status.Message, "", nil)
+		if waits := words.ActivityWaits(a, w.Now()); waits != nil && found[waits.Code] != nil {
+			found[waits.Code].Message = cut(waits.Sentence+"; next: "+words.WhyNext(waits, words.Clock{Now: w.Now()}), 1024)
+		}
 	}
 	return nil
 }

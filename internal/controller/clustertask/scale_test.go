@@ -284,6 +284,35 @@ func TestCausesNameEachCodeOnceWithItsSolution(t *testing.T) {
 	}
 }
 
+// A request without an answer is a cause while it is sent again, with when that
+// is, and stays one after its success.
+func TestARequestWithoutAnAnswerIsACause(t *testing.T) {
+	b := scaled(t, 5)
+	first, next := metav1.NewMicroTime(b.clock.T), metav1.NewMicroTime(b.clock.T.Add(8*time.Second))
+	a := &api.ScalingActivity{ObjectMeta: metav1.ObjectMeta{Name: "web-a1", CreationTimestamp: metav1.NewTime(b.clock.T)}}
+	a.Spec.Group, a.Spec.Pool, a.Spec.Number, a.Spec.Wanted = "web", "web", 1, 5
+	a.Spec.Candidates = []api.Candidate{{VSwitch: "vsw-a", InstanceType: "ecs.g7.xlarge"}}
+	b.ok(b.Create(b.Context(), a))
+	a.Status.Pieces = []api.Piece{{Amount: 2, State: api.PieceAnnounced, FirstSendTime: &first, NextSendTime: &next, Sends: 2, Unanswered: 2, Code: "Cloud.NoAnswer",
+		Answers: []api.PieceAnswer{{Send: 1, Code: "Cloud.NoAnswer"}, {Send: 2, Code: "Cloud.NoAnswer"}}}}
+	b.ok(b.Status().Update(b.Context(), a))
+	b.looks("web-abcdef-g2", 1)
+	list := b.state("web-abcdef-g2", api.TaskRunning).Status.Causes
+	if len(list) != 1 || list[0].Code != "Cloud.NoAnswer" || list[0].Count != 2 || list[0].Solution == "" {
+		t.Fatalf("%+v", list)
+	}
+	b.says(list[0].Message, "does not answer", "web-a1", "2 ecs.g7.xlarge in vsw-a", "2 times", "sent again at")
+
+	p := &a.Status.Pieces[0]
+	p.State, p.Code, p.NextSendTime, p.Instances = api.PieceResolved, "", nil, []string{"i-1", "i-2"}
+	b.ok(b.Status().Update(b.Context(), a))
+	b.report(func(c *api.PoolCounts) { *c = api.PoolCounts{Instances: 5, InService: 5} })
+	b.looks("web-abcdef-g2", 1)
+	if list := b.state("web-abcdef-g2", api.TaskSuccess).Status.Causes; len(list) != 1 || list[0].Code != "Cloud.NoAnswer" {
+		t.Fatalf("%+v", list)
+	}
+}
+
 // A machine that joins late is told with its step and its limit, and then with
 // how long it took; one that nobody follows any longer is not left behind.
 func TestATaskTellsWhoJoinsLate(t *testing.T) {

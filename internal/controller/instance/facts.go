@@ -175,7 +175,7 @@ func recordOf(f *lifecycle.Facts, i *api.Instance, s *api.InstanceStatus, create
 		DrainFor: s.DrainFor, DrainStart: at(s.DrainStartTime), DrainEnd: at(s.DrainEndTime), ReleaseSent: micro(s.ReleaseSentTime),
 		DrainStopped: meta.IsStatusConditionTrue(s.Conditions, api.ConditionDrainStopped), Disown: i.Spec.Disown,
 		NeverRan: s.FailedTime != nil && s.JoinedTime == nil && s.Code == string(fault.NoStock),
-		Expiry:   at(s.ExpiryTime), State: lifecycle.State(s.LifecycleState), NodeState: lifecycle.NodeState(s.NodeState),
+		Expiry:   at(s.ExpiryTime), Recalled: s.RecallTime != nil, State: lifecycle.State(s.LifecycleState), NodeState: lifecycle.NodeState(s.NodeState),
 	}
 	if again := at(i.Spec.RejoinTime); i.Spec.CreationType == api.CreatedAttached && again.After(created) {
 		f.Record.Created = again // its record may be older than that it was brought in

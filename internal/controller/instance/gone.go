@@ -50,6 +50,8 @@ func (p *pass) tellGone(i *api.Instance, gone lifecycle.Gone) {
 		p.Events.Eventf(p.group, corev1.EventTypeWarning, "InstanceNeverRan", "%s vanished before it ran: no stock of %s in %s", name, place.InstanceType, place.Zone)
 	case lifecycle.GoneExpired:
 		event("InstanceExpired", name+" was a subscription that ran out; "+cost, "subscription of "+name+" ended")
+	case lifecycle.GoneTakenBack:
+		event("SpotInterrupted", name+" was taken back by the cloud (spot interruption); "+cost, name+" was taken back by the cloud (spot interruption)")
 	case lifecycle.GoneVanished:
 		event("InstanceGone", name+" was released outside poolkeeper; "+cost+better, name+" was released outside poolkeeper")
 	case lifecycle.GoneTakenOut:

@@ -2,6 +2,7 @@ package instance_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -93,4 +94,39 @@ func TestNothingIsWrittenAtRest(t *testing.T) {
 		}
 	}
 	b.want()
+}
+
+// A spot instance that the cloud gave notice to is said to be taken back, before
+// and after it goes.
+func TestASpotInstanceThatTheCloudTakesBackIsToldSo(t *testing.T) {
+	b := newBench(t)
+	b.ok(b.kube.Create(b.Context(), recorded("i-1")))
+	one := tagged("i-1", cloud.Running)
+	one.ChargeType = cloud.Spot
+	b.cloud.Add(one)
+	b.settle(3)
+	if i := b.instance("i-1"); i.Status.RecallTime != nil {
+		t.Fatalf("recalled at once: %+v", i.Status)
+	}
+	notice := func(locks ...string) {
+		b.cloud.Change("i-1", func(i *cloud.Instance) { i.OperationLocks = locks })
+		b.settle(2)
+	}
+	notice("Recycling")
+	if i := b.instance("i-1"); i.Status.RecallTime == nil || !strings.Contains(i.Status.Summary, "takes this spot instance back") {
+		t.Fatalf("no notice: %+v", i.Status)
+	}
+	notice()
+	if i := b.instance("i-1"); i.Status.RecallTime != nil {
+		t.Fatalf("the notice was withdrawn: %+v", i.Status)
+	}
+	notice("Recycling")
+	b.cloud.Vanish("i-1")
+	b.settle(6)
+	if b.instance("i-1") != nil || b.told("SpotInterrupted") != 1 {
+		t.Errorf("its end was not told")
+	}
+	if lost := b.r.LostOf("web"); len(lost) != 1 || !strings.Contains(lost[0].Text, "taken back by the cloud") {
+		t.Errorf("lost: %+v", lost)
+	}
 }

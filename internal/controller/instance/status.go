@@ -3,6 +3,7 @@ package instance
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -39,7 +40,13 @@ func (p *pass) outdated(c *aCase) bool {
 		return false
 	}
 	return p.retold(c) || st.CloudStatus != string(c.shown.Status) || st.ChargeType != api.ChargeType(c.shown.ChargeType) ||
-		st.ReleaseProtected != c.shown.ReleaseProtected || !sameExpiry(st.ExpiryTime, &c.shown)
+		st.ReleaseProtected != c.shown.ReleaseProtected || (st.RecallTime != nil) != recalled(&c.shown) || !sameExpiry(st.ExpiryTime, &c.shown)
+}
+
+// recalled says whether the cloud gave a spot instance notice that it takes it
+// back.
+func recalled(c *cloud.Instance) bool {
+	return c.ChargeType == cloud.Spot && slices.Contains(c.OperationLocks, "Recycling")
 }
 
 func sameExpiry(t *metav1.Time, c *cloud.Instance) bool {
@@ -55,6 +62,11 @@ func (p *pass) mirror(c *aCase) {
 	if mirrors(c) {
 		p.reckon(c, st)
 		st.CloudStatus, st.ChargeType, st.ReleaseProtected = string(c.shown.Status), api.ChargeType(c.shown.ChargeType), c.shown.ReleaseProtected
+		if is := recalled(&c.shown); !is {
+			st.RecallTime = nil
+		} else if st.RecallTime == nil {
+			st.RecallTime = &metav1.Time{Time: p.now}
+		}
 		st.ExpiryTime = nil
 		if c.shown.ChargeType == cloud.Subscription && !c.shown.ExpiredTime.IsZero() {
 			st.ExpiryTime = &metav1.Time{Time: c.shown.ExpiredTime}
@@ -171,6 +183,9 @@ func sentence(i *api.Instance, s *api.InstanceStatus) string {
 // beside is what else there is to say of its Node.
 func beside(s *api.InstanceStatus) string {
 	var parts []string
+	if s.RecallTime != nil {
+		parts = append(parts, lifecycle.RecallNotice)
+	}
 	for _, kind := range []string{api.ConditionSchedulingDisabled, api.ConditionOtherNode} {
 		if c := meta.FindStatusCondition(s.Conditions, kind); c != nil {
 			parts = append(parts, c.Message)

@@ -158,11 +158,11 @@ func (r *Reconciler) approve(ctx context.Context, csr *certificatesv1.Certificat
 	target := &metav1.PartialObjectMetadata{TypeMeta: metav1.TypeMeta{APIVersion: api.GroupVersion.String(), Kind: "Instance"}}
 	target.Name = i.Name
 	err := r.Client.Patch(ctx, target, client.RawPatch(types.MergePatchType, KeyPatch(i.ResourceVersion, v.KeyHash)))
-	if apierrors.IsConflict(err) || apierrors.IsInvalid(err) {
+	if apierrors.IsConflict(err) || apierrors.IsInvalid(err) || apierrors.IsNotFound(err) {
 		return r.overtaken(csr, k), nil
 	}
 	if err != nil {
-		return ctrl.Result{}, fmt.Errorf("record join key of instance %s: %w", i.Name, client.IgnoreNotFound(err))
+		return ctrl.Result{}, fmt.Errorf("record join key of instance %s: %w", i.Name, err)
 	}
 	if res, err := r.say(ctx, csr, k, certificatesv1.CertificateApproved, "PoolkeeperProved", v.Reason); err != nil || res.RequeueAfter > 0 {
 		return res, err

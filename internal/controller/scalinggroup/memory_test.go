@@ -74,6 +74,29 @@ func TestARefusalIsRememberedOnceAndHeldAfterThree(t *testing.T) {
 	}
 }
 
+// While a request is not answered the group says so, since when, and when it is
+// sent again.
+func TestARequestWithoutAnAnswerIsTheReason(t *testing.T) {
+	b := newBench(t, nil)
+	b.look()
+	a := b.open()
+	first, next := metav1.NewMicroTime(b.clock.Now()), metav1.NewMicroTime(b.clock.Now().Add(time.Minute))
+	a.Status.Pieces = []api.Piece{{Amount: 1, State: api.PieceAnnounced, FirstSendTime: &first, NextSendTime: &next, Sends: 3, Unanswered: 3, Code: string(fault.CloudNoAnswer)}}
+	b.putStatus(a)
+	b.later(5 * time.Second)
+	w := b.group().Status.Why
+	if w == nil || w.Code != string(fault.CloudNoAnswer) || w.Solution == "" || w.NextTime == nil || !w.NextTime.Equal(&metav1.Time{Time: next.Truncate(time.Second)}) || !w.SinceTime.Equal(&metav1.Time{Time: first.Truncate(time.Second)}) {
+		t.Fatalf("why %+v", w)
+	}
+	b.says(w.Sentence, "does not answer", a.Name, "3 times")
+	b.says(w.Next, "sent again")
+
+	a.Status.Pieces[0].NextSendTime = nil // it is on the wire
+	b.putStatus(a)
+	b.later(5 * time.Second)
+	b.says(b.group().Status.Why.Next, "its turn or its answer is waited for")
+}
+
 // A cloud that gives a part, and refuses the rest within the same second, is
 // remembered to have refused: what came before the refusal disproves nothing.
 func TestWhatCameBeforeARefusalInTheSameSecondDoesNotEndIt(t *testing.T) {

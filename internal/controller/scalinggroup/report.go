@@ -15,6 +15,7 @@ import (
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/fault"
 	"github.com/poolkeeper/poolkeeper/internal/scaling"
+	"github.com/poolkeeper/poolkeeper/internal/view"
 	"github.com/poolkeeper/poolkeeper/internal/view/snapshot"
 )
 
@@ -81,10 +82,15 @@ func (g *group) explain(d scaling.Decision) (scaling.Why, bool) {
 	switch a := g.open(); {
 	case a != nil && len(d.Blocked) == 0:
 		w.Sentence, w.NextStep, w.Next = "activity "+a.Name+" is under way: "+a.Spec.Cause, "what is missing when it ends is decided then", time.Time{}
+		if waits := view.ActivityWaits(a, g.now); waits != nil {
+			waitsFor(&w, waits)
+		}
 	case g.freeze.Text != "":
 		if w.Code = g.freeze.Code; g.freeze.Reason == api.ReasonDefinitionDeleted {
 			w.Edit = applyAgain
 		}
+	case w.Code == fault.CloudNoAnswer:
+		w.Next = g.settling()
 	case w.Code == "" && len(g.s.Pools) == 0 && d.Missing > 0 && g.kept.failedFor != nil:
 		if w.Code = fault.CodeOf(g.kept.failedFor); w.Code == "" {
 			w.Code = fault.CloudUnreachable
@@ -104,6 +110,33 @@ func (g *group) explain(d scaling.Decision) (scaling.Why, bool) {
 	}
 	w.Sentence, w.Edit = fault.InPool(w.Sentence, g.g.Spec.Pool), fault.InPool(w.Edit, g.g.Spec.Pool)
 	return w, true
+}
+
+// settling is when the first uncertain piece may be settled; zero where that is
+// over already.
+func (g *group) settling() (first time.Time) {
+	for i := range g.activities {
+		for _, p := range g.activities[i].Status.Pieces {
+			if p.State != api.PieceUncertain || p.FirstSendTime == nil {
+				continue
+			}
+			if at := (scaling.Unsettled{FirstSend: p.FirstSendTime.Time}).Sure(g.Waits); at.After(g.now) && (first.IsZero() || at.Before(first)) {
+				first = at
+			}
+		}
+	}
+	return first
+}
+
+// waitsFor takes over what keeps the open activity from going on.
+func waitsFor(w *scaling.Why, a *api.Why) {
+	w.Code, w.Sentence, w.NextStep = fault.Code(a.Code), a.Sentence, a.Next
+	if a.NextTime != nil {
+		w.Next = a.NextTime.Time
+	}
+	if a.SinceTime != nil {
+		w.Since = a.SinceTime.Time
+	}
 }
 
 // solution is what helps against a refusal of a code, where more is known of the
