@@ -1,9 +1,12 @@
 package sim
 
 import (
+	"time"
+
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/poolkeeper/poolkeeper/internal/controller"
+	"github.com/poolkeeper/poolkeeper/internal/wait"
 )
 
 // Breaks leave rules of the protocol out, by standing between the controllers
@@ -15,6 +18,8 @@ type Breaks struct {
 	Cloud  func(controller.Provider) controller.Provider
 	Client func(client.Client) client.Client
 	Live   func(live client.Reader, cache client.Client) client.Reader
+	// NoMargin leaves clocks a millisecond of margin.
+	NoMargin bool
 	// NoPods hides every pod from drains.
 	NoPods bool
 }
@@ -31,6 +36,13 @@ func (b *Breaks) client(c client.Client) client.Client {
 		return b.Client(c)
 	}
 	return c
+}
+
+func (b *Breaks) waits(s wait.Settings) wait.Settings {
+	if b.NoMargin {
+		s.ClockMargin = time.Millisecond
+	}
+	return s
 }
 
 func (b *Breaks) live(live client.Reader, cache client.Client) client.Reader {

@@ -44,6 +44,7 @@ var directed = map[string]struct {
 	"a request is approved with somebody else's proof (S1)":            {forged, Breaks{Client: func(c client.Client) client.Client { return &anybodysProof{c, map[string][]byte{}} }}, "S1"},
 	"a key that stands is believed of the cache (S1)":                  {approvedLate, Breaks{Client: func(c client.Client) client.Client { return &keyStands{c} }}, "S1"},
 	"a key is written under no version (S1)":                           {keyTooLate, Breaks{Client: func(c client.Client) client.Client { return &anyVersion{c} }}, "S1"},
+	"clocks are left no margin (rule 20)":                              {clockJumps, Breaks{NoMargin: true}, "I5"},
 	"what has no record is collected (rule 18)":                        {tagsCopied, collector(), "I4"},
 }
 

@@ -74,6 +74,18 @@ func untaggedNever(w *world) *stage {
 	}
 }
 
+// The cloud shows a new machine as late as it may, and the controller's clock jumps
+// ahead meanwhile.
+func clockJumps(w *world) *stage {
+	return &stage{
+		length: 15 * time.Minute, visible: 2 * time.Minute,
+		begin: func() {
+			w.people.create(newPool(1))
+			w.after(20*time.Second, func() { w.processes[0].skew = 55 * time.Second })
+		},
+	}
+}
+
 // One list misses an instance, and so does each look by id until the next list.
 func blinks(w *world) *stage {
 	missed, over := false, false

@@ -67,7 +67,7 @@ func (w *world) startProcess(name string, skew time.Duration) *process {
 		Settings: controller.Settings{Cloud: w.breaks.cloud(&timed{p.keys, p}), Region: w.regionID, ClusterID: clusterID,
 			NodeAPIServer: "https://10.0.0.1:6443", NodeCA: []byte("-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n"), NodeLease: 40 * time.Second},
 		Cache: w.breaks.client(p.cache), Live: w.breaks.live(wire, p.cache), Clients: clients{p: p}, Events: &record.FakeRecorder{}, Definitions: definitions{},
-		Waits: w.waits, Now: p.now, Each: oneByOne, Written: true,
+		Waits: w.breaks.waits(w.waits), Now: p.now, Each: oneByOne, Written: true,
 	}
 	p.all = controller.Assemble(parts)
 	p.wireUp()
