@@ -198,7 +198,11 @@ func (s *liveShower) begin(f *follow) {
 func (s *liveShower) change(f *follow, _ view.Look) {
 	clock := f.clock
 	clock.Now = f.Now()
-	lines := append(view.Live(f.look, clock), fmt.Sprintf("  %s   Ctrl-C stops watching, not the work.", view.Took(f.Now().Sub(f.began))))
+	var lines []string
+	if f.pool != "" {
+		lines = append(lines, "  "+f.pool)
+	}
+	lines = append(append(lines, view.Live(f.look, clock)...), fmt.Sprintf("  %s   Ctrl-C stops watching, not the work.", view.Took(f.Now().Sub(f.began))))
 	s.screen.Draw(lines)
 }
 
