@@ -183,7 +183,10 @@ func TestRights(t *testing.T) {
 // Lines: may or maynot, who, verb, resource[/subresource][.group], and where it
 // matters namespace/name.
 const rights = `
-may controller update nodepools.poolkeeper.io
+maynot controller update nodepools.poolkeeper.io
+may controller patch nodepools.poolkeeper.io
+may controller patch clustertasks.poolkeeper.io
+may controller patch instances.poolkeeper.io
 may controller update nodepools/status.poolkeeper.io
 maynot controller patch nodepools/status.poolkeeper.io
 may controller patch instances/status.poolkeeper.io

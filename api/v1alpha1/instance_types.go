@@ -46,6 +46,12 @@ const (
 	CreatedUnknown CreationType = "Unknown"
 )
 
+// Known says whether this version knows how an instance came. One of which it does
+// not is kept: whose it is to release only a newer version can say.
+func (c CreationType) Known() bool {
+	return c == CreatedByUs || c == CreatedAttached || c == CreatedUnknown || c == ""
+}
+
 // InstanceSpec is what was decided about an instance.
 // +kubebuilder:validation:XValidation:rule="self.placement == oldSelf.placement",message="placement tells where the instance was created and cannot be changed"
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.joinKey) || !has(self.joinKey) || self.joinKey == oldSelf.joinKey",message="another key for an instance needs a person's word: poolkeeper node rejoin"

@@ -263,6 +263,10 @@ const (
 	PieceUncertain PieceState = "Uncertain"
 )
 
+// Unsure is true of a piece of which nobody knows what it made: an uncertain one,
+// and one in a state that this version does not know.
+func (p *Piece) Unsure() bool { return p.State != PieceAnnounced && p.State != PieceResolved }
+
 // Piece is one candidate and one amount, announced before it is first sent.
 type Piece struct {
 	// candidate is an index into spec.candidates.

@@ -179,7 +179,7 @@ func (f Facts) keptByRecord() string {
 		return "standby"
 	case r.Origin == Attached && !m.ManageAttached:
 		return "attached"
-	case r.Origin == UnknownOrigin:
+	case r.Origin != Attached && r.Origin != AutoCreated && r.Origin != "":
 		return "unknown origin"
 	}
 	return ""

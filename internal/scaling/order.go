@@ -176,6 +176,7 @@ func WayOut(name, kept string) string {
 		KeptProtected:        "poolkeeper instance unprotect {}",
 		KeptStandby:          "poolkeeper instance in-service {}",
 		KeptAttached:         "poolkeeper node remove {}",
+		KeptNewer:            "poolkeeper node remove {}, or run the version that wrote it",
 		KeptReleaseProtected: "take the release protection off in the cloud (local region: poolkeeper local instance release-unprotect {})",
 		KeptHeld:             "wait for the task that holds it",
 	}[kept]

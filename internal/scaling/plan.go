@@ -225,7 +225,7 @@ func (p *plan) empty() {
 		case !i.Marked.IsZero() || i.Removed:
 		case i.Unknown:
 			p.d.TakeOut = append(p.d.TakeOut, Chosen{Name: i.Name, Why: why + "; of unknown origin"})
-		case i.Kept == KeptSubscription || i.Kept == KeptAttached || i.Kept == KeptReleaseProtected:
+		case i.Kept == KeptSubscription || i.Kept == KeptAttached || i.Kept == KeptReleaseProtected || i.Kept == KeptNewer:
 			p.d.TakeOut = append(p.d.TakeOut, Chosen{Name: i.Name, Why: why + "; kept: " + i.Kept})
 		default:
 			p.d.Release = append(p.d.Release, Chosen{Name: i.Name, Why: why})

@@ -183,6 +183,7 @@ const (
 	KeptAttached         = "attached"
 	KeptReleaseProtected = "release-protected"
 	KeptHeld             = "held by another task"
+	KeptNewer            = "of an origin that this version does not know"
 )
 
 // Transfer takes an instance out by name, or brings one in.

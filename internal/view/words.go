@@ -281,7 +281,7 @@ func activityTone(s v1alpha1.ActivityState) Tone {
 // PieceWord is the state of one piece as people read it.
 func PieceWord(p v1alpha1.Piece) string {
 	switch {
-	case p.State == v1alpha1.PieceUncertain:
+	case p.Unsure():
 		return "Unsure"
 	case p.State == v1alpha1.PieceResolved && len(p.Instances) == 0:
 		return "Refused"

@@ -41,10 +41,12 @@ type checker struct {
 	// takenOut are instances that were taken out of their group.
 	takenOut map[string]bool
 	joins    joins
+	// newer is what the next version wrote, by kind and UID.
+	newer map[string]string
 }
 
 func newChecker(w *world) *checker {
-	c := &checker{world: w, ceiling: map[string]int{}, broughtIn: map[string]int{}, made: map[string]int{}, bodies: map[string]string{}, copies: map[string]bool{}, untagged: map[string]time.Time{}, late: map[string]bool{}, entries: map[string]bool{}, unhooked: map[string]bool{}, takenOut: map[string]bool{}}
+	c := &checker{world: w, ceiling: map[string]int{}, broughtIn: map[string]int{}, made: map[string]int{}, bodies: map[string]string{}, copies: map[string]bool{}, untagged: map[string]time.Time{}, late: map[string]bool{}, entries: map[string]bool{}, unhooked: map[string]bool{}, takenOut: map[string]bool{}, newer: map[string]string{}}
 	c.joins = joins{c, map[string]time.Time{}, map[string]time.Time{}}
 	return c
 }
@@ -194,6 +196,7 @@ func (c *checker) releaseCall(call region.Call) {
 // change checks one change in the API server.
 func (c *checker) change(e apiserver.Event) {
 	c.stays(e)
+	c.newerStays(e)
 	switch o := e.New.(type) {
 	case *api.Instance:
 		old, _ := e.Old.(*api.Instance)
@@ -257,7 +260,7 @@ func (c *checker) releaseBegins(i *api.Instance) {
 		return
 	case i.Spec.Protected && !m.Emptying:
 		c.violate("I4", "%s is about to be released and protected", i.Name)
-	case i.Spec.CreationType == api.CreatedUnknown:
+	case i.Spec.CreationType == api.CreatedUnknown, !i.Spec.CreationType.Known():
 		c.violate("I4", "%s is about to be released and of unknown origin", i.Name)
 	case m.TakeOut:
 		c.violate("I4", "%s is about to be released and was to be taken out only", i.Name)

@@ -16,6 +16,7 @@ func (w *world) loseStore(b apiserver.Backup) {
 	}
 	w.clear()
 	clear(w.check.joins.left)
+	clear(w.check.newer)
 	for _, id := range sortedKeys(w.kubelets) {
 		if k := w.kubelets[id]; k.request != "" { // it looks, and finds none
 			w.afterAnswer(k)

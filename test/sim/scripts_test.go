@@ -209,9 +209,9 @@ func chosenMeanwhile(w *world) *stage {
 			who := w.current.name
 			switch {
 			case goes == "":
-			case strings.Contains(who, "/activity ") && c.Verb == "update" && c.Name == goes:
+			case strings.Contains(who, "/activity ") && c.Verb == "patch" && c.Name == goes:
 				until(func() bool { return ready })
-			case strings.Contains(who, "/clustertask ") && c.Verb == "update" && c.Kind == apiserver.NodePool && !ready:
+			case strings.Contains(who, "/clustertask ") && c.Verb == "patch" && c.Kind == apiserver.NodePool && !ready:
 				ready = true
 				until(judged)
 			case strings.Contains(who, "/nodepool ") && c.Writes() && asked:

@@ -215,21 +215,21 @@ func (s *shiftedStatus) Update(ctx context.Context, o client.Object, opts ...cli
 // unheld takes instances out without holding them (rule 13).
 type unheld struct{ client.Client }
 
-func (c *unheld) Update(ctx context.Context, o client.Object, opts ...client.UpdateOption) error {
+func (c *unheld) Patch(ctx context.Context, o client.Object, p client.Patch, opts ...client.PatchOption) error {
 	if i, ok := o.(*api.Instance); ok && i.Spec.HeldBy != "" {
 		return nil
 	}
-	return c.Client.Update(ctx, o, opts...)
+	return c.Client.Patch(ctx, o, p, opts...)
 }
 
 // apart writes the number of a pool and its entries one after the other
 // (rule 13).
 type apart struct{ client.Client }
 
-func (c *apart) Update(ctx context.Context, o client.Object, opts ...client.UpdateOption) error {
+func (c *apart) Patch(ctx context.Context, o client.Object, p client.Patch, opts ...client.PatchOption) error {
 	pool, ok := o.(*api.NodePool)
 	if !ok {
-		return c.Client.Update(ctx, o, opts...)
+		return c.Client.Patch(ctx, o, p, opts...)
 	}
 	entries := pool.DeepCopy()
 	there := &api.NodePool{}
@@ -237,34 +237,34 @@ func (c *apart) Update(ctx context.Context, o client.Object, opts ...client.Upda
 		return err
 	}
 	entries.Spec.ExpectedNodes = there.Spec.ExpectedNodes
-	if err := c.Client.Update(ctx, entries, opts...); err != nil {
+	if err := c.Client.Update(ctx, entries); err != nil {
 		return err
 	}
 	pool.ResourceVersion = entries.ResourceVersion
-	return c.Client.Update(ctx, pool, opts...)
+	return c.Client.Update(ctx, pool)
 }
 
 // entryAlone takes the entry of one that stays after all back, and not its
 // share of the number (rule 13).
 type entryAlone struct{ client.Client }
 
-func (c *entryAlone) Update(ctx context.Context, o client.Object, opts ...client.UpdateOption) error {
+func (c *entryAlone) Patch(ctx context.Context, o client.Object, p client.Patch, opts ...client.PatchOption) error {
 	there := &api.NodePool{}
 	if pool, ok := o.(*api.NodePool); ok && c.Get(ctx, client.ObjectKeyFromObject(o), there) == nil && len(pool.Spec.Transfers) < len(there.Spec.Transfers) {
 		pool.Spec.ExpectedNodes = there.Spec.ExpectedNodes
 	}
-	return c.Client.Update(ctx, o, opts...)
+	return c.Client.Patch(ctx, o, p, opts...)
 }
 
 // marksStand leaves a mark on an instance that is kept after all (rule 11).
 type marksStand struct{ client.Client }
 
-func (c *marksStand) Update(ctx context.Context, o client.Object, opts ...client.UpdateOption) error {
+func (c *marksStand) Patch(ctx context.Context, o client.Object, p client.Patch, opts ...client.PatchOption) error {
 	there := &api.Instance{}
 	if i, ok := o.(*api.Instance); ok && i.Spec.Release == nil && c.Get(ctx, client.ObjectKeyFromObject(o), there) == nil && there.Spec.Release != nil {
 		return nil
 	}
-	return c.Client.Update(ctx, o, opts...)
+	return c.Client.Patch(ctx, o, p, opts...)
 }
 
 // allOurs records whatever carries our tags as ours to release (rule 18).

@@ -31,7 +31,7 @@ type world struct {
 	waits  wait.Settings
 
 	api      *apiserver.Server
-	admin    *apiserver.Client
+	admin    person
 	region   *region.Region
 	regionID string
 	// foreign is what another account has there; nil: nobody asked yet.
@@ -90,7 +90,7 @@ func newWorld(seed uint64, o Options) *world {
 	w.check = newChecker(w)
 	w.api = apiserver.New(apiserver.Options{Scheme: apiserver.Scheme(), Kinds: apiserver.Kinds(), Now: clock,
 		Random: rand.New(rand.NewPCG(seed, 1)), OnChange: w.changed})
-	w.admin = &apiserver.Client{Server: w.api, Wire: apiserver.Direct}
+	w.admin = person{&apiserver.Client{Server: w.api, Wire: apiserver.Direct}}
 	s := scenario.Default()
 	w.regionID = s.Region
 	var err error

@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/controller/change"
 )
 
 // annotationSecretGone says that the Secret of an ended activity was deleted,
@@ -46,13 +47,13 @@ func (w *run) afterwards(ctx context.Context) (time.Duration, error) {
 
 // note writes a change of the metadata; a record with nothing uncertain loses
 // its finalizer with it.
-func (w *run) note(ctx context.Context, change func()) error {
+func (w *run) note(ctx context.Context, say func()) error {
 	before := w.a.DeepCopy()
-	change()
+	say()
 	if w.uncertain() == 0 {
 		controllerutil.RemoveFinalizer(w.a, api.Finalizer)
 	}
-	err := w.Cache.Patch(ctx, w.a, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+	err := w.Cache.Patch(ctx, w.a, change.Since(before))
 	return wrap("note the end of", w.a.Name, client.IgnoreNotFound(err))
 }
 

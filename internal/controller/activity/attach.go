@@ -11,6 +11,7 @@ import (
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/cloud"
+	"github.com/poolkeeper/poolkeeper/internal/controller/change"
 )
 
 // bringIn attaches instances by name: look by id, tag, then the record, never
@@ -143,6 +144,7 @@ func (w *run) attach(ctx context.Context, c cloud.Instance) error {
 	if Counted(old) && old.Spec.GroupUID == w.a.Spec.GroupUID || old.Spec.ActivityUID == string(w.a.UID) {
 		return nil
 	}
+	before := old.DeepCopy()
 	s := &old.Spec
 	s.CreationType = api.CreatedAttached
 	s.Pool, s.Group, s.GroupUID = w.a.Spec.Pool, w.a.Spec.Group, w.a.Spec.GroupUID
@@ -151,7 +153,7 @@ func (w *run) attach(ctx context.Context, c cloud.Instance) error {
 	old.LetRejoin(w.Now(), nil)
 	s.JoinDeadlineSeconds = w.a.Spec.JoinDeadlineSeconds
 	old.Labels = w.labels(old.Labels)
-	return wrap("attach instance", c.ID, w.Cache.Update(ctx, old))
+	return wrap("attach instance", c.ID, w.Cache.Patch(ctx, old, change.Since(before)))
 }
 
 // attached is the record of an instance that is brought in.

@@ -167,6 +167,28 @@ func TestRefusalAfterAnUnknownAnswerIsUncertain(t *testing.T) {
 	}
 }
 
+// A piece in a state that this version does not know may have made something: it
+// is settled as an uncertain one is, and nothing more is sent meanwhile.
+func TestAStateOfTheNextVersionIsUncertain(t *testing.T) {
+	b := creates(t, 5)
+	b.fake.SetBalance(fault.NotEnoughBalance)
+	changed := false
+	b.on = func(call string, o client.Object) error {
+		if call == "cloud Create" && b.count(call) == 1 {
+			return cloudtest.Lost("Create")
+		}
+		if a, ok := o.(*api.ScalingActivity); ok && !changed && len(a.Status.Pieces) > 0 && a.Status.Pieces[0].State == api.PieceUncertain {
+			a.Status.Pieces[0].State, changed = "Probing", true
+		}
+		return nil
+	}
+	began := b.clock.T
+	a := b.run()
+	if got := pieces(a); !changed || got != "vsw-a 0/5 Resolved ; " || b.count("cloud Create") != 2 || b.clock.T.Sub(began) < 40*time.Minute {
+		t.Fatalf("%s after %v, %d calls", got, b.clock.T.Sub(began), b.count("cloud Create"))
+	}
+}
+
 // mismatches is the metric of tokens that the cloud knew with other parameters.
 func mismatches(t *testing.T) float64 {
 	r := prometheus.NewRegistry()

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/controller/change"
 )
 
 // chunk is how many instances are marked between two writes of the status.
@@ -128,12 +129,13 @@ func (w *run) mark(ctx context.Context, i *api.Instance, l leaving) (leftOut str
 		if why, marked := w.judge(i, l); why != "" || marked {
 			return why, nil
 		}
+		before := i.DeepCopy()
 		i.Spec.Release = &api.ReleaseMark{
 			Activity: w.a.Name, Time: metav1.NewMicroTime(w.Now()), Reason: l.Reason, TakeOut: l.takeOut,
 			Task: l.Task, Drain: l.Drain, DrainLimitSeconds: l.DrainLimitSeconds, NotBeforeTime: l.NotBeforeTime,
 			Emptying: w.a.Spec.Emptying, ManageAttached: w.a.Spec.ManageAttached,
 		}
-		err = w.Cache.Update(ctx, i)
+		err = w.Cache.Patch(ctx, i, change.Since(before))
 		switch {
 		case apierrors.IsNotFound(err):
 			return isGone, nil
@@ -184,7 +186,7 @@ func (w *run) kept(i *api.Instance, task string) string {
 	switch {
 	case charge == api.ChargeSubscription:
 		return "subscription"
-	case i.Spec.CreationType == api.CreatedUnknown:
+	case i.Spec.CreationType == api.CreatedUnknown, !i.Spec.CreationType.Known():
 		return "unknown origin"
 	case i.Spec.CreationType == api.CreatedAttached && !w.a.Spec.ManageAttached:
 		return "attached"

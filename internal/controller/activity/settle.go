@@ -20,7 +20,7 @@ import (
 func (w *run) uncertain() int {
 	n := 0
 	for _, p := range w.a.Status.Pieces {
-		if p.State == api.PieceUncertain {
+		if p.Unsure() {
 			n++
 		}
 	}
@@ -39,7 +39,12 @@ func (w *run) settle(ctx context.Context) (time.Duration, error) {
 	changed, again := false, w.Waits.Sweep
 	for i := range w.a.Status.Pieces {
 		p := &w.a.Status.Pieces[i]
-		if p.State != api.PieceUncertain {
+		if !p.Unsure() {
+			continue
+		}
+		if p.FirstSendTime == nil { // it was never sent (rule 5), whatever another version meant by its state
+			w.resolve(p, nil, nil)
+			changed = true
 			continue
 		}
 		ids := w.shown(picture, i)

@@ -48,7 +48,7 @@ func outcome(a *api.ScalingActivity) api.ActivityState {
 	got := int(created(a)) + len(a.Status.Marked)
 	short := a.Status.Message != "" || len(a.Status.LeftOut) > 0 ||
 		slices.ContainsFunc(a.Status.Pieces, func(p api.Piece) bool { return p.Code != "" || len(p.Instances) < int(p.Amount) })
-	uncertain := slices.ContainsFunc(a.Status.Pieces, func(p api.Piece) bool { return p.State == api.PieceUncertain })
+	uncertain := slices.ContainsFunc(a.Status.Pieces, func(p api.Piece) bool { return p.Unsure() })
 	switch {
 	case got >= wanted, !short && !uncertain: // all of it, or less was wanted in the end
 		return api.ActivitySuccessful
@@ -79,7 +79,7 @@ func summary(a *api.ScalingActivity) string {
 			}
 			asked = true
 			made += len(p.Instances)
-			if p.State == api.PieceUncertain {
+			if p.Unsure() {
 				uncertain += int(p.Amount)
 			}
 			if p.Code != "" {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/controller/change"
 	"github.com/poolkeeper/poolkeeper/internal/fault"
 	words "github.com/poolkeeper/poolkeeper/internal/view"
 )
@@ -102,11 +103,12 @@ func (w *work) raise(ctx context.Context, pool *api.NodePool, group *api.Scaling
 	}
 	said, _ := api.Asked(pool.Annotations[a.annotation])
 	n = max(n, said) + 1
+	before := pool.DeepCopy()
 	if pool.Annotations == nil {
 		pool.Annotations = map[string]string{}
 	}
 	pool.Annotations[a.annotation] = api.AskedFor(n, w.t.Spec.Candidate)
-	if err := w.Client.Update(ctx, pool); err != nil {
+	if err := w.Client.Patch(ctx, pool, change.Since(before)); err != nil {
 		return 0, fmt.Errorf("ask node pool %s for task %s: %w", pool.Name, w.t.Name, err)
 	}
 	st := &w.t.Status

@@ -255,8 +255,8 @@ func TestWishCrashAtEachWrite(t *testing.T) {
 				return crash
 			}
 			b.r.Client = interceptor.NewClient(base, interceptor.Funcs{
-				Update: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.UpdateOption) error {
-					return hit(func() error { wishes[o.GetName()]++; return c.Update(ctx, o, opts...) })
+				Patch: func(ctx context.Context, c client.WithWatch, o client.Object, p client.Patch, opts ...client.PatchOption) error {
+					return hit(func() error { wishes[o.GetName()]++; return c.Patch(ctx, o, p, opts...) })
 				},
 				SubResourceUpdate: func(ctx context.Context, c client.Client, sub string, o client.Object, opts ...client.SubResourceUpdateOption) error {
 					return hit(func() error { return c.SubResource(sub).Update(ctx, o, opts...) })

@@ -24,6 +24,7 @@ import (
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/controller/change"
 	"github.com/poolkeeper/poolkeeper/internal/fault"
 	"github.com/poolkeeper/poolkeeper/internal/wait"
 )
@@ -133,8 +134,9 @@ func (w *work) holds() bool {
 
 // begin writes that the task has begun.
 func (w *work) begin(ctx context.Context) (ctrl.Result, error) {
+	before := w.t.DeepCopy()
 	if w.holds() && w.t.DeletionTimestamp.IsZero() && controllerutil.AddFinalizer(w.t, api.Finalizer) {
-		if err := w.Client.Update(ctx, w.t); err != nil {
+		if err := w.Client.Patch(ctx, w.t, change.Since(before)); err != nil {
 			return w.conflict(err)
 		}
 	}

@@ -7,9 +7,9 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/controller/change"
 )
 
 // The stages of a Delete task.
@@ -169,12 +169,13 @@ func (w *work) result(id string) *api.TaskInstance {
 
 // disown asks for our tags to be taken off an instance of unknown origin.
 func (w *work) disown(ctx context.Context, i *api.Instance) error {
+	before := i.DeepCopy()
 	i.Spec.Disown = true
-	err := w.Client.Update(ctx, i)
+	err := w.Client.Patch(ctx, i, change.Since(before))
 	if err == nil || apierrors.IsConflict(err) {
 		return nil // the newer record is looked at next
 	}
-	return fmt.Errorf("disown instance %s: %w", i.Name, client.IgnoreNotFound(err))
+	return fmt.Errorf("disown instance %s: %w", i.Name, err)
 }
 
 // uncertainUntil is when the last uncertain piece may be settled. Zero: none is.
@@ -187,7 +188,7 @@ func (w *work) uncertainUntil(ctx context.Context) (time.Time, error) {
 	for _, a := range list {
 		for i := range a.Status.Pieces {
 			p := &a.Status.Pieces[i]
-			if p.State != api.PieceUncertain || p.FirstSendTime == nil {
+			if !p.Unsure() || p.FirstSendTime == nil {
 				continue
 			}
 			at := p.FirstSendTime.Add(w.Waits.SendWindow + w.Waits.SignatureLife + 2*w.Waits.Visibility)

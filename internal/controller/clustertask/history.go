@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/controller/change"
 )
 
 // How many ended tasks of a pool are kept: the newest historyLeast however old
@@ -27,8 +28,9 @@ func (w *work) afterwards(ctx context.Context) (ctrl.Result, error) {
 		if err := w.unhold(ctx); err != nil {
 			return w.conflict(err)
 		}
+		before := w.t.DeepCopy()
 		controllerutil.RemoveFinalizer(w.t, api.Finalizer)
-		if err := w.Client.Update(ctx, w.t); err != nil {
+		if err := w.Client.Patch(ctx, w.t, change.Since(before)); err != nil {
 			return w.conflict(err)
 		}
 	}

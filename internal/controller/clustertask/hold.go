@@ -7,6 +7,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/controller/change"
 )
 
 // prepare makes the next instances ready for a wave: each is looked at by its
@@ -143,8 +144,9 @@ func (w *work) hold(ctx context.Context, id string, i *api.Instance, s Seen, the
 		w.set(id, stateHeld, "")
 		return true, false, nil
 	default:
+		before := i.DeepCopy()
 		i.Spec.HeldBy = uid
-		if err := w.Client.Update(ctx, i); apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
+		if err := w.Client.Patch(ctx, i, change.Since(before)); apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
 			return false, true, nil
 		} else if err != nil {
 			return false, false, fmt.Errorf("hold instance %s for task %s: %w", id, w.t.Name, err)
@@ -174,8 +176,9 @@ func (w *work) unhold(ctx context.Context) error {
 		if i == nil || i.Spec.HeldBy != string(w.t.UID) {
 			continue
 		}
+		before := i.DeepCopy()
 		i.Spec.HeldBy = ""
-		if err := w.Client.Update(ctx, i); err != nil && !apierrors.IsNotFound(err) {
+		if err := w.Client.Patch(ctx, i, change.Since(before)); err != nil && !apierrors.IsNotFound(err) {
 			return fmt.Errorf("let instance %s go: %w", i.Name, err)
 		}
 	}

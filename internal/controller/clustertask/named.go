@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/controller/change"
 )
 
 // each does to every named instance what the task says, each by itself: one
@@ -124,9 +125,10 @@ func (w *work) rejoin(ctx context.Context, id string, i *api.Instance) error {
 		w.set(id, stateLeftOut, "it is leaving, was taken out or is of unknown origin")
 		return nil
 	case i.Spec.RejoinTime == nil || i.Spec.RejoinTime.Before(w.t.Status.StartTime):
+		before := i.DeepCopy()
 		i.LetRejoin(w.now, w.t.Status.StartTime)
-		if err := w.Client.Update(ctx, i); err != nil {
-			return fmt.Errorf("let instance %s join again: %w", id, client.IgnoreNotFound(err))
+		if err := w.Client.Patch(ctx, i, change.Since(before)); err != nil {
+			return fmt.Errorf("let instance %s join again: %w", id, err)
 		}
 		w.set(id, stateRunning, w.mayRejoin())
 	case i.Spec.JoinKey != "" && i.Status.NodeState == api.NodeReady:
@@ -170,8 +172,9 @@ func (w *work) forget(ctx context.Context, id string, i *api.Instance) error {
 	if i, err = w.record(ctx, w.Live, id); err != nil {
 		return err
 	}
+	before := i.DeepCopy()
 	if i != nil && controllerutil.RemoveFinalizer(i, api.Finalizer) {
-		if err := w.Client.Update(ctx, i); client.IgnoreNotFound(err) != nil {
+		if err := w.Client.Patch(ctx, i, change.Since(before)); client.IgnoreNotFound(err) != nil {
 			return fmt.Errorf("let record of %s go: %w", id, err)
 		}
 	}
@@ -200,10 +203,11 @@ func (w *work) adopt(ctx context.Context, id string, i *api.Instance) error {
 			w.set(id, stateWaiting, "the cloud does not show it with our tags")
 			return nil
 		}
+		before := i.DeepCopy()
 		i.Spec.CreationType, i.Spec.Group, i.Spec.GroupUID = api.CreatedByUs, g.Name, string(g.UID)
 		w.set(id, stateRunning, "")
-		if err := w.Client.Update(ctx, i); err != nil {
-			return fmt.Errorf("adopt instance %s: %w", id, client.IgnoreNotFound(err))
+		if err := w.Client.Patch(ctx, i, change.Since(before)); err != nil {
+			return fmt.Errorf("adopt instance %s: %w", id, err)
 		}
 		w.set(id, stateSuccess, "counted as the pool's own; the expected number is unchanged")
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/controller/change"
 )
 
 // The states of one instance in a task.
@@ -132,7 +133,7 @@ func (w *work) size() int {
 // apply writes one wave: entries and number, in one update of the pool under
 // the resource version that was read before the task.
 func (w *work) apply(ctx context.Context, pool *api.NodePool, ids []string) error {
-	in, before := w.t.Spec.Type == api.TaskAttach, pool.Spec.ExpectedNodes
+	in, before, old := w.t.Spec.Type == api.TaskAttach, pool.Spec.ExpectedNodes, pool.DeepCopy()
 	for _, id := range ids {
 		t := api.Transfer{Instance: id, Task: string(w.t.UID), Direction: api.TransferIn}
 		if !in {
@@ -147,7 +148,7 @@ func (w *work) apply(ctx context.Context, pool *api.NodePool, ids []string) erro
 			pool.Spec.ExpectedNodes--
 		}
 	}
-	if err := w.Client.Update(ctx, pool); err != nil {
+	if err := w.Client.Patch(ctx, pool, change.Since(old)); err != nil {
 		return fmt.Errorf("write transfers of task %s into node pool %s: %w", w.t.Name, pool.Name, err)
 	}
 	w.event("", fmt.Sprintf("wave %d: %s; expected number %d -> %d", w.t.Status.Wave+1, names(ids), before, pool.Spec.ExpectedNodes))
@@ -188,6 +189,7 @@ func (w *work) trimStages() {
 // takeEntries takes entries out of the pool in one update. Back gives their
 // share of the number back too, unless somebody has set it anew since.
 func (w *work) takeEntries(ctx context.Context, pool *api.NodePool, ids []string, back bool) error {
+	old := pool.DeepCopy()
 	if back {
 		anew, err := w.setAnew(ctx)
 		if err != nil {
@@ -205,7 +207,7 @@ func (w *work) takeEntries(ctx context.Context, pool *api.NodePool, ids []string
 	pool.Spec.Transfers = slices.DeleteFunc(pool.Spec.Transfers, func(t api.Transfer) bool {
 		return t.Task == string(w.t.UID) && slices.Contains(ids, t.Instance)
 	})
-	if err := w.Client.Update(ctx, pool); err != nil {
+	if err := w.Client.Patch(ctx, pool, change.Since(old)); err != nil {
 		return fmt.Errorf("take transfers of task %s out of node pool %s: %w", w.t.Name, pool.Name, err)
 	}
 	return nil

@@ -421,8 +421,8 @@ func TestCrashAtEachWrite(t *testing.T) {
 				return crash
 			}
 			b.r.Client = interceptor.NewClient(base.(client.WithWatch), interceptor.Funcs{
-				Update: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.UpdateOption) error {
-					return hit(func() error { return c.Update(ctx, o, opts...) })
+				Patch: func(ctx context.Context, c client.WithWatch, o client.Object, p client.Patch, opts ...client.PatchOption) error {
+					return hit(func() error { return c.Patch(ctx, o, p, opts...) })
 				},
 				SubResourceUpdate: func(ctx context.Context, c client.Client, sub string, o client.Object, opts ...client.SubResourceUpdateOption) error {
 					return hit(func() error { return c.SubResource(sub).Update(ctx, o, opts...) })

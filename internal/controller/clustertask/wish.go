@@ -4,9 +4,8 @@ import (
 	"context"
 	"fmt"
 
-	"sigs.k8s.io/controller-runtime/pkg/client"
-
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/controller/change"
 )
 
 // The kinds of wishes in Instance.status.wishes.
@@ -43,7 +42,7 @@ func (w *work) wish(ctx context.Context, id string, i *api.Instance) error {
 		w.set(id, state, why)
 		return nil
 	}
-	months := max(w.t.Spec.PeriodMonths, 1)
+	before, months := i.DeepCopy(), max(w.t.Spec.PeriodMonths, 1)
 	if kind == wishRenew {
 		i.Spec.Renew = &api.RenewWish{PeriodMonths: months, ID: uid}
 	} else {
@@ -53,9 +52,9 @@ func (w *work) wish(ctx context.Context, id string, i *api.Instance) error {
 		}
 	}
 	w.set(id, stateRunning, "the cloud is asked")
-	if err := w.Client.Update(ctx, i); err != nil {
+	if err := w.Client.Patch(ctx, i, change.Since(before)); err != nil {
 		w.set(id, stateWaiting, "")
-		return fmt.Errorf("write the wish of task %s on instance %s: %w", w.t.Name, id, client.IgnoreNotFound(err))
+		return fmt.Errorf("write the wish of task %s on instance %s: %w", w.t.Name, id, err)
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/bootstrap"
+	"github.com/poolkeeper/poolkeeper/internal/controller/change"
 	"github.com/poolkeeper/poolkeeper/internal/fault"
 	"github.com/poolkeeper/poolkeeper/internal/lifecycle"
 	"github.com/poolkeeper/poolkeeper/internal/metrics"
@@ -354,9 +355,10 @@ func (p *pass) takeBack(ctx context.Context, c *aCase, s lifecycle.Step) error {
 	if live.ResourceVersion != c.i.ResourceVersion {
 		return nil // the newer record wakes us
 	}
+	before := live.DeepCopy()
 	live.Spec.Release = nil
 	live.Spec.Protected = live.Spec.Protected || s.Protect
-	err := p.Cache.Update(ctx, live)
+	err := p.Cache.Patch(ctx, live, change.Since(before))
 	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
 		return nil
 	}

@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/controller/change"
 	"github.com/poolkeeper/poolkeeper/internal/fault"
 	"github.com/poolkeeper/poolkeeper/internal/metrics"
 	"github.com/poolkeeper/poolkeeper/internal/wait"
@@ -118,7 +119,7 @@ func (r *Reconciler) hold(ctx context.Context, pool *api.NodePool) error {
 	}
 	base := pool.DeepCopy()
 	controllerutil.AddFinalizer(pool, api.Finalizer)
-	if err := r.Client.Patch(ctx, pool, client.MergeFromWithOptions(base, client.MergeFromWithOptimisticLock{})); err != nil {
+	if err := r.Client.Patch(ctx, pool, change.Since(base)); err != nil {
 		return fmt.Errorf("hold node pool %s: %w", pool.Name, err)
 	}
 	return nil

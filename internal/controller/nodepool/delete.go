@@ -14,6 +14,7 @@ import (
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/controller/change"
 )
 
 // RequestsNamespace is where the Secrets with exact requests are.
@@ -206,7 +207,7 @@ func (r *Reconciler) letGo(ctx context.Context, obj client.Object) error {
 	if !ok || !controllerutil.RemoveFinalizer(obj, api.Finalizer) {
 		return nil
 	}
-	err := r.Client.Patch(ctx, obj, client.MergeFromWithOptions(base, client.MergeFromWithOptimisticLock{}))
+	err := r.Client.Patch(ctx, obj, change.Since(base))
 	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("let %s go: %w", obj.GetName(), err)
 	}

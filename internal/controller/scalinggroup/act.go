@@ -15,6 +15,7 @@ import (
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/controller/change"
 	"github.com/poolkeeper/poolkeeper/internal/scaling"
 	"github.com/poolkeeper/poolkeeper/internal/wait"
 )
@@ -71,9 +72,10 @@ func (r *Reconciler) callBack(ctx context.Context, g *group, names []string) err
 		if !back[i.Name] || i.Spec.Release == nil || i.Status.ReleaseSentTime != nil {
 			continue
 		}
+		before := i
 		i = i.DeepCopy()
 		i.Spec.Release = nil
-		if err := r.Cache.Update(ctx, i); err != nil && !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) {
+		if err := r.Cache.Patch(ctx, i, change.Since(before)); err != nil && !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) {
 			errs = append(errs, fmt.Errorf("call instance %s back: %w", i.Name, err))
 		}
 	}

@@ -241,7 +241,7 @@ func (g *group) unrecorded() []scaling.Instance {
 	for i := range g.activities {
 		a := &g.activities[i]
 		settling[string(a.UID)] = !a.Status.Done ||
-			slices.ContainsFunc(a.Status.Pieces, func(p api.Piece) bool { return p.State == api.PieceUncertain })
+			slices.ContainsFunc(a.Status.Pieces, func(p api.Piece) bool { return p.Unsure() })
 	}
 	var left []scaling.Instance
 	for _, t := range g.guarded.Tagged {

@@ -87,7 +87,7 @@ func (r *read) began(u *scaling.Used, a *v1alpha1.ScalingActivity, recorded map[
 		amount := int(p.Amount)
 		if p.State == v1alpha1.PieceResolved {
 			amount = len(p.Instances)
-		} else if !open && p.State != v1alpha1.PieceUncertain {
+		} else if !open && !p.Unsure() {
 			continue
 		} else if coming := max(amount-recorded[pieceKey(string(a.UID), n)], 0); coming > 0 {
 			u.Nodes += coming

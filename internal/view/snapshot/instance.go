@@ -161,6 +161,8 @@ func Kept(i *v1alpha1.Instance, manageAttached bool) string {
 		return scaling.KeptSubscription
 	case i.Spec.CreationType == v1alpha1.CreatedAttached && !manageAttached:
 		return scaling.KeptAttached
+	case !i.Spec.CreationType.Known():
+		return scaling.KeptNewer
 	case i.Status.ReleaseProtected:
 		return scaling.KeptReleaseProtected
 	case i.Spec.Protected:
@@ -187,7 +189,7 @@ func uncertain(g *v1alpha1.ScalingGroup, activities []v1alpha1.ScalingActivity, 
 			continue
 		}
 		for k, p := range a.Status.Pieces {
-			if p.State != v1alpha1.PieceUncertain {
+			if !p.Unsure() {
 				continue
 			}
 			more := max(int(p.Amount)-recorded[pieceKey(string(a.UID), k)], 0)

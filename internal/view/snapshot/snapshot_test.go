@@ -77,6 +77,8 @@ func TestAnInstanceAsThePlannerSeesIt(t *testing.T) {
 			i.Spec.Protected, i.Spec.Standby, i.Status.ReleaseProtected = true, true, true
 		},
 			func(w *scaling.Instance) { w.Kept = scaling.KeptReleaseProtected }},
+		"of an origin of the next version": {func(i *v1alpha1.Instance) { i.Spec.CreationType = "Imported" },
+			func(w *scaling.Instance) { w.Kept, w.Created = scaling.KeptNewer, now.Add(time.Minute) }},
 		"brought in by hand": {func(i *v1alpha1.Instance) { i.Spec.CreationType = v1alpha1.CreatedAttached },
 			func(w *scaling.Instance) { w.Kept, w.Created = scaling.KeptAttached, now.Add(time.Minute) }},
 	} {

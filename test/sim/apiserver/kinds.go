@@ -27,14 +27,17 @@ var (
 	SigningRequest  = certificatesv1.SchemeGroupVersion.WithKind("CertificateSigningRequest")
 )
 
+// NewerField is one that only the definitions of the next version have.
+const NewerField = "ofTheNextVersion"
+
 // Kinds are those that poolkeeper reads and writes.
 func Kinds() map[schema.GroupVersionKind]Kind {
 	return map[schema.GroupVersionKind]Kind{
-		NodePool:        {Resource: "nodepools", Custom: true},
-		ScalingGroup:    {Resource: "scalinggroups", Custom: true},
+		NodePool:        {Resource: "nodepools", Custom: true, Newer: NewerField},
+		ScalingGroup:    {Resource: "scalinggroups", Custom: true, Newer: NewerField},
 		ScalingActivity: {Resource: "scalingactivities", Custom: true, Frozen: always},
-		Instance:        {Resource: "instances", Custom: true, Refuse: anotherKey},
-		ClusterTask:     {Resource: "clustertasks", Custom: true},
+		Instance:        {Resource: "instances", Custom: true, Newer: NewerField, Refuse: anotherKey},
+		ClusterTask:     {Resource: "clustertasks", Custom: true, Newer: NewerField},
 		Node:            {Resource: "nodes"},
 		Pod:             {Resource: "pods", Namespaced: true},
 		Secret:          {Resource: "secrets", Namespaced: true, Frozen: immutable},

@@ -28,6 +28,9 @@ type Kind struct {
 	// Frozen says whether everything but metadata and status of an object may
 	// never change again.
 	Frozen func(object map[string]any) bool
+	// Newer is a field of spec and status that a definition of the next version
+	// has and no client of this one knows; empty: none.
+	Newer string
 	// Fixed kinds keep their spec, whatever an update says of it.
 	Fixed bool
 	// Refuse says why a change is refused; nil: none is.
@@ -203,7 +206,39 @@ func (s *Server) decode(gvk schema.GroupVersionKind, raw map[string]any) (*store
 	if err != nil {
 		return nil, err
 	}
+	s.keepNewer(gvk, raw, clean)
 	return &stored{raw: clean, object: typed}, nil
+}
+
+// keepNewer keeps the field that only a newer client knows.
+func (s *Server) keepNewer(gvk schema.GroupVersionKind, raw, clean map[string]any) {
+	sh := s.kinds[gvk]
+	if sh == nil || sh.Newer == "" {
+		return
+	}
+	for _, part := range []string{"spec", "status"} {
+		from, _ := raw[part].(map[string]any)
+		v, there := from[sh.Newer]
+		if !there {
+			continue
+		}
+		to, ok := clean[part].(map[string]any)
+		if !ok {
+			to = map[string]any{}
+			clean[part] = to
+		}
+		to[sh.Newer] = v
+	}
+}
+
+// Newer is what a newer client wrote into the spec of an object; empty: nothing.
+func (s *Server) Newer(gvk schema.GroupVersionKind, name string) string {
+	sh := s.kinds[gvk]
+	o := sh.objects[sh.key("", name)]
+	if o == nil {
+		return ""
+	}
+	return specText(o.raw, sh.Newer)
 }
 
 // encode is the wire form of an object.
