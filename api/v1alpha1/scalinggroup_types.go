@@ -151,6 +151,13 @@ type ScalingGroupStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=128
 	OpenActivity string `json:"openActivity,omitempty"`
+	// missing are the instances that the newest sweep did not show, while that
+	// freezes the group: at most the first 500 by name.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=500
+	// +kubebuilder:validation:items:MaxLength=64
+	Missing []string `json:"missing,omitempty"`
 	// counted against desiredCapacity. Unit: instances.
 	// +optional
 	Counted int32 `json:"counted"`

@@ -105,7 +105,7 @@ func (c *call) checkCloud() []finding {
 	}
 	m, err := c.Market()
 	if err != nil {
-		return []finding{doctor.Warn("the cloud was not asked: no credentials here", cloudNext[0]+", or set ALIBABA_CLOUD_*; only offer and strength --refresh need it")}
+		return []finding{doctor.Warn("the cloud was not asked: no credentials here", reply.CloudNext[0]+", or set ALIBABA_CLOUD_*; only offer and strength --refresh need it")}
 	}
 	id, err := m.ID(c.ctx)
 	if err != nil {

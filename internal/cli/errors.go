@@ -31,6 +31,7 @@ func silently(code int) error { return &Error{Code: code, What: "exit", Silent: 
 
 func badInput(what, cause string, next ...string) *Error { return reply.BadInput(what, cause, next...) }
 func apiError(err error, what string) *Error             { return reply.OfAPI(err, what) }
+func cloudError(err error, what string) error            { return reply.OfCloud(err, what) }
 
 // explain makes an Error of whatever a command ended with.
 func explain(ctx context.Context, err error) *Error {

@@ -68,3 +68,16 @@ func TestExitOfOtherErrors(t *testing.T) {
 		t.Errorf("stderr %q", &errs)
 	}
 }
+
+// On a terminal a watched pool is named, and q leaves it.
+func TestAWatchedPoolIsLeftByAKey(t *testing.T) {
+	w := newWorld(t)
+	w.t = t
+	w.load("story.yaml")
+	got := w.run("poolkeeper pool watch batch", typing{terminal: true, stdin: "q"})
+	for _, want := range []string{"  batch\n", "q or Ctrl-C stops watching", "exit 0\n"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in:\n%s", want, got)
+		}
+	}
+}

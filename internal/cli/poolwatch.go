@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/cli/screen"
 	"github.com/poolkeeper/poolkeeper/internal/view"
 )
 
@@ -15,7 +16,7 @@ func (a *app) poolWatch() *cobra.Command {
 	var timeout time.Duration
 	cmd := &cobra.Command{
 		Use: "watch POOL", Short: "Show a pool and its running task as they change", Args: oneArg("pool"), ValidArgsFunction: a.complete(pools, 1),
-		Long:    "Show a pool and its running task as they change, until Ctrl-C. On a terminal they are\nredrawn in place; elsewhere each change is one line, with -o json one object per line.",
+		Long:    "Show a pool and its running task as they change, until Ctrl-C, on a terminal\nalso until q. There they are redrawn in place; elsewhere each change is one line, with\n-o json one object per line.",
 		Example: "  poolkeeper pool watch demo\n  poolkeeper pool watch demo -o json",
 		RunE: a.run(func(c *call, args []string) error {
 			p, err := c.getPool(args[0])
@@ -39,6 +40,8 @@ func (f *follow) stay() error {
 	if p, ok := f.show.(*objectShower); ok {
 		p.poolOnly = true
 	}
+	quit, end := f.quit()
+	defer end()
 	wake := f.watch(ctx)
 	for {
 		now, err := f.read(ctx)
@@ -57,10 +60,27 @@ func (f *follow) stay() error {
 		}
 		select {
 		case <-wake:
+		case <-quit:
+			f.show.stop(f)
+			return nil
 		case <-ctx.Done():
 			return f.cut(context.Cause(ctx))
 		}
 	}
+}
+
+// quit names the pool on a screen and hears the key that leaves it; nil where
+// nobody can type one.
+func (f *follow) quit() (quit <-chan struct{}, end func()) {
+	s, ok := f.show.(*liveShower)
+	if ok {
+		s.head = f.pool
+	}
+	if !ok || !f.Terminal(f.In) {
+		return nil, func() {}
+	}
+	s.leave = "q or Ctrl-C"
+	return screen.Quit(f.In)
 }
 
 // showPool shows one look, with the pool's newest task beside it.

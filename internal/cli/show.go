@@ -29,7 +29,7 @@ func (f *follow) newShower() shower {
 	case f.machine():
 		return &objectShower{}
 	case f.Terminal(f.Out):
-		return &liveShower{screen: screen.Screen{Out: f.Out}}
+		return &liveShower{screen: screen.Screen{Out: f.Out}, leave: "Ctrl-C"}
 	}
 	return plainShower{}
 }
@@ -184,7 +184,11 @@ func (*objectShower) stop(*follow)         {}
 func (*objectShower) end(*follow, error)   {}
 
 // liveShower redraws in place on a terminal.
-type liveShower struct{ screen screen.Screen }
+type liveShower struct {
+	screen screen.Screen
+	head   string // the first line; empty for none
+	leave  string // what to type to leave it
+}
 
 func (s *liveShower) begin(f *follow) {
 	switch {
@@ -198,7 +202,11 @@ func (s *liveShower) begin(f *follow) {
 func (s *liveShower) change(f *follow, _ view.Look) {
 	clock := f.clock
 	clock.Now = f.Now()
-	lines := append(view.Live(f.look, clock), fmt.Sprintf("  %s   Ctrl-C stops watching, not the work.", view.Took(f.Now().Sub(f.began))))
+	var lines []string
+	if s.head != "" {
+		lines = append(lines, "  "+s.head)
+	}
+	lines = append(append(lines, view.Live(f.look, clock)...), fmt.Sprintf("  %s   %s stops watching, not the work.", view.Took(f.Now().Sub(f.began)), s.leave))
 	s.screen.Draw(lines)
 }
 

@@ -134,7 +134,7 @@ func (w *Assembly) guard(g *api.ScalingGroup) scalinggroup.Guarded {
 	if err != nil {
 		why = "the cluster ID could not be written down: " + err.Error()
 	}
-	out := scalinggroup.Guarded{Frozen: why, NoRelease: w.Instances.NoRelease(g.Name)}
+	out := scalinggroup.Guarded{Frozen: why, NoRelease: w.Instances.NoRelease(g.Name), Missing: w.Instances.Missing(g.Name)}
 	out.Tagged, out.Others = w.tags.ofPool(w.Sweeper.Latest(), w.ClusterID, g.Spec.Pool)
 	for _, l := range w.Instances.LostOf(g.Name) {
 		out.Lost = append(out.Lost, scalinggroup.Lost{At: l.At, Name: l.Name, Text: l.Text})

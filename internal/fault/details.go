@@ -78,11 +78,13 @@ const (
 // are.
 type Details map[Detail]string
 
-// List joins values for a detail; at most ten are named.
+// ListMost is how many values List names at most.
+const ListMost = 10
+
+// List joins values for a detail; at most ListMost are named.
 func List(values []string) string {
-	const most = 10
-	if len(values) > most {
-		return strings.Join(values[:most], ", ") + ", …"
+	if len(values) > ListMost {
+		return strings.Join(values[:ListMost], ", ") + ", …"
 	}
 	return strings.Join(values, ", ")
 }

@@ -61,7 +61,7 @@ func Guard(region []Member, was map[string]Freeze) map[string]Freeze {
 		pools[m.Pool] = append(pools[m.Pool], m)
 		if m.Ran && !m.Decided {
 			of++
-			if m.missing() {
+			if m.Missing() {
 				missing++
 			}
 		}
@@ -76,7 +76,9 @@ func Guard(region []Member, was map[string]Freeze) map[string]Freeze {
 	return out
 }
 
-func (m Member) missing() bool { return m.Ran && !m.Decided && m.Missed > 0 }
+// Missing says whether one that ran, and that nobody decided to release, was not
+// shown by the newest sweep.
+func (m Member) Missing() bool { return m.Ran && !m.Decided && m.Missed > 0 }
 
 // guard is the freeze of one pool; wide is true where too many of the region
 // are missing.
@@ -91,7 +93,7 @@ func guard(members []Member, was Freeze, wide bool) Freeze {
 		if m.NotReady {
 			f.NotReady++
 		}
-		if m.missing() {
+		if m.Missing() {
 			f.Missing++
 			unsure = unsure || m.GoneByID < surely
 		}

@@ -87,6 +87,7 @@ func (v Pool) Describe(clock Clock, color bool) string {
 		field("Kept", "protected %d, standby %d, subscription %d, attached %d",
 			c.Kept.Protected, c.Kept.Standby, c.Kept.Subscription, c.Kept.Attached),
 	}
+	fields = append(fields, listField("Missing", v.Missing))
 	fields = append(fields, WhyFields(v.Why, clock)...)
 	fields = append(fields,
 		field("Limits", "%s", v.limits()),

@@ -28,6 +28,9 @@ type Pool struct {
 	Chips    []string `json:"chips,omitempty"`
 	Activity string   `json:"activity,omitempty"`
 	Task     string   `json:"task,omitempty"`
+	// Missing are instances that the cloud does not show, while that freezes the
+	// pool; at most 500.
+	Missing []string `json:"missing,omitempty"`
 	// Running are the tasks under way, oldest first, where they were read.
 	Running []string `json:"running,omitempty"`
 	Price   *Price   `json:"price,omitempty"`
@@ -143,7 +146,7 @@ func NewPool(p *v1alpha1.NodePool, g *v1alpha1.ScalingGroup, now time.Time) Pool
 		v.Price = &Price{Currency: pr.Currency, PerHour: Money(pr.PerHour)}
 	}
 	if g != nil {
-		v.Activity, v.AsOf.Cloud = g.Status.OpenActivity, NewestCheck(g)
+		v.Activity, v.AsOf.Cloud, v.Missing = g.Status.OpenActivity, NewestCheck(g), g.Status.Missing
 		if i := g.Status.Image; i != nil && i.ID == p.Spec.ImageID {
 			v.Image = &Image{ID: i.ID, OS: i.OS, Architecture: i.Architecture, BootMode: i.BootMode, Trusted: i.Trusted}
 		}

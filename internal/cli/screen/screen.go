@@ -1,5 +1,5 @@
-// Package screen redraws a few lines at the end of a terminal. In come lines; out
-// go control sequences. It never reads the terminal's input.
+// Package screen redraws a few lines at the end of a terminal, and hears the key
+// that leaves them. In come lines; out go control sequences. It never asks anything.
 package screen
 
 import (

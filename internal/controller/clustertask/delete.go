@@ -7,7 +7,6 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/controller/change"
@@ -176,7 +175,7 @@ func (w *work) disown(ctx context.Context, i *api.Instance) error {
 	if err == nil || apierrors.IsConflict(err) {
 		return nil // the newer record is looked at next
 	}
-	return fmt.Errorf("disown instance %s: %w", i.Name, client.IgnoreNotFound(err))
+	return fmt.Errorf("disown instance %s: %w", i.Name, err)
 }
 
 // uncertainUntil is when the last uncertain piece may be settled. Zero: none is.

@@ -128,7 +128,7 @@ func (w *work) rejoin(ctx context.Context, id string, i *api.Instance) error {
 		before := i.DeepCopy()
 		i.LetRejoin(w.now, w.t.Status.StartTime)
 		if err := w.Client.Patch(ctx, i, change.Since(before)); err != nil {
-			return fmt.Errorf("let instance %s join again: %w", id, client.IgnoreNotFound(err))
+			return fmt.Errorf("let instance %s join again: %w", id, err)
 		}
 		w.set(id, stateRunning, w.mayRejoin())
 	case i.Spec.JoinKey != "" && i.Status.NodeState == api.NodeReady:
@@ -207,7 +207,7 @@ func (w *work) adopt(ctx context.Context, id string, i *api.Instance) error {
 		i.Spec.CreationType, i.Spec.Group, i.Spec.GroupUID = api.CreatedByUs, g.Name, string(g.UID)
 		w.set(id, stateRunning, "")
 		if err := w.Client.Patch(ctx, i, change.Since(before)); err != nil {
-			return fmt.Errorf("adopt instance %s: %w", id, client.IgnoreNotFound(err))
+			return fmt.Errorf("adopt instance %s: %w", id, err)
 		}
 		w.set(id, stateSuccess, "counted as the pool's own; the expected number is unchanged")
 	}

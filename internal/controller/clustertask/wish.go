@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"sigs.k8s.io/controller-runtime/pkg/client"
-
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/controller/change"
 )
@@ -56,7 +54,7 @@ func (w *work) wish(ctx context.Context, id string, i *api.Instance) error {
 	w.set(id, stateRunning, "the cloud is asked")
 	if err := w.Client.Patch(ctx, i, change.Since(before)); err != nil {
 		w.set(id, stateWaiting, "")
-		return fmt.Errorf("write the wish of task %s on instance %s: %w", w.t.Name, id, client.IgnoreNotFound(err))
+		return fmt.Errorf("write the wish of task %s on instance %s: %w", w.t.Name, id, err)
 	}
 	return nil
 }

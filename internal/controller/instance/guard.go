@@ -3,6 +3,7 @@ package instance
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/cloud"
+	"github.com/poolkeeper/poolkeeper/internal/fault"
 	"github.com/poolkeeper/poolkeeper/internal/lifecycle"
 )
 
@@ -50,8 +52,34 @@ func (r *Reconciler) NoRelease(group string) string {
 	if !f.Releases {
 		return ""
 	}
-	return fmt.Sprintf("%d of %d instances are missing and %d nodes are not ready, all at once: nothing is released until each was looked at, or until a person says so: poolkeeper pool thaw %s --reason TEXT",
-		f.Missing, f.Of, f.NotReady, group)
+	who := ""
+	if names := r.Missing(group); len(names) > 0 {
+		who = " (" + fault.List(names) + ")"
+		if len(names) > fault.ListMost {
+			who = " (" + fault.List(names) + "; all of them: poolkeeper pool get " + group + ")"
+		}
+	}
+	return fmt.Sprintf("%d of %d instances are missing%s and %d nodes are not ready, all at once: nothing is released until each was looked at, or until a person says so: poolkeeper pool thaw %s --reason TEXT",
+		f.Missing, f.Of, who, f.NotReady, group)
+}
+
+// Missing names the instances of a group whose absence froze it, in order; none
+// where it is not frozen.
+func (r *Reconciler) Missing(group string) []string {
+	g := &r.guard
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.was[group].Frozen() {
+		return nil
+	}
+	var names []string
+	for _, m := range g.members {
+		if m.Pool == group && m.Missing() {
+			names = append(names, m.Name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // watch renews the guard where a new sweep or a change of the group asks for

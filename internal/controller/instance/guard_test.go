@@ -1,6 +1,7 @@
 package instance_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -44,6 +45,9 @@ func TestMassDisappearanceFreezesUntilEachWasLookedAt(t *testing.T) {
 	f := b.r.Frozen("web")
 	if !f.Releases || !f.Replacements || f.Missing != 10 || len(told) == 0 || !strings.Contains(b.r.NoRelease("web"), "poolkeeper pool thaw web") {
 		t.Fatalf("after one sweep: %+v, told %v", f, told)
+	}
+	if got := b.r.Missing("web"); !slices.Equal(got, slices.Sorted(slices.Values(all[:10]))) || !strings.Contains(b.r.NoRelease("web"), "("+strings.Join(got, ", ")+")") {
+		t.Fatalf("missing: %v; %s", got, b.r.NoRelease("web"))
 	}
 	b.settle(8)
 	if f = b.r.Frozen("web"); !f.Releases || !f.Replacements || len(b.machines()) != 20 || b.instance(all[0]) == nil {

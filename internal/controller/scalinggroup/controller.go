@@ -53,6 +53,8 @@ type Guarded struct {
 	// NoRelease says why it may not release or replace while creating goes on
 	// (mass disappearance); empty where it may.
 	NoRelease string
+	// Missing are the instances whose absence stops it, in order.
+	Missing []string
 	// Unread is true until the cloud was read for the first time.
 	Unread bool
 	// Others names instances of another installation for a pool of this name,

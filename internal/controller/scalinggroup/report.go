@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,6 +40,9 @@ func (r *Reconciler) report(ctx context.Context, g *group, d scaling.Decision) (
 	return again, nil
 }
 
+// mostMissing is how many missing instances a status names. Unit: instances.
+const mostMissing = 500
+
 // fill writes the status from one look.
 func (g *group) fill(d scaling.Decision) {
 	s := &g.g.Status
@@ -57,6 +61,7 @@ func (g *group) fill(d scaling.Decision) {
 		s.OpenActivity = a.Name
 	}
 	s.LastActivity = max(s.LastActivity, g.newest())
+	s.Missing = slices.Clone(g.guarded.Missing[:min(len(g.guarded.Missing), mostMissing)])
 	s.Installation = g.Ceilings.DeepCopy()
 	w, short := g.explain(d)
 	s.Why = g.why(w, short)
