@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
 )
@@ -109,8 +111,9 @@ func (c *call) notInCluster(spec v1alpha1.ClusterTaskSpec) ([]string, error) {
 }
 
 // joinLooks is how often the join command is looked for, ten times as often as a
-// follower looks though no watch has spoken.
-const joinLooks = 100
+// follower looks though no watch has spoken; the first firstLooks of them also wait
+// until the task has looked at the machines, for it fails where there are none.
+const joinLooks, firstLooks = 100, 15
 
 // tellJoin prints what is to be typed on the machines, once the controller has
 // made it for this task.
@@ -122,7 +125,14 @@ func (c *call) tellJoin(p *v1alpha1.NodePool, t *v1alpha1.ClusterTask, ids []str
 	var s *corev1.Secret
 	var err error
 	for n := range joinLooks {
-		if s, err = c.joinSecret(p.Name); err == nil && s.Annotations[v1alpha1.AnnotationJoinTask] == t.Name {
+		now := &v1alpha1.ClusterTask{}
+		if err := c.Get(c.ctx, client.ObjectKeyFromObject(t), now); err != nil && !apierrors.IsNotFound(err) {
+			return apiError(err, "the task was asked for; whether it goes on is not known")
+		}
+		if now.Status.State == v1alpha1.TaskFailed {
+			return taskFailed(now, p)
+		}
+		if s, err = c.joinSecret(p.Name); err == nil && s.Annotations[v1alpha1.AnnotationJoinTask] == t.Name && (n >= firstLooks || lookedAt(now)) {
 			c.say("On %s, as root, until %s:\n%s", strings.Join(ids, ", "), s.Annotations[v1alpha1.AnnotationJoinUntil], s.Data[v1alpha1.JoinCommandKey])
 			c.hint("Again: poolkeeper node join-command %s", p.Name)
 			return nil
@@ -141,4 +151,9 @@ func (c *call) tellJoin(p *v1alpha1.NodePool, t *v1alpha1.ClusterTask, ids []str
 	}
 	c.hint("The join command is not there yet. Later: poolkeeper node join-command %s", p.Name)
 	return nil
+}
+
+// lookedAt is true where a task has looked at each of its machines.
+func lookedAt(t *v1alpha1.ClusterTask) bool {
+	return len(t.Status.Instances) > 0 && !slices.ContainsFunc(t.Status.Instances, func(i v1alpha1.TaskInstance) bool { return i.State == "waiting" })
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/poolkeeper/poolkeeper/internal/cli/near"
 	"github.com/poolkeeper/poolkeeper/internal/cloud"
+	"github.com/poolkeeper/poolkeeper/internal/fault"
 	"github.com/poolkeeper/poolkeeper/internal/view"
 )
 
@@ -216,6 +217,9 @@ func (c *call) fits(m Market, types []view.Offer, f offerFlags) (map[string]clou
 	out := map[string]cloud.Fit{}
 	for id, names := range asked {
 		fit, err := m.Fits(c.ctx, id, disks, names...)
+		if fault.CodeOf(err) == fault.ImageNotFound {
+			return nil, c.noImage(m, id)
+		}
 		if err != nil {
 			return nil, cloudError(err, "the offers were not listed")
 		}
@@ -224,6 +228,21 @@ func (c *call) fits(m Market, types []view.Offer, f offerFlags) (map[string]clou
 		}
 	}
 	return out, nil
+}
+
+// noImage says which images there are instead of one that is not sold.
+func (c *call) noImage(m Market, id string) error {
+	all, err := m.Images(c.ctx)
+	if err != nil {
+		return cloudError(err, "the offers were not listed")
+	}
+	ids := namesOf(all, func(v cloud.Image) string { return v.ID })
+	e := &Error{Code: ExitNotFound, What: fmt.Sprintf("the cloud has no image %q for us", id), Cause: fmt.Sprintf("it has %d others", len(ids)),
+		Next: []string{"`poolkeeper offer list --images`"}}
+	if meant := near.To(id, ids); meant != "" {
+		e.Next = []string{fmt.Sprintf("did you mean --image %s?", meant)}
+	}
+	return e
 }
 
 // imagesFor says with which image each type is asked about: the one named, else

@@ -31,6 +31,9 @@ func TestJoin(t *testing.T) {
 	if len(n.Spec.Taints) != 1 || n.Spec.Taints[0].Key != "dedicated" || n.Status.Capacity.Cpu().Value() != 4 || n.Status.Allocatable.Cpu().MilliValue() != 3900 {
 		t.Errorf("taints %v, capacity %v, allocatable %v", n.Spec.Taints, n.Status.Capacity, n.Status.Allocatable)
 	}
+	if n.Status.NodeInfo.KubeletVersion == "" || n.Status.DaemonEndpoints.KubeletEndpoint.Port != 10250 {
+		t.Errorf("once Ready its status is %+v", n.Status)
+	}
 	r := w.report("i-1")
 	var steps []bootstrap.Step
 	for _, l := range r.Lines {

@@ -156,7 +156,7 @@ func (k *kubelet) conditions(ready bool) []core.NodeCondition {
 
 // reportReady says that the node is Ready.
 func (k *kubelet) reportReady(ctx context.Context) error {
-	return k.patchStatus(ctx, core.NodeStatus{Conditions: k.conditions(true)[3:]})
+	return k.patchStatus(ctx, map[string]any{"conditions": k.conditions(true)[3:]})
 }
 
 // heartbeat tells the whole status again. A Node that was deleted while the
@@ -173,7 +173,9 @@ func (k *kubelet) heartbeat(ctx context.Context) error {
 	return err
 }
 
-func (k *kubelet) patchStatus(ctx context.Context, s core.NodeStatus) error {
+// patchStatus sends a NodeStatus, or the members of one that changed: a NodeStatus
+// has members that are never left out, and would be emptied.
+func (k *kubelet) patchStatus(ctx context.Context, s any) error {
 	body, err := json.Marshal(map[string]any{"status": s})
 	if err != nil {
 		return fmt.Errorf("encode status of node %s: %w", k.name, err)
