@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/poolkeeper/poolkeeper/internal/cli/near"
+	"github.com/poolkeeper/poolkeeper/internal/cli/reply"
 	"github.com/poolkeeper/poolkeeper/internal/cloud"
 	"github.com/poolkeeper/poolkeeper/internal/fault"
 	"github.com/poolkeeper/poolkeeper/internal/view"
@@ -126,11 +127,7 @@ func (c *call) typesLike(m Market, begin string) ([]cloud.InstanceType, error) {
 	if len(some) > 0 {
 		return some, nil
 	}
-	e := &Error{Code: ExitNotFound, What: fmt.Sprintf("the cloud has no instance type %q", begin), Cause: fmt.Sprintf("it has %d others", len(names)), Next: []string{"`poolkeeper offer list`"}}
-	if meant := near.To(begin, names); meant != "" {
-		e.Next = []string{fmt.Sprintf("did you mean `poolkeeper offer list --type %s`?", meant)}
-	}
-	return nil, e
+	return nil, reply.NotSold("instance type", begin, names, "poolkeeper offer list --type")
 }
 
 // sold tells zone by zone where types are in stock and what they cost.
@@ -236,13 +233,7 @@ func (c *call) noImage(m Market, id string) error {
 	if err != nil {
 		return cloudError(err, "the offers were not listed")
 	}
-	ids := namesOf(all, func(v cloud.Image) string { return v.ID })
-	e := &Error{Code: ExitNotFound, What: fmt.Sprintf("the cloud has no image %q for us", id), Cause: fmt.Sprintf("it has %d others", len(ids)),
-		Next: []string{"`poolkeeper offer list --images`"}}
-	if meant := near.To(id, ids); meant != "" {
-		e.Next = []string{fmt.Sprintf("did you mean --image %s?", meant)}
-	}
-	return e
+	return reply.NotSold("image", id, namesOf(all, func(v cloud.Image) string { return v.ID }), "poolkeeper offer list --image")
 }
 
 // imagesFor says with which image each type is asked about: the one named, else

@@ -3,8 +3,10 @@ package reply
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 
+	"github.com/poolkeeper/poolkeeper/internal/cli/near"
 	"github.com/poolkeeper/poolkeeper/internal/fault"
 )
 
@@ -35,6 +37,17 @@ func OfCloud(err error, what string) error {
 	e.Next = append(e.Next, f.Advice())
 	if f.Code == fault.CredentialsMissing || f.Code == fault.CloudUnreachable {
 		e.Next = append(e.Next, CloudNext[0])
+	}
+	return e
+}
+
+// NotSold says that the cloud has no such image, type and so on, and which it has
+// instead: one of a name alike, with the command that takes it, or how many.
+func NotSold(what, name string, sold []string, command string) *Error {
+	e := &Error{Code: ExitNotFound, What: fmt.Sprintf("the cloud has no %s %q", what, name), Cause: fmt.Sprintf("it has %d others", len(sold)),
+		Next: []string{"`poolkeeper offer list` lists instance types, with --images images"}}
+	if meant := near.To(name, sold); meant != "" {
+		e.Next = []string{fmt.Sprintf("did you mean `%s %s`?", command, meant)}
 	}
 	return e
 }

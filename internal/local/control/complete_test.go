@@ -99,6 +99,10 @@ func TestListsForPrograms(t *testing.T) {
 			t.Errorf("-o %s: %s, %v, want %q", format, got, err, want)
 		}
 	}
+	var scenario struct{ Zones []any }
+	if got, err := local(t, dir, "scenario", "show", "-o", "json"); err != nil || json.Unmarshal([]byte(got), &scenario) != nil || len(scenario.Zones) == 0 {
+		t.Errorf("scenario: %.200q, %v", got, err)
+	}
 	if got, err := local(t, dir, "fault", "list", "-o", "json"); err != nil || got != "{\n  \"items\": []\n}\n" {
 		t.Errorf("no faults: %q, %v", got, err)
 	}

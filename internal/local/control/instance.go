@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"sigs.k8s.io/yaml"
 
 	"github.com/poolkeeper/poolkeeper/internal/cli"
 	"github.com/poolkeeper/poolkeeper/internal/local/ecs/region"
@@ -219,7 +220,7 @@ func (c *commands) scenarios() *cobra.Command {
 			_, err = fmt.Fprintln(cmd.OutOrStdout(), said.Message)
 			return err
 		}}
-	show := &cobra.Command{Use: "show", Short: "Show the scenario as it is now, as YAML", Args: cobra.NoArgs,
+	show := &cobra.Command{Use: "show", Short: "Show the scenario as it is now, as YAML, or as JSON with -o json", Args: cobra.NoArgs,
 		Example: "  poolkeeper local scenario show",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cloud, err := open(c.dir())
@@ -229,6 +230,13 @@ func (c *commands) scenarios() *cobra.Command {
 			b, err := cloud.call(cmd.Context(), http.MethodGet, "scenario", nil)
 			if err != nil {
 				return err
+			}
+			if format, _ := cmd.Flags().GetString("output"); format == "json" {
+				var all any
+				if err := yaml.Unmarshal(b, &all); err != nil {
+					return fmt.Errorf("read scenario of local cloud: %w", err)
+				}
+				return writeJSON(cmd.OutOrStdout(), all)
 			}
 			_, err = cmd.OutOrStdout().Write(b)
 			return err
