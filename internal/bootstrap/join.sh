@@ -171,7 +171,7 @@ decided() { # decided FILE: what its request, or the events of it, say that ends
 # A request that waits is looked at again, not filed again: of thousands that wait
 # longer than a watch, each would have a newer one when its turn comes.
 filing() {
-	if [ -n "$name" ] && ! ask "$requests/$name"; then
+	if [ -n "$name" ] && ! ask "$requests/$name?resourceVersion=0"; then
 		case $(cat $run/error) in
 		*': 404'*) name= ;;
 		*) return 1 ;;
@@ -184,16 +184,13 @@ filing() {
 		name=${name%%\"*}
 	fi
 	if ! decided $run/filed.json; then
-		filed=$(cat $run/filed.json)
-		seen=${filed#*\"resourceVersion\":\"}
-		seen=${seen%%\"*}
 		left=$((deadline - $(date +%s)))
 		[ $left -lt "$WATCH_SECONDS" ] || left=$WATCH_SECONDS
 		[ $left -gt 0 ] || left=1
 		rm -f $run/events
 		mkfifo $run/events
 		curl -sS -f -N -A poolkeeper --max-time $((left + 10)) --cacert $dir/ca.crt -H @$dir/credential \
-			"$requests?watch=1&fieldSelector=metadata.name%3D$name&resourceVersion=$seen&timeoutSeconds=$left" >$run/events 2>$run/error &
+			"$requests?watch=1&fieldSelector=metadata.name%3D$name&resourceVersion=0&timeoutSeconds=$left" >$run/events 2>$run/error &
 		decided $run/events
 		kill $! 2>/dev/null
 		wait $! 2>/dev/null
@@ -201,10 +198,7 @@ filing() {
 	verdict=$(cat $run/verdict)
 	case $verdict in
 	*'"certificate":"'*) return 0 ;;
-	'')
-		echo "no decision about request $name yet" >$run/error
-		delay=$RETRY_MIN
-		;;
+	'') echo "no decision about request $name yet" >$run/error ;;
 	*)
 		echo "request $name: $verdict" >$run/error
 		name=
