@@ -121,6 +121,9 @@ func (f *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == pathRequests && r.Method == http.MethodPost:
 		f.file(w, r, who)
 	case r.URL.Path == pathRequests && watch:
+		if from := r.URL.Query().Get("resourceVersion"); who == "join" && from != "0" {
+			f.t.Errorf("a watch from version %q, which a server forgets while a request waits", from)
+		}
 		f.watch(w, r, func(name string) any { return f.requests[name] })
 	case strings.HasPrefix(r.URL.Path, pathRequests+"/"):
 		f.read(w, r, name)
