@@ -122,7 +122,7 @@ func (g *group) explain(d scaling.Decision) (scaling.Why, bool) {
 func (g *group) settling() (first time.Time) {
 	for i := range g.activities {
 		for _, p := range g.activities[i].Status.Pieces {
-			if p.State != api.PieceUncertain || p.FirstSendTime == nil {
+			if !p.Unsure() || p.FirstSendTime == nil {
 				continue
 			}
 			if at := (scaling.Unsettled{FirstSend: p.FirstSendTime.Time}).Sure(g.Waits); at.After(g.now) && (first.IsZero() || at.Before(first)) {
