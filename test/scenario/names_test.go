@@ -125,6 +125,7 @@ var (
 		{regexp.MustCompile(`\b20\d\d-\d\d-\d\d\b`), "DATE"},
 		{regexp.MustCompile(`\b[0-9A-F]{8}-[0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{12}\b`), "REQUEST"},
 		{regexp.MustCompile(`\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b`), "UID"},
+		{regexp.MustCompile(`\bv1\.\d+\.\d+\b`), "VERSION"},
 		{regexp.MustCompile(`\b\d\d:\d\d:\d\d(\.\d+)?\b`), "TIME"},
 		{regexp.MustCompile(`\b(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ \d]\d TIME\b`), "TIME"},
 		{regexp.MustCompile(`\b[1-9]\d{15}\b`), "ACCOUNT"},
