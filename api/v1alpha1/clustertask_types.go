@@ -320,6 +320,16 @@ type TaskCause struct {
 	Log string `json:"log,omitempty"`
 }
 
+// The states of one instance in a task.
+const (
+	TaskInstanceWaiting = "waiting"
+	TaskInstanceHeld    = "held"
+	TaskInstanceRunning = "running"
+	TaskInstanceSuccess = "success"
+	TaskInstanceFailed  = "failed"
+	TaskInstanceLeftOut = "leftOut"
+)
+
 // TaskInstance is the result of one instance.
 type TaskInstance struct {
 	// instance is the cloud ID.

@@ -155,5 +155,5 @@ func (c *call) tellJoin(p *v1alpha1.NodePool, t *v1alpha1.ClusterTask, ids []str
 
 // lookedAt is true where a task has looked at each of its machines.
 func lookedAt(t *v1alpha1.ClusterTask) bool {
-	return len(t.Status.Instances) > 0 && !slices.ContainsFunc(t.Status.Instances, func(i v1alpha1.TaskInstance) bool { return i.State == "waiting" })
+	return len(t.Status.Instances) > 0 && !slices.ContainsFunc(t.Status.Instances, func(i v1alpha1.TaskInstance) bool { return i.State == v1alpha1.TaskInstanceWaiting })
 }

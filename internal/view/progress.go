@@ -233,7 +233,7 @@ func liveWhy(w *v1alpha1.Why, clock Clock) []string {
 func instancesDone(t *v1alpha1.ClusterTask) (done, of int32) {
 	for _, i := range t.Status.Instances {
 		of++
-		if i.State == "success" || i.State == "leftOut" {
+		if i.State == v1alpha1.TaskInstanceSuccess || i.State == v1alpha1.TaskInstanceLeftOut {
 			done++
 		}
 	}
@@ -243,7 +243,7 @@ func instancesDone(t *v1alpha1.ClusterTask) (done, of int32) {
 // lateText names the first machine that joins late.
 func lateText(list []v1alpha1.TaskInstance) string {
 	for _, i := range list {
-		if i.State == "running" {
+		if i.State == v1alpha1.TaskInstanceRunning {
 			return i.Instance + " " + i.Message
 		}
 	}

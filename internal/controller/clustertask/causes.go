@@ -244,7 +244,7 @@ func (w *work) failures(ctx context.Context, found map[string]*api.TaskCause) er
 		if step := bootstrap.Step(s.Step).Words(); step != "" && !strings.Contains(s.Message, step) {
 			text = fmt.Sprintf("stopped at step %s: %s", step, s.Message)
 		}
-		w.machine(i.Name, stateFailed, text)
+		w.machine(i.Name, api.TaskInstanceFailed, text)
 		if fault.OfHook(fault.Code(code)) {
 			continue // nothing to see on the machine, which is gone in a moment: the group remembers the cause
 		}

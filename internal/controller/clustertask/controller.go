@@ -143,7 +143,7 @@ func (w *work) begin(ctx context.Context) (ctrl.Result, error) {
 	st := &w.t.Status
 	st.State, st.StartTime, st.Target = api.TaskRunning, w.stamp(), w.t.Spec.To
 	for _, id := range unique(w.t.Spec.Instances) {
-		st.Instances = append(st.Instances, api.TaskInstance{Instance: id, State: stateWaiting})
+		st.Instances = append(st.Instances, api.TaskInstance{Instance: id, State: api.TaskInstanceWaiting})
 	}
 	if w.t.Spec.Type == api.TaskAttach || w.t.Spec.Type == api.TaskRejoin {
 		// It needs none to be brought in, and the next task makes another.
@@ -173,7 +173,7 @@ func (w *work) end(state api.TaskState, code, message string) {
 		st.Error = &api.TaskError{Code: cut(code, 128), Message: cut(message, 2048)}
 	}
 	if w.t.Spec.Type == api.TaskScale { // who joins late is no longer followed
-		st.Instances = slices.DeleteFunc(st.Instances, func(i api.TaskInstance) bool { return i.State == stateRunning })
+		st.Instances = slices.DeleteFunc(st.Instances, func(i api.TaskInstance) bool { return i.State == api.TaskInstanceRunning })
 	}
 	if state == api.TaskFailed && code != "" {
 		w.ownCause(code, message)

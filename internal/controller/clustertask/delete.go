@@ -80,7 +80,7 @@ func (w *work) kept(ctx context.Context, list []*api.Instance, emptying bool) (i
 		alive[i.Name] = true
 		switch {
 		case i.Status.LifecycleState == api.InstanceRemoved:
-			if w.result(i.Name).State != stateSuccess {
+			if w.result(i.Name).State != api.TaskInstanceSuccess {
 				removed = append(removed, i.Name)
 			}
 		case emptying && i.Spec.CreationType == api.CreatedUnknown && !i.Spec.Disown:
@@ -104,7 +104,7 @@ func (w *work) kept(ctx context.Context, list []*api.Instance, emptying bool) (i
 	}
 	for _, id := range removed {
 		if s, there := seen[id]; !there || !s.Ours {
-			w.result(id).State = stateSuccess
+			w.result(id).State = api.TaskInstanceSuccess
 		}
 	}
 	return left, nil
@@ -120,7 +120,7 @@ func (w *work) name(i *api.Instance, alive map[string]bool) {
 	if len(st.Instances) >= 500 {
 		keep, text := st.Instances[:0:0], "kept, without our tags:"
 		for _, r := range st.Instances {
-			if r.State == stateSuccess && !alive[r.Instance] && len(text) < 980 {
+			if r.State == api.TaskInstanceSuccess && !alive[r.Instance] && len(text) < 980 {
 				text += " " + r.Instance
 			} else {
 				keep = append(keep, r)
@@ -132,7 +132,7 @@ func (w *work) name(i *api.Instance, alive map[string]bool) {
 		st.Instances = keep
 		w.event("", text)
 	}
-	st.Instances = append(st.Instances, api.TaskInstance{Instance: i.Name, State: stateRunning, Message: whyKept(i)})
+	st.Instances = append(st.Instances, api.TaskInstance{Instance: i.Name, State: api.TaskInstanceRunning, Message: whyKept(i)})
 }
 
 // whyKept says why an instance is not released, and what is to be done.

@@ -49,7 +49,7 @@ func (w *work) prepare(ctx context.Context, pool *api.NodePool) (ready []string,
 func (w *work) open() []string {
 	var out []string
 	for _, i := range w.t.Status.Instances {
-		if i.State == stateWaiting || i.State == stateHeld {
+		if i.State == api.TaskInstanceWaiting || i.State == api.TaskInstanceHeld {
 			out = append(out, i.Instance)
 		}
 	}
@@ -70,10 +70,10 @@ func (w *work) room(pool *api.NodePool) int {
 // noRoom leaves an instance out because the number has reached its bound.
 func (w *work) noRoom(pool *api.NodePool, id string) {
 	if w.t.Spec.Type == api.TaskAttach {
-		w.set(id, stateLeftOut, fmt.Sprintf("the pool expects %d of at most %d nodes: raise maxNodes first", pool.Spec.ExpectedNodes, pool.Spec.MaxNodes))
+		w.set(id, api.TaskInstanceLeftOut, fmt.Sprintf("the pool expects %d of at most %d nodes: raise maxNodes first", pool.Spec.ExpectedNodes, pool.Spec.MaxNodes))
 		return
 	}
-	w.set(id, stateLeftOut, fmt.Sprintf("the pool expects %d and at least %d nodes: lower minNodes first, or keep the expected number, so that it is replaced", pool.Spec.ExpectedNodes, pool.Spec.MinNodes))
+	w.set(id, api.TaskInstanceLeftOut, fmt.Sprintf("the pool expects %d and at least %d nodes: lower minNodes first, or keep the expected number, so that it is replaced", pool.Spec.ExpectedNodes, pool.Spec.MinNodes))
 }
 
 // fit says whether one instance can be in the next wave; later is true where
@@ -81,7 +81,7 @@ func (w *work) noRoom(pool *api.NodePool, id string) {
 func (w *work) fit(ctx context.Context, pool *api.NodePool, id string, s Seen, there bool) (ok, later bool, err error) {
 	for _, t := range pool.Spec.Transfers {
 		if t.Instance == id { // still listed by another task, or by an earlier one
-			w.set(id, stateWaiting, "another task has it on its way")
+			w.set(id, api.TaskInstanceWaiting, "another task has it on its way")
 			return false, true, nil
 		}
 	}
@@ -99,18 +99,18 @@ func (w *work) fit(ctx context.Context, pool *api.NodePool, id string, s Seen, t
 func (w *work) fitIn(id string, i *api.Instance, s Seen, there bool) (ok, later bool, err error) {
 	switch {
 	case !there:
-		w.set(id, stateFailed, "the cloud has no instance of this id in the region")
+		w.set(id, api.TaskInstanceFailed, "the cloud has no instance of this id in the region")
 	case i != nil && i.Spec.Pool != w.t.Spec.Pool && i.Status.LifecycleState != api.InstanceRemoved:
-		w.set(id, stateLeftOut, "it belongs to node pool "+i.Spec.Pool+": remove it there first")
+		w.set(id, api.TaskInstanceLeftOut, "it belongs to node pool "+i.Spec.Pool+": remove it there first")
 	case i != nil && i.Spec.CreationType == api.CreatedUnknown && i.Status.LifecycleState != api.InstanceRemoved:
-		w.set(id, stateLeftOut, "it carries our tags and nobody knows why: poolkeeper instance adopt "+id)
+		w.set(id, api.TaskInstanceLeftOut, "it carries our tags and nobody knows why: poolkeeper instance adopt "+id)
 	case i != nil && i.Spec.Release != nil && i.Status.LifecycleState != api.InstanceRemoved:
-		w.set(id, stateWaiting, "it is still on its way out")
+		w.set(id, api.TaskInstanceWaiting, "it is still on its way out")
 		return false, true, nil
 	case i != nil && i.Status.LifecycleState != api.InstanceRemoved:
-		w.set(id, stateLeftOut, "it is in the pool already")
+		w.set(id, api.TaskInstanceLeftOut, "it is in the pool already")
 	case s.Ours && s.Pool != "" && s.Pool != w.t.Spec.Pool:
-		w.set(id, stateLeftOut, "its tags name node pool "+s.Pool)
+		w.set(id, api.TaskInstanceLeftOut, "its tags name node pool "+s.Pool)
 	default:
 		return true, false, nil
 	}
@@ -123,25 +123,25 @@ func (w *work) hold(ctx context.Context, id string, i *api.Instance, s Seen, the
 	uid := string(w.t.UID)
 	switch {
 	case i == nil:
-		w.set(id, stateLeftOut, "there is no record of it: it is gone, or never was of this cluster")
+		w.set(id, api.TaskInstanceLeftOut, "there is no record of it: it is gone, or never was of this cluster")
 	case i.Spec.Pool != w.t.Spec.Pool:
-		w.set(id, stateLeftOut, "it belongs to node pool "+i.Spec.Pool)
+		w.set(id, api.TaskInstanceLeftOut, "it belongs to node pool "+i.Spec.Pool)
 	case i.Status.LifecycleState == api.InstanceRemoved:
-		w.set(id, stateLeftOut, "it is taken out already: poolkeeper node forget "+id+" ends its record")
+		w.set(id, api.TaskInstanceLeftOut, "it is taken out already: poolkeeper node forget "+id+" ends its record")
 	case i.Spec.CreationType == api.CreatedUnknown:
-		w.set(id, stateLeftOut, "nobody knows whose it is: poolkeeper instance adopt or disown "+id)
+		w.set(id, api.TaskInstanceLeftOut, "nobody knows whose it is: poolkeeper instance adopt or disown "+id)
 	case calledBack(i):
-		w.set(id, stateWaiting, "an earlier removal of it is being taken back")
+		w.set(id, api.TaskInstanceWaiting, "an earlier removal of it is being taken back")
 		return false, true, nil
 	case i.Spec.Release != nil:
-		w.set(id, stateLeftOut, "it is already decided to go: "+i.Spec.Release.Reason)
+		w.set(id, api.TaskInstanceLeftOut, "it is already decided to go: "+i.Spec.Release.Reason)
 	case i.Spec.HeldBy != "" && i.Spec.HeldBy != uid:
-		w.set(id, stateLeftOut, "another task holds it")
+		w.set(id, api.TaskInstanceLeftOut, "another task holds it")
 	case !there || !s.Ours:
-		w.set(id, stateWaiting, "the cloud does not show it with our tags: it is waited for until that is sure")
+		w.set(id, api.TaskInstanceWaiting, "the cloud does not show it with our tags: it is waited for until that is sure")
 		return false, true, nil
 	case i.Spec.HeldBy == uid:
-		w.set(id, stateHeld, "")
+		w.set(id, api.TaskInstanceHeld, "")
 		return true, false, nil
 	default:
 		before := i.DeepCopy()
@@ -151,7 +151,7 @@ func (w *work) hold(ctx context.Context, id string, i *api.Instance, s Seen, the
 		} else if err != nil {
 			return false, false, fmt.Errorf("hold instance %s for task %s: %w", id, w.t.Name, err)
 		}
-		w.set(id, stateHeld, "")
+		w.set(id, api.TaskInstanceHeld, "")
 		if w.drain() != api.DrainOff && i.Status.NodeState == api.NodeUnknown {
 			w.event("", id+": nothing to drain, its Node object is gone")
 		}

@@ -34,7 +34,7 @@ func (w *work) late(ctx context.Context, v *view) error {
 	for _, i := range list {
 		there[i.Name] = i
 		if step := words.JoinStep(i); step != "" && i.Spec.Release == nil {
-			w.machine(i.Name, stateRunning, seenAt(*w.result(i.Name), step))
+			w.machine(i.Name, api.TaskInstanceRunning, seenAt(*w.result(i.Name), step))
 		}
 	}
 	for _, r := range slices.Clone(w.t.Status.Instances) {
@@ -46,7 +46,7 @@ func (w *work) late(ctx context.Context, v *view) error {
 // seenAt adds a step to those that a machine was seen at.
 func seenAt(before api.TaskInstance, step string) string {
 	switch text := before.Message; {
-	case before.State != stateRunning || text == "":
+	case before.State != api.TaskInstanceRunning || text == "":
 		return lateMark + step
 	case strings.HasSuffix(text, step):
 		return text
@@ -58,19 +58,19 @@ func seenAt(before api.TaskInstance, step string) string {
 // outcome tells what became of a machine that joined late or failed: with how
 // long the join took, where it did.
 func (w *work) outcome(r api.TaskInstance, i *api.Instance) {
-	late := r.State == stateRunning
+	late := r.State == api.TaskInstanceRunning
 	switch {
 	case late && (i == nil || i.Spec.Release != nil):
-		w.machine(r.Instance, stateLeftOut, "it left before it joined")
-	case i == nil || i.Status.JoinedTime == nil || !late && r.State != stateFailed:
+		w.machine(r.Instance, api.TaskInstanceLeftOut, "it left before it joined")
+	case i == nil || i.Status.JoinedTime == nil || !late && r.State != api.TaskInstanceFailed:
 	case i.Spec.RejoinTime != nil:
-		w.machine(r.Instance, stateSuccess, "joined when a person let it join again")
+		w.machine(r.Instance, api.TaskInstanceSuccess, "joined when a person let it join again")
 	case i.Status.RunningTime != nil:
 		text := "joined late, after " + words.Took(i.Status.JoinedTime.Sub(i.Status.RunningTime.Time))
 		if late {
 			first, _, _ := strings.Cut(strings.TrimPrefix(r.Message, lateMark), thenMark)
 			text += ": " + first
 		}
-		w.machine(r.Instance, stateSuccess, text)
+		w.machine(r.Instance, api.TaskInstanceSuccess, text)
 	}
 }

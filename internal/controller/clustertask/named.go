@@ -22,11 +22,11 @@ func (w *work) each(ctx context.Context) (time.Duration, error) {
 		}
 	}
 	if w.t.Spec.Cancel {
-		w.rest(stateLeftOut, "canceled")
+		w.rest(api.TaskInstanceLeftOut, "canceled")
 	}
 	over, pending := false, false
 	for _, r := range append([]api.TaskInstance(nil), w.t.Status.Instances...) {
-		if r.State != stateWaiting && r.State != stateRunning {
+		if r.State != api.TaskInstanceWaiting && r.State != api.TaskInstanceRunning {
 			continue
 		}
 		err := w.next(ctx, r)
@@ -34,7 +34,7 @@ func (w *work) each(ctx context.Context) (time.Duration, error) {
 			return 0, err
 		}
 		s := w.result(r.Instance).State
-		pending = pending || s == stateWaiting || s == stateRunning
+		pending = pending || s == api.TaskInstanceWaiting || s == api.TaskInstanceRunning
 		over = over || s != r.State
 	}
 	w.t.Status.Progress = w.tally()
@@ -45,8 +45,8 @@ func (w *work) each(ctx context.Context) (time.Duration, error) {
 		return w.pace(ctx, w.Waits.Retry)
 	}
 	for i := range w.t.Status.Instances {
-		if r := &w.t.Status.Instances[i]; r.State == stateWaiting || r.State == stateRunning {
-			r.State, r.Message = stateFailed, "not done in time"
+		if r := &w.t.Status.Instances[i]; r.State == api.TaskInstanceWaiting || r.State == api.TaskInstanceRunning {
+			r.State, r.Message = api.TaskInstanceFailed, "not done in time"
 		}
 	}
 	return 0, w.conclude(ctx)
@@ -56,7 +56,7 @@ func (w *work) each(ctx context.Context) (time.Duration, error) {
 // about to be changed.
 func (w *work) next(ctx context.Context, r api.TaskInstance) error {
 	from := client.Reader(w.Live)
-	if w.wishes() && r.State == stateRunning {
+	if w.wishes() && r.State == api.TaskInstanceRunning {
 		from = w.Client
 	}
 	i, err := w.record(ctx, from, r.Instance)
@@ -84,7 +84,7 @@ func (w *work) nameUnknown(ctx context.Context) error {
 	for _, i := range list {
 		if i.Spec.CreationType == api.CreatedUnknown && i.Status.LifecycleState != api.InstanceRemoved &&
 			w.result(i.Name).Instance == "" && len(w.t.Status.Instances) < 500 {
-			w.set(i.Name, stateWaiting, "")
+			w.set(i.Name, api.TaskInstanceWaiting, "")
 		}
 	}
 	return nil
@@ -94,14 +94,14 @@ func (w *work) nameUnknown(ctx context.Context) error {
 func (w *work) one(ctx context.Context, id string, i *api.Instance) error {
 	gone := w.t.Spec.Type == api.TaskForget || w.t.Spec.Type == api.TaskDisown
 	switch {
-	case i == nil && gone && w.result(id).State == stateRunning:
-		w.set(id, stateSuccess, "")
+	case i == nil && gone && w.result(id).State == api.TaskInstanceRunning:
+		w.set(id, api.TaskInstanceSuccess, "")
 		return nil
 	case i == nil:
-		w.set(id, stateLeftOut, "there is no record of it")
+		w.set(id, api.TaskInstanceLeftOut, "there is no record of it")
 		return nil
 	case i.Spec.Pool != w.t.Spec.Pool:
-		w.set(id, stateLeftOut, "it belongs to node pool "+i.Spec.Pool)
+		w.set(id, api.TaskInstanceLeftOut, "it belongs to node pool "+i.Spec.Pool)
 		return nil
 	}
 	switch w.t.Spec.Type {
@@ -122,7 +122,7 @@ func (w *work) one(ctx context.Context, id string, i *api.Instance) error {
 func (w *work) rejoin(ctx context.Context, id string, i *api.Instance) error {
 	switch {
 	case i.Spec.Release != nil || i.Status.LifecycleState == api.InstanceRemoved || i.Spec.CreationType == api.CreatedUnknown:
-		w.set(id, stateLeftOut, "it is leaving, was taken out or is of unknown origin")
+		w.set(id, api.TaskInstanceLeftOut, "it is leaving, was taken out or is of unknown origin")
 		return nil
 	case i.Spec.RejoinTime == nil || i.Spec.RejoinTime.Before(w.t.Status.StartTime):
 		before := i.DeepCopy()
@@ -130,13 +130,13 @@ func (w *work) rejoin(ctx context.Context, id string, i *api.Instance) error {
 		if err := w.Client.Patch(ctx, i, change.Since(before)); err != nil {
 			return fmt.Errorf("let instance %s join again: %w", id, err)
 		}
-		w.set(id, stateRunning, w.mayRejoin())
+		w.set(id, api.TaskInstanceRunning, w.mayRejoin())
 	case i.Spec.JoinKey != "" && i.Status.NodeState == api.NodeReady:
-		w.set(id, stateSuccess, "")
+		w.set(id, api.TaskInstanceSuccess, "")
 	case w.now.Sub(i.Spec.RejoinTime.Time) > w.joinDeadline(i):
-		w.set(id, stateFailed, "it did not join again within its join deadline")
+		w.set(id, api.TaskInstanceFailed, "it did not join again within its join deadline")
 	default:
-		w.set(id, stateRunning, w.mayRejoin())
+		w.set(id, api.TaskInstanceRunning, w.mayRejoin())
 	}
 	return nil
 }
@@ -156,15 +156,15 @@ func (w *work) joinDeadline(i *api.Instance) time.Duration {
 // shows it without our tags or not at all.
 func (w *work) forget(ctx context.Context, id string, i *api.Instance) error {
 	if i.Status.LifecycleState != api.InstanceRemoved {
-		w.set(id, stateLeftOut, "it is in the pool: poolkeeper node remove "+id+" takes it out")
+		w.set(id, api.TaskInstanceLeftOut, "it is in the pool: poolkeeper node remove "+id+" takes it out")
 		return nil
 	}
 	seen, err := w.Look.Look(ctx, id)
 	if err != nil || seen[id].Ours {
-		w.set(id, stateRunning, "our tags are not off yet")
+		w.set(id, api.TaskInstanceRunning, "our tags are not off yet")
 		return nil
 	}
-	w.set(id, stateRunning, "")
+	w.set(id, api.TaskInstanceRunning, "")
 	uid := i.UID
 	if err := client.IgnoreNotFound(w.Client.Delete(ctx, i, client.Preconditions{UID: &uid})); err != nil {
 		return fmt.Errorf("delete record of %s: %w", id, err)
@@ -178,7 +178,7 @@ func (w *work) forget(ctx context.Context, id string, i *api.Instance) error {
 			return fmt.Errorf("let record of %s go: %w", id, err)
 		}
 	}
-	w.set(id, stateSuccess, "")
+	w.set(id, api.TaskInstanceSuccess, "")
 	return nil
 }
 
@@ -189,27 +189,27 @@ func (w *work) adopt(ctx context.Context, id string, i *api.Instance) error {
 		return err
 	}
 	switch {
-	case i.Spec.CreationType != api.CreatedUnknown && w.result(id).State == stateRunning:
-		w.set(id, stateSuccess, "counted as the pool's own")
+	case i.Spec.CreationType != api.CreatedUnknown && w.result(id).State == api.TaskInstanceRunning:
+		w.set(id, api.TaskInstanceSuccess, "counted as the pool's own")
 	case i.Spec.CreationType != api.CreatedUnknown:
-		w.set(id, stateLeftOut, "its origin is known: it is in the pool already")
+		w.set(id, api.TaskInstanceLeftOut, "its origin is known: it is in the pool already")
 	case i.Spec.Disown || i.Status.LifecycleState == api.InstanceRemoved:
-		w.set(id, stateLeftOut, "it was disowned")
+		w.set(id, api.TaskInstanceLeftOut, "it was disowned")
 	case g == nil:
-		w.set(id, stateLeftOut, "the pool has no scaling group")
+		w.set(id, api.TaskInstanceLeftOut, "the pool has no scaling group")
 	default:
 		seen, err := w.Look.Look(ctx, id)
 		if err != nil || !seen[id].Ours {
-			w.set(id, stateWaiting, "the cloud does not show it with our tags")
+			w.set(id, api.TaskInstanceWaiting, "the cloud does not show it with our tags")
 			return nil
 		}
 		before := i.DeepCopy()
 		i.Spec.CreationType, i.Spec.Group, i.Spec.GroupUID = api.CreatedByUs, g.Name, string(g.UID)
-		w.set(id, stateRunning, "")
+		w.set(id, api.TaskInstanceRunning, "")
 		if err := w.Client.Patch(ctx, i, change.Since(before)); err != nil {
 			return fmt.Errorf("adopt instance %s: %w", id, err)
 		}
-		w.set(id, stateSuccess, "counted as the pool's own; the expected number is unchanged")
+		w.set(id, api.TaskInstanceSuccess, "counted as the pool's own; the expected number is unchanged")
 	}
 	return nil
 }
@@ -218,19 +218,19 @@ func (w *work) adopt(ctx context.Context, id string, i *api.Instance) error {
 // and waits until they are.
 func (w *work) letDisown(ctx context.Context, id string, i *api.Instance) error {
 	if i.Spec.CreationType != api.CreatedUnknown {
-		w.set(id, stateLeftOut, "its origin is known: poolkeeper node remove "+id+" takes it out")
+		w.set(id, api.TaskInstanceLeftOut, "its origin is known: poolkeeper node remove "+id+" takes it out")
 		return nil
 	}
 	if !i.Spec.Disown {
-		w.set(id, stateRunning, "our tags are being taken off")
+		w.set(id, api.TaskInstanceRunning, "our tags are being taken off")
 		return w.disown(ctx, i)
 	}
-	w.set(id, stateRunning, "our tags are being taken off")
+	w.set(id, api.TaskInstanceRunning, "our tags are being taken off")
 	if i.Status.LifecycleState != api.InstanceRemoved {
 		return nil
 	}
 	if seen, err := w.Look.Look(ctx, id); err == nil && !seen[id].Ours {
-		w.set(id, stateSuccess, "it is no longer ours and runs on")
+		w.set(id, api.TaskInstanceSuccess, "it is no longer ours and runs on")
 	}
 	return nil
 }

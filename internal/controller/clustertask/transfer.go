@@ -10,16 +10,6 @@ import (
 	"github.com/poolkeeper/poolkeeper/internal/controller/change"
 )
 
-// The states of one instance in a task.
-const (
-	stateWaiting = "waiting"
-	stateHeld    = "held"
-	stateRunning = "running"
-	stateSuccess = "success"
-	stateFailed  = "failed"
-	stateLeftOut = "leftOut"
-)
-
 // transfer takes instances out of a pool, or brings them in, by name: each is
 // held, then waves of entries go into the pool together with its number, and
 // leave it again once the status says that the wave is done (activity.md 13).
@@ -36,7 +26,7 @@ func (w *work) transfer(ctx context.Context) (time.Duration, error) {
 		return w.Waits.Conflict, nil
 	}
 	if pool == nil || (!pool.DeletionTimestamp.IsZero() && pool.Spec.DeletionProtection != nil && !*pool.Spec.DeletionProtection) {
-		w.rest(stateLeftOut, "the node pool is being deleted or gone")
+		w.rest(api.TaskInstanceLeftOut, "the node pool is being deleted or gone")
 		w.end(api.TaskCanceled, "", "the node pool is being deleted or gone")
 		return 0, w.finish(ctx)
 	}
@@ -90,7 +80,7 @@ func (w *work) stops() string {
 	}
 	if w.t.Spec.Type == api.TaskRemove {
 		for _, i := range w.t.Status.Instances {
-			if i.State == stateFailed {
+			if i.State == api.TaskInstanceFailed {
 				return "an earlier one failed"
 			}
 		}
@@ -101,7 +91,7 @@ func (w *work) stops() string {
 // nextWave holds what is next and writes it into the pool, or ends the task.
 func (w *work) nextWave(ctx context.Context, pool *api.NodePool) (time.Duration, error) {
 	if why := w.stops(); why != "" {
-		w.rest(stateLeftOut, "not begun: "+why)
+		w.rest(api.TaskInstanceLeftOut, "not begun: "+why)
 		return 0, w.conclude(ctx)
 	}
 	ready, wait, err := w.prepare(ctx, pool)
@@ -171,7 +161,7 @@ func (w *work) noteWave(ctx context.Context, pool *api.NodePool, ids []string) e
 	st.WaveInstances, st.WaveDone, st.WaveGeneration = ids, false, pool.Generation
 	st.Target = pool.Spec.ExpectedNodes
 	for _, id := range ids {
-		w.set(id, stateRunning, "")
+		w.set(id, api.TaskInstanceRunning, "")
 	}
 	w.stage(fmt.Sprintf("Wave %d", st.Wave), api.TaskRunning)
 	w.trimStages()
@@ -241,7 +231,7 @@ func (w *work) set(id, state, message string) {
 // rest gives every instance that was not begun one result.
 func (w *work) rest(state, message string) {
 	for i := range w.t.Status.Instances {
-		if r := &w.t.Status.Instances[i]; r.State == stateWaiting || r.State == stateHeld {
+		if r := &w.t.Status.Instances[i]; r.State == api.TaskInstanceWaiting || r.State == api.TaskInstanceHeld {
 			r.State, r.Message = state, message
 		}
 	}
@@ -260,12 +250,12 @@ func (w *work) tally() string {
 	case api.TaskAttach:
 		what = "brought in"
 	}
-	s := fmt.Sprintf("%d of %d %s", n[stateSuccess], len(w.t.Status.Instances), what)
-	if n[stateFailed] > 0 {
-		s += fmt.Sprintf(", %d failed", n[stateFailed])
+	s := fmt.Sprintf("%d of %d %s", n[api.TaskInstanceSuccess], len(w.t.Status.Instances), what)
+	if n[api.TaskInstanceFailed] > 0 {
+		s += fmt.Sprintf(", %d failed", n[api.TaskInstanceFailed])
 	}
-	if n[stateLeftOut] > 0 {
-		s += fmt.Sprintf(", %d left out", n[stateLeftOut])
+	if n[api.TaskInstanceLeftOut] > 0 {
+		s += fmt.Sprintf(", %d left out", n[api.TaskInstanceLeftOut])
 	}
 	return s
 }
@@ -283,7 +273,7 @@ func (w *work) conclude(ctx context.Context) error {
 	first := ""
 	for _, i := range w.t.Status.Instances {
 		n[i.State]++
-		if first == "" && (i.State == stateFailed || i.State == stateLeftOut) {
+		if first == "" && (i.State == api.TaskInstanceFailed || i.State == api.TaskInstanceLeftOut) {
 			first = i.Instance + ": " + i.Message
 		}
 	}
@@ -291,7 +281,7 @@ func (w *work) conclude(ctx context.Context) error {
 	switch {
 	case w.t.Spec.Cancel || !w.t.DeletionTimestamp.IsZero():
 		w.end(api.TaskCanceled, "", "canceled; "+w.t.Status.Progress)
-	case n[stateFailed] > 0 || n[stateSuccess] == 0 && n[stateLeftOut] > 0:
+	case n[api.TaskInstanceFailed] > 0 || n[api.TaskInstanceSuccess] == 0 && n[api.TaskInstanceLeftOut] > 0:
 		code := ""
 		if len(w.t.Status.Causes) > 0 {
 			code = w.t.Status.Causes[0].Code

@@ -15,7 +15,7 @@ import (
 
 // outcome is how far one instance of a wave is.
 type outcome struct {
-	state   string // stateRunning, stateSuccess or stateFailed
+	state   string // of the instance: running, success or failed
 	message string
 	final   bool // it can no longer be taken back
 	// code of what failed, and what it waited for; empty where nothing did.
@@ -36,14 +36,14 @@ func (w *work) followWave(ctx context.Context, pool *api.NodePool, mine []string
 	stop := w.cancelWave()
 	for _, id := range mine {
 		o := results[id]
-		if o.state == stateRunning && stop != "" && !o.final {
-			o = outcome{state: stateFailed, message: stop + ": it stays in the pool as it was"}
+		if o.state == api.TaskInstanceRunning && stop != "" && !o.final {
+			o = outcome{state: api.TaskInstanceFailed, message: stop + ": it stays in the pool as it was"}
 		}
-		if o.state == stateFailed {
+		if o.state == api.TaskInstanceFailed {
 			back = append(back, id)
 			w.tell(id, o)
 		}
-		pending = pending || o.state == stateRunning
+		pending = pending || o.state == api.TaskInstanceRunning
 		w.set(id, o.state, o.message)
 	}
 	if len(back) > 0 {
@@ -94,8 +94,8 @@ func (w *work) tell(id string, o outcome) {
 // could write why.
 func (w *work) noteTakenBack(mine []string) {
 	for _, id := range w.t.Status.WaveInstances {
-		if !slices.Contains(mine, id) && w.result(id).State == stateRunning {
-			w.set(id, stateFailed, "its entry was taken back")
+		if !slices.Contains(mine, id) && w.result(id).State == api.TaskInstanceRunning {
+			w.set(id, api.TaskInstanceFailed, "its entry was taken back")
 		}
 	}
 }
@@ -141,8 +141,8 @@ func (w *work) outcomes(ctx context.Context, ids []string) (map[string]outcome, 
 	for _, id := range ids {
 		s, there := seen[id]
 		if w.t.Spec.Type == api.TaskAttach {
-			if out[id] = w.cameIn(records[id], there || !known); out[id].state == stateRunning && refused[id] != "" {
-				out[id] = outcome{state: stateFailed, message: refused[id]}
+			if out[id] = w.cameIn(records[id], there || !known); out[id].state == api.TaskInstanceRunning && refused[id] != "" {
+				out[id] = outcome{state: api.TaskInstanceFailed, message: refused[id]}
 			}
 		} else {
 			out[id] = w.wentOut(records[id], !known || there && s.Ours)
@@ -182,9 +182,9 @@ func (w *work) cameIn(i *api.Instance, there bool) outcome {
 	case i != nil && i.Status.LifecycleState != api.InstanceRemoved && i.Spec.CreationType != api.CreatedUnknown && i.Spec.Release == nil:
 		return w.attached(i)
 	case !there:
-		return outcome{state: stateSuccess, final: true, message: "it is gone from the cloud; the pool makes a new one in its place"}
+		return outcome{state: api.TaskInstanceSuccess, final: true, message: "it is gone from the cloud; the pool makes a new one in its place"}
 	}
-	return outcome{state: stateRunning, message: "being tagged and recorded"}
+	return outcome{state: api.TaskInstanceRunning, message: "being tagged and recorded"}
 }
 
 // attached is what is left to do for an instance that has its record now. One
@@ -192,11 +192,11 @@ func (w *work) cameIn(i *api.Instance, there bool) outcome {
 func (w *work) attached(i *api.Instance) outcome {
 	switch i.Status.NodeState {
 	case "":
-		return outcome{state: stateRunning, final: true, message: "recorded; its Node is being looked for"}
+		return outcome{state: api.TaskInstanceRunning, final: true, message: "recorded; its Node is being looked for"}
 	case api.NodeJoining:
-		return outcome{state: stateSuccess, final: true, message: "attached; for it to join, type on the machine, as root, what is printed by: poolkeeper node join-command " + w.t.Spec.Pool}
+		return outcome{state: api.TaskInstanceSuccess, final: true, message: "attached; for it to join, type on the machine, as root, what is printed by: poolkeeper node join-command " + w.t.Spec.Pool}
 	}
-	return outcome{state: stateSuccess, final: true, message: "attached; its Node is in the cluster already, nothing is to be done on the machine"}
+	return outcome{state: api.TaskInstanceSuccess, final: true, message: "attached; its Node is in the cluster already, nothing is to be done on the machine"}
 }
 
 // heldBy says which lifecycle hook holds an instance, and until when; empty where
@@ -213,17 +213,17 @@ func (w *work) heldBy(i *api.Instance) string {
 func (w *work) wentOut(i *api.Instance, tagged bool) outcome {
 	switch {
 	case i == nil:
-		return outcome{state: stateSuccess, message: "released", final: true}
+		return outcome{state: api.TaskInstanceSuccess, message: "released", final: true}
 	case i.Status.LifecycleState == api.InstanceRemoved && !tagged:
-		return outcome{state: stateSuccess, final: true, message: "taken out, runs on: " + w.stays(i)}
+		return outcome{state: api.TaskInstanceSuccess, final: true, message: "taken out, runs on: " + w.stays(i)}
 	case i.Status.LifecycleState == api.InstanceRemoved:
-		return outcome{state: stateRunning, message: "our tags are being taken off", final: true}
+		return outcome{state: api.TaskInstanceRunning, message: "our tags are being taken off", final: true}
 	case i.Status.ReleaseSentTime != nil:
-		return outcome{state: stateRunning, message: "being released", final: true}
+		return outcome{state: api.TaskInstanceRunning, message: "being released", final: true}
 	}
 	held := w.heldBy(i)
 	if i.Spec.Release == nil || i.Status.DrainFor != i.Spec.Release.Activity || i.Status.DrainStartTime == nil || i.Status.DrainEndTime != nil {
-		return outcome{state: stateRunning, message: held}
+		return outcome{state: api.TaskInstanceRunning, message: held}
 	}
 	limit := w.Waits.DrainLimit
 	if s := i.Spec.Release.DrainLimitSeconds; s > 0 {
@@ -239,10 +239,10 @@ func (w *work) wentOut(i *api.Instance, tagged bool) outcome {
 	// The instance's controller says that it stopped, and leaves the cordon: only
 	// then the mark may go.
 	if i.Spec.Release.Drain == api.DrainRequired && meta.IsStatusConditionTrue(i.Status.Conditions, api.ConditionDrainStopped) {
-		return outcome{state: stateFailed, code: fault.DrainLimit, blocked: i.Status.DrainBlocked,
+		return outcome{state: api.TaskInstanceFailed, code: fault.DrainLimit, blocked: i.Status.DrainBlocked,
 			message: fmt.Sprintf("not drained within %s: %s. Nothing was released, and the node stays cordoned", limit, text)}
 	}
-	return outcome{state: stateRunning, message: text + "; its limit is at " + i.Status.DrainStartTime.Add(limit).UTC().Format("15:04:05 UTC")}
+	return outcome{state: api.TaskInstanceRunning, message: text + "; its limit is at " + i.Status.DrainStartTime.Add(limit).UTC().Format("15:04:05 UTC")}
 }
 
 // stays says why an instance that was taken out was not released, and how to

@@ -31,11 +31,11 @@ func (w *work) wish(ctx context.Context, id string, i *api.Instance) error {
 	case open == uid:
 		w.followWish(id, result)
 		return nil
-	case w.result(id).State == stateRunning:
-		w.set(id, stateFailed, "another task asked for something else meanwhile: see what came of that")
+	case w.result(id).State == api.TaskInstanceRunning:
+		w.set(id, api.TaskInstanceFailed, "another task asked for something else meanwhile: see what came of that")
 		return nil
 	case open != "" && (result == nil || result.ID != open || !result.Done):
-		w.set(id, stateWaiting, "an earlier wish of this kind is under way")
+		w.set(id, api.TaskInstanceWaiting, "an earlier wish of this kind is under way")
 		return nil
 	}
 	if state, why := w.fitWish(i); state != "" {
@@ -51,9 +51,9 @@ func (w *work) wish(ctx context.Context, id string, i *api.Instance) error {
 			i.Spec.Convert.PeriodMonths = months
 		}
 	}
-	w.set(id, stateRunning, "the cloud is asked")
+	w.set(id, api.TaskInstanceRunning, "the cloud is asked")
 	if err := w.Client.Patch(ctx, i, change.Since(before)); err != nil {
-		w.set(id, stateWaiting, "")
+		w.set(id, api.TaskInstanceWaiting, "")
 		return fmt.Errorf("write the wish of task %s on instance %s: %w", w.t.Name, id, err)
 	}
 	return nil
@@ -91,13 +91,13 @@ func (w *work) fitWish(i *api.Instance) (state, why string) {
 	}
 	switch {
 	case i.Status.LifecycleState == api.InstanceRemoved || i.Spec.Release != nil:
-		return stateLeftOut, "it is leaving or was taken out"
+		return api.TaskInstanceLeftOut, "it is leaving or was taken out"
 	case i.Spec.CreationType == api.CreatedUnknown:
-		return stateLeftOut, "nobody knows whose it is: poolkeeper instance adopt or disown " + i.Name
+		return api.TaskInstanceLeftOut, "nobody knows whose it is: poolkeeper instance adopt or disown " + i.Name
 	case w.t.Spec.Type == api.TaskRenew && charge != api.ChargeSubscription:
-		return stateLeftOut, fmt.Sprintf("it is billed %s: only a subscription is renewed", charge)
+		return api.TaskInstanceLeftOut, fmt.Sprintf("it is billed %s: only a subscription is renewed", charge)
 	case w.t.Spec.Type == api.TaskConvert && charge == w.t.Spec.ConvertTo:
-		return stateSuccess, fmt.Sprintf("it is billed %s already", charge)
+		return api.TaskInstanceSuccess, fmt.Sprintf("it is billed %s already", charge)
 	}
 	return "", ""
 }
@@ -106,13 +106,13 @@ func (w *work) fitWish(i *api.Instance) (state, why string) {
 func (w *work) followWish(id string, r *api.WishResult) {
 	switch {
 	case r == nil || r.ID != string(w.t.UID) || !r.Done:
-		w.set(id, stateRunning, "the cloud is asked")
+		w.set(id, api.TaskInstanceRunning, "the cloud is asked")
 	case r.Code == "" && w.t.Spec.Type == api.TaskRenew:
-		w.set(id, stateSuccess, "renewed by "+some(int(max(w.t.Spec.PeriodMonths, 1)), "month"))
+		w.set(id, api.TaskInstanceSuccess, "renewed by "+some(int(max(w.t.Spec.PeriodMonths, 1)), "month"))
 	case r.Code == "":
-		w.set(id, stateSuccess, fmt.Sprintf("it is billed %s from now on", w.t.Spec.ConvertTo))
+		w.set(id, api.TaskInstanceSuccess, fmt.Sprintf("it is billed %s from now on", w.t.Spec.ConvertTo))
 	default:
-		w.set(id, stateFailed, r.Message+" ("+r.Code+")")
+		w.set(id, api.TaskInstanceFailed, r.Message+" ("+r.Code+")")
 		w.addCause(r.Code, r.Message, id)
 	}
 }

@@ -124,7 +124,7 @@ func (r *Reconciler) endInstances(ctx context.Context, p *passed) (bool, error) 
 	}
 	named := map[string]bool{}
 	for _, i := range t.Status.Instances {
-		named[i.Instance] = i.State == TaskInstanceDone
+		named[i.Instance] = i.State == api.TaskInstanceSuccess // it runs on without our tags
 	}
 	left := false
 	for _, i := range list {
@@ -138,10 +138,6 @@ func (r *Reconciler) endInstances(ctx context.Context, p *passed) (bool, error) 
 	}
 	return !left, nil
 }
-
-// TaskInstanceDone is the state of an instance in a Delete task once its
-// leaving is complete: it runs on without our tags.
-const TaskInstanceDone = "success"
 
 // endActivities deletes the activities of the group, each after its Secret.
 func (r *Reconciler) endActivities(ctx context.Context, p *passed) (bool, error) {

@@ -125,7 +125,7 @@ func TestDeletionGoesDownInOrderAndWaits(t *testing.T) {
 	b.putStatus(i)
 	waits("the task has not named it with its tags off")
 	task := b.tasks()["web-abcdef-delete"]
-	task.Status.Instances = []api.TaskInstance{{Instance: "i-1", State: nodepool.TaskInstanceDone}}
+	task.Status.Instances = []api.TaskInstance{{Instance: "i-1", State: api.TaskInstanceSuccess}}
 	b.putStatus(&task)
 	b.writes = nil
 	b.later()
