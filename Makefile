@@ -5,7 +5,7 @@ BIN := $(abspath bin)
 KUBERNETES := v1.37.2
 KV := k8s.io/component-base/version
 VERSION := $(shell git describe --tags --always --dirty=-modified 2>/dev/null || echo unknown)
-PLANE_FLAGS := -trimpath -ldflags "-s -w -X $(KV).gitVersion=$(KUBERNETES) -X $(KV).gitMajor=1 -X $(KV).gitMinor=37"
+PLANE_FLAGS := -ldflags "-s -w -X $(KV).gitVersion=$(KUBERNETES) -X $(KV).gitMajor=1 -X $(KV).gitMinor=37"
 TOOL := go tool -modfile=hack/go.mod
 TESTS = go test -vet=off -count=1 -timeout=40m -json
 # DRIVING are the tests that only drive programs. Programs wait for one another there, so
@@ -19,6 +19,8 @@ BAD = echo '{"Action":"ended-badly"}'
 # AGAIN are the tests that may fail once, by how a busy machine shares its time, and say so.
 AGAIN = '/test/scenario Test(Transcripts|Whole)/[a-z0-9-]+$$'
 export KUBEBUILDER_ASSETS := $(BIN)
+# With -trimpath both modules find what they share compiled once.
+export GOFLAGS := $(GOFLAGS) -trimpath
 
 .DEFAULT_GOAL := help
 .PHONY: help up test sim fuzz vuln race bench large memory kill soak sbom image verify lint vet build plane generate generated
@@ -63,7 +65,7 @@ sbom: build ## write bin/sbom.json, the parts of both programs (CycloneDX)
 	@go -C hack/ship run . sbom $(BIN)/sbom.json $(BIN)/poolkeeper $(BIN)/poolkeeper-plane
 
 image: ## write bin/image.tar, a container image of the program and nothing else, for ARCH=amd64 or arm64
-	@CGO_ENABLED=0 GOOS=linux GOARCH=$(or $(ARCH),amd64) go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $(BIN)/image/poolkeeper ./cmd/poolkeeper
+	@CGO_ENABLED=0 GOOS=linux GOARCH=$(or $(ARCH),amd64) go build -ldflags "-s -w -X main.version=$(VERSION)" -o $(BIN)/image/poolkeeper ./cmd/poolkeeper
 	@go -C hack/ship run . sbom $(BIN)/image/sbom.json $(BIN)/image/poolkeeper
 	@go -C hack/ship run . image $(BIN)/image.tar $(VERSION) $(BIN)/image/poolkeeper $(BIN)/image/sbom.json
 
@@ -84,8 +86,8 @@ verify: ## generate everything again and fail on a difference
 
 lint: vet ## go vet and staticcheck, the control plane's module too
 	@$(TOOL) staticcheck ./...
-	@cd plane && go vet -trimpath ./...
-	@cd plane && GOFLAGS="$(GOFLAGS) -trimpath" go tool -modfile=../hack/go.mod staticcheck ./...
+	@cd plane && go vet ./...
+	@cd plane && go tool -modfile=../hack/go.mod staticcheck ./...
 
 vet:
 	@files=$$(gofmt -l .); test -z "$$files" || { echo "not formatted, run gofmt -w:" $$files; exit 1; }
