@@ -42,7 +42,7 @@ func explain(ctx context.Context, err error) *Error {
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
 		return &Error{Code: ExitInterrupted, What: "interrupted", Cause: "Ctrl-C; whatever was accepted goes on", Err: err}
 	case isUnknownCommand(err):
-		return badInput("nothing was done", err.Error(), "`poolkeeper --help`")
+		return badInput("nothing was done", err.Error())
 	}
 	return apiError(err, "the command did not end")
 }

@@ -18,16 +18,15 @@ const SeeStrength = "poolkeeper strength get POOL shows what is in stock"
 
 const (
 	// seenLate ends solutions that poolkeeper cannot see being carried out.
-	seenLate     = "<; then poolkeeper pool resume {pool}, or wait for the next try>"
-	otherImage   = "choose another instance type, or another image (poolkeeper offer list --images names them; poolkeeper pool edit POOL< --image {otherImage}>)"
-	otherDisk    = "another disk category (poolkeeper pool edit POOL< --system-disk {systemDisk}>)"
-	hintImage    = "the image is {image}"
-	hintFits     = "in stock in {zone} and fitting the image: {fits}; to add one: poolkeeper pool edit POOL --add-type {fit}"
-	hintOffered  = "what {zone} offers of the family: poolkeeper offer list --zone {zone} --type {family}"
-	hintDisk     = "the disks are of {disk}"
-	hintDisks    = "with {instanceType} go in {zone}: {offered}"
-	hintDiskEdit = "to change the system disk: poolkeeper pool edit POOL --system-disk {systemDisk}"
-	hintExists   = "there is {exists}"
+	seenLate    = "<; then poolkeeper pool resume {pool}, or wait for the next try>"
+	otherImage  = "choose another instance type, or another image (poolkeeper offer list --images names them; poolkeeper pool edit POOL< --image {otherImage}>)"
+	otherDisk   = "another disk category (poolkeeper pool edit POOL< --system-disk {systemDisk}>)"
+	hintImage   = "the image is {image}"
+	hintFits    = "in stock in {zone} and fitting the image: {fits}; to add one: poolkeeper pool edit POOL --add-type {fit}"
+	hintOffered = "what {zone} offers of the family: poolkeeper offer list --zone {zone} --type {family}"
+	hintDisk    = "the disks are of {disk}"
+	hintDisks   = "with {instanceType} go in {zone}: {offered}"
+	hintExists  = "there is {exists}"
 )
 
 // catalogue is all rows, in the order in which they are printed.

@@ -95,7 +95,7 @@ var wireRows = []Entry{
 		Origin: OriginWire, RaisedBy: byECS,
 		Cause:    "the disk category is not offered in that zone",
 		Solution: "choose another zone, or " + otherDisk,
-		Hints:    []string{hintDisk, hintDisks, hintDiskEdit},
+		Hints:    []string{hintDisk, hintDisks},
 		Scope:    ScopeDisk, Next: NextFallOver, Retry: expiry30},
 	{Code: AfterpayInstanceQuota, Also: []Code{DiskCapacityQuota, PostPaidDiskQuota}, Origin: OriginWire, RaisedBy: byECS,
 		Cause:    "a quota of the account is used up",

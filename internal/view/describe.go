@@ -13,6 +13,8 @@ import (
 type Field struct {
 	Name string
 	Cell Cell
+	// More are further lines under it, without a name of their own.
+	More []string
 }
 
 // Describe writes named lines, their texts in one column.
@@ -30,12 +32,25 @@ func Describe(fields []Field, color bool) string {
 		}
 		pad := strings.Repeat(" ", width-utf8.RuneCountInString(f.Name))
 		b.WriteString(f.Name + pad + "  " + Paint(OneLine(f.Cell.Text), f.Cell.Tone, color) + "\n")
+		for _, line := range f.More {
+			b.WriteString(strings.Repeat(" ", width+2) + Paint(OneLine(line), f.Cell.Tone, color) + "\n")
+		}
 	}
 	return b.String()
 }
 
 func field(name, format string, args ...any) Field {
 	return Field{Name: name, Cell: Cell{Text: fmt.Sprintf(format, args...)}}
+}
+
+// advice is a solution, each of its parts on a line of its own. One that quotes a
+// command is not parted: a command may have the same mark.
+func advice(name, solution string) Field {
+	if strings.Contains(solution, "`") {
+		return field(name, "%s", solution)
+	}
+	parts := strings.Split(solution, "; ")
+	return Field{Name: name, Cell: Cell{Text: parts[0]}, More: parts[1:]}
 }
 
 func listField(name string, list []string) Field { return field(name, "%s", strings.Join(list, ", ")) }
@@ -72,7 +87,7 @@ func WhyFields(w *Why, clock Clock) []Field {
 		}
 		fields = append(fields, field("Next", "%s", text))
 	}
-	return append(fields, field("Help", "%s", w.Solution))
+	return append(fields, advice("Help", w.Solution))
 }
 
 // Describe is a pool in named lines.
@@ -190,7 +205,7 @@ func (v Task) DescribeCauses(color bool) string {
 			cause += fmt.Sprintf(" x%d", c.Count)
 		}
 		b.WriteString(Describe([]Field{
-			field("CAUSE", "%s", cause), field("SOLUTION", "%s", c.Solution),
+			field("CAUSE", "%s", cause), advice("SOLUTION", c.Solution),
 			field("MESSAGE", "%s", joinNonEmpty("   ", c.Message, c.RequestID)), field("INSTANCE", "%s", c.Instance),
 		}, color))
 		for _, line := range strings.Split(strings.TrimRight(Printable(c.Log), "\n"), "\n") {
@@ -210,7 +225,7 @@ func (v Task) ownCause(color bool) string {
 		fields = append(fields, field("CAUSE", "%s", v.Error.Message))
 	}
 	for _, i := range v.Instances {
-		if i.State == "failed" && (v.Error == nil || !strings.Contains(v.Error.Message, i.Message)) {
+		if i.State == v1alpha1.TaskInstanceFailed && (v.Error == nil || !strings.Contains(v.Error.Message, i.Message)) {
 			fields = append(fields, field("CAUSE", "%s", joinNonEmpty(": ", i.Instance, i.Message)))
 		}
 	}

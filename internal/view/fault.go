@@ -45,7 +45,7 @@ func FaultTable(list []Fault) Table {
 // Describe is a row of the catalogue in named lines.
 func (v Fault) Describe(color bool) string {
 	return Describe([]Field{
-		field("Code", "%s", v.Code), listField("Also", v.Also), field("Cause", "%s", v.Cause), field("Solution", "%s", v.Solution),
+		field("Code", "%s", v.Code), listField("Also", v.Also), field("Cause", "%s", v.Cause), advice("Solution", v.Solution),
 		field("Raised by", "%s", v.RaisedBy), field("Speaks of", "%s", v.Scope), field("Next", "%s", v.Next), field("Again", "%s", v.Again),
 	}, color)
 }
