@@ -21,7 +21,7 @@ func TestWithoutTroubleThePoolFollows(t *testing.T) {
 // play plays the first seeds, two at a time; each is on its own.
 func play(t *testing.T, o Options, count int64) {
 	t.Helper()
-	defer debug.SetGCPercent(debug.SetGCPercent(400))
+	defer debug.SetGCPercent(debug.SetGCPercent(1600))
 	began := time.Now()
 	var next, events atomic.Int64
 	var wg sync.WaitGroup

@@ -27,7 +27,7 @@ func main() {
 	last := flag.Duration("for", 10*time.Minute, "how long to play")
 	record := flag.String("record", "test/sim/record.txt", "where to add what came of it")
 	flag.Parse()
-	debug.SetGCPercent(400)
+	debug.SetGCPercent(1600)
 	var err error
 	if *seed != "" {
 		err = one(*seed, *all)
