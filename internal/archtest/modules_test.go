@@ -3,9 +3,11 @@ package archtest
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -26,21 +28,49 @@ var refusedModules = []string{"github.com/stretchr/testify", "github.com/onsi/",
 // modules that a go.mod requires.
 func modules(t *testing.T, dir string) []string {
 	t.Helper()
+	return slices.Collect(maps.Keys(versions(t, dir)))
+}
+
+// versions are those of the modules that a go.mod requires, after what it
+// replaces.
+func versions(t *testing.T, dir string) map[string]string {
+	t.Helper()
 	cmd := exec.Command("go", "mod", "edit", "-json")
 	cmd.Dir = dir
 	b, err := cmd.Output()
 	if err != nil {
 		t.Fatalf("read go.mod of %s: %v", dir, err)
 	}
-	var mod struct{ Require []struct{ Path string } }
+	var mod struct {
+		Require []struct{ Path, Version string }
+		Replace []struct {
+			Old struct{ Path string }
+			New struct{ Version string }
+		}
+	}
 	if err := json.Unmarshal(b, &mod); err != nil {
 		t.Fatal(err)
 	}
-	var out []string
+	out := map[string]string{}
 	for _, r := range mod.Require {
-		out = append(out, r.Path)
+		out[r.Path] = r.Version
+	}
+	for _, r := range mod.Replace {
+		if _, required := out[r.Old.Path]; required {
+			out[r.Old.Path] = r.New.Version
+		}
 	}
 	return out
+}
+
+// What both modules require has one version, so that it is compiled once.
+func TestBothModulesHaveTheSameVersions(t *testing.T) {
+	plane := versions(t, filepath.Join(root, "plane"))
+	for path, ours := range versions(t, root) {
+		if theirs := plane[path]; theirs != "" && theirs != ours {
+			t.Errorf("%s has version %s, and %s in plane: go get %s@NEWER in one of them", path, ours, theirs, path)
+		}
+	}
 }
 
 // Each module that our code imports and that is not among the usual ones has a
