@@ -83,7 +83,7 @@ func (p *pass) consider(ctx context.Context, i *api.Instance) error {
 	if i.Spec.Group != p.group.Name {
 		return nil
 	}
-	m := p.memory.of(i, p.now)
+	m := p.memory.of(i, p.Now) // not when the pass began: a call may have held it up since
 	m.due = time.Time{}
 	if m.ended || m.behind(i) {
 		return nil // the cache will tell
@@ -174,7 +174,7 @@ func recordOf(f *lifecycle.Facts, i *api.Instance, s *api.InstanceStatus, create
 		Hooks: hooksOf(s), Protected: i.Spec.Protected, Standby: i.Spec.Standby, HeldBy: i.Spec.HeldBy,
 		DrainFor: s.DrainFor, DrainStart: at(s.DrainStartTime), DrainEnd: at(s.DrainEndTime), ReleaseSent: micro(s.ReleaseSentTime),
 		DrainStopped: meta.IsStatusConditionTrue(s.Conditions, api.ConditionDrainStopped), Disown: i.Spec.Disown,
-		NeverRan: s.FailedTime != nil && s.JoinedTime == nil && s.Code == string(fault.NoStock),
+		NeverRan: s.FailedTime != nil && s.RunningTime == nil && s.JoinedTime == nil && s.Code == string(fault.NoStock),
 		Expiry:   at(s.ExpiryTime), Recalled: s.RecallTime != nil, State: lifecycle.State(s.LifecycleState), NodeState: lifecycle.NodeState(s.NodeState),
 	}
 	if again := at(i.Spec.RejoinTime); i.Spec.CreationType == api.CreatedAttached && again.After(created) {

@@ -1,6 +1,7 @@
 package instance_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/poolkeeper/poolkeeper/internal/bootstrap"
 	"github.com/poolkeeper/poolkeeper/internal/cloud"
 	"github.com/poolkeeper/poolkeeper/internal/fault"
+	"github.com/poolkeeper/poolkeeper/internal/view/snapshot"
 )
 
 // late has one machine that runs and has not joined, past the time when its
@@ -91,5 +93,50 @@ func TestOneThatNeverRanIsNamed(t *testing.T) {
 	s := b.instance("i-1").Status
 	if s.Code != string(fault.StartInstanceFailed) || s.Message != "i-1 never ran: the cloud shows it Stopped" || s.Summary != s.Message {
 		t.Fatalf("status: %+v", s)
+	}
+}
+
+// A pass that a call holds up for minutes finds a record that was made meanwhile:
+// it is as young as it is, and not taken for gone where no list shows it yet.
+func TestARecordIsNoOlderThanThePassThatWasHeldUp(t *testing.T) {
+	b := newBench(t)
+	b.ok(b.sweep(time.Minute))
+	held := false
+	b.r.Allowed = func(context.Context, string) error {
+		if held {
+			return nil
+		}
+		held = true
+		for range 10 {
+			b.now = b.now.Add(time.Minute)
+			b.ok(b.sweeper.Sweep(b.Context()))
+		}
+		b.ok(b.kube.Create(b.Context(), recorded("i-1")))
+		return nil
+	}
+	b.r.TouchAll("web")
+	_, err := b.pass()
+	b.ok(err)
+	b.settle(3)
+	if i := b.instance("i-1"); !held || i == nil || i.Status.FailedTime != nil {
+		t.Fatalf("a record of 18 seconds is given up: %+v", i)
+	}
+}
+
+// A machine that was taken for gone, and is shown running after all, failed to
+// join: it is replaced like any other that did.
+func TestOneThatRunsAfterItWasGivenUpFailedToJoin(t *testing.T) {
+	b := newBench(t)
+	b.ok(b.kube.Create(b.Context(), recorded("i-1")))
+	for range 6 {
+		b.ok(b.sweep(time.Minute))
+	}
+	if i := b.instance("i-1"); i == nil || !snapshot.NeverRan(i) || snapshot.Failed(i) {
+		t.Fatalf("while nothing shows it: %+v", i)
+	}
+	b.cloud.Add(tagged("i-1", cloud.Running))
+	b.settle(2)
+	if i := b.instance("i-1"); i == nil || snapshot.NeverRan(i) || !snapshot.Failed(i) {
+		t.Fatalf("when it runs: %+v", i)
 	}
 }

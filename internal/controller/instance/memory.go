@@ -116,10 +116,10 @@ func (g *groupMemory) take(picture int64, now time.Time) (full bool, names []str
 
 // of is what is remembered of a record; another record of the same name starts
 // anew.
-func (g *groupMemory) of(i *api.Instance, now time.Time) *memory {
+func (g *groupMemory) of(i *api.Instance, now func() time.Time) *memory {
 	m := g.instances[i.Name]
 	if m == nil || m.uid != i.UID {
-		m = &memory{uid: i.UID, first: now}
+		m = &memory{uid: i.UID, first: now()}
 		if g.instances == nil {
 			g.instances = map[string]*memory{}
 		}

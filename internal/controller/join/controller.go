@@ -100,7 +100,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if !k.proven {
 		id, err := join.Prove(request(csr, pool), r.Trust)
 		if err != nil {
-			return r.forged(ctx, csr, pool)
+			return r.forged(ctx, csr, pool, k)
 		}
 		k.id, k.proven = id, true
 		r.memory.keep(csr, k)
@@ -117,7 +117,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	case join.Undecided:
 		return r.leave(ctx, csr, k)
 	}
-	return r.forged(ctx, csr, pool)
+	return r.forged(ctx, csr, pool, k)
 }
 
 // poolOf is the pool whose join credential filed a request, by the API
@@ -242,15 +242,20 @@ func (r *Reconciler) leave(ctx context.Context, csr *certificatesv1.CertificateS
 	return ctrl.Result{RequeueAfter: max(k.first.Add(r.Waits.JoinDeadline).Sub(r.Now()), r.Waits.Conflict)}, nil
 }
 
-// forged counts a request that proves nothing and deletes it, without another
-// write. Past a rate the pool's join Secret is replaced.
-func (r *Reconciler) forged(ctx context.Context, csr *certificatesv1.CertificateSigningRequest, pool string) (ctrl.Result, error) {
-	metrics.ForgedRequests.WithLabelValues(pool).Inc()
+// forged counts a request that proves nothing, once, and deletes it, without
+// another write. Past a rate the pool's join Secret is replaced.
+func (r *Reconciler) forged(ctx context.Context, csr *certificatesv1.CertificateSigningRequest, pool string, k known) (ctrl.Result, error) {
+	again := k.counted
+	if !again {
+		metrics.ForgedRequests.WithLabelValues(pool).Inc()
+		k.counted = true
+		r.memory.keep(csr, k)
+	}
 	most := r.Forged
 	if most <= 0 {
 		most = 60
 	}
-	if r.memory.flood(pool, r.Now(), most) {
+	if r.memory.flood(pool, r.Now(), most, again) {
 		if err := r.replace(ctx, pool); err != nil {
 			return ctrl.Result{}, err
 		}
@@ -261,6 +266,7 @@ func (r *Reconciler) forged(ctx context.Context, csr *certificatesv1.Certificate
 // replace ends the credential of a pool that is flooded, and says so on it.
 func (r *Reconciler) replace(ctx context.Context, pool string) error {
 	if err := r.Replacer.Replace(ctx, pool); err != nil {
+		r.memory.notReplaced(pool)
 		return fmt.Errorf("replace join credential of %s: %w", pool, err)
 	}
 	logf.FromContext(ctx).Info("replaced the join credential after forged requests", "pool", pool)

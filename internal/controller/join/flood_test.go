@@ -1,12 +1,17 @@
 package join
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
 
 	certificatesv1 "k8s.io/api/certificates/v1"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
@@ -134,3 +139,77 @@ func TestADecidedRequestGivesItsPlaceBack(t *testing.T) {
 		t.Error("the key was not recorded")
 	}
 }
+
+// fails looks at a request, and wants an error.
+func (b *bench) fails(name string) {
+	b.Helper()
+	if _, err := b.r.Reconcile(b.Context(), ctrl.Request{NamespacedName: types.NamespacedName{Name: name}}); err == nil {
+		b.Fatalf("the look at %s did not fail", name)
+	}
+}
+
+// Three forged requests that cannot be deleted are looked at again and again: they
+// stay three, which are borne.
+func TestAForgedRequestIsCountedOnce(t *testing.T) {
+	b := newBench(t)
+	stranger := newIdentities(t)
+	down := true
+	b.r.Client = interceptor.NewClient(b.WithWatch, interceptor.Funcs{
+		Delete: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.DeleteOption) error {
+			if down {
+				return errors.New("the API server is down")
+			}
+			return c.Delete(ctx, o, opts...)
+		},
+	})
+	for n := range 3 {
+		if err := b.Create(t.Context(), aMachine(t, "i-1").files(t, stranger, "web", fmt.Sprintf("f%d", n))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 5 {
+		for n := range 3 {
+			b.fails(fmt.Sprintf("f%d", n))
+		}
+	}
+	down = false
+	for n := range 3 {
+		b.look(fmt.Sprintf("f%d", n))
+	}
+	if len(b.replacer.pools) != 0 || len(b.r.memory.requests) != 0 {
+		t.Fatalf("replaced %v, kept %v", b.replacer.pools, b.r.memory.requests)
+	}
+	b.file(aMachine(t, "i-1").files(t, stranger, "web", "f3"))
+	if len(b.replacer.pools) != 1 {
+		t.Fatal("the fourth within a minute is one too many")
+	}
+}
+
+// A replacement that failed is tried again with the next look, however long the
+// API server was down, and is not made twice.
+func TestAReplacementThatFailedIsTriedAgain(t *testing.T) {
+	b := newBench(t)
+	stranger := newIdentities(t)
+	b.r.Replacer = broken{}
+	for n := range 3 {
+		b.file(aMachine(t, "i-1").files(t, stranger, "web", fmt.Sprintf("f%d", n)))
+	}
+	for _, name := range []string{"f3", "f4"} {
+		if err := b.Create(t.Context(), aMachine(t, "i-1").files(t, stranger, "web", name)); err != nil {
+			t.Fatal(err)
+		}
+		b.fails(name)
+	}
+	b.clock.T = b.clock.T.Add(5 * time.Minute)
+	b.r.Replacer = b.replacer
+	b.look("f4")
+	b.look("f3")
+	if len(b.replacer.pools) != 1 || b.answer("f3") != "gone" || b.answer("f4") != "gone" {
+		t.Fatalf("replaced %v, f3 %s, f4 %s", b.replacer.pools, b.answer("f3"), b.answer("f4"))
+	}
+}
+
+// broken replaces nothing.
+type broken struct{}
+
+func (broken) Replace(context.Context, string) error { return errors.New("the API server is down") }

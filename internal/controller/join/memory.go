@@ -17,6 +17,9 @@ type known struct {
 	first  time.Time
 	proven bool
 	id     join.Identity
+	// counted is true for a forged one that was counted, and could not be deleted
+	// yet.
+	counted bool
 	// overtaken is how often somebody else had written meanwhile.
 	overtaken int
 }
@@ -45,6 +48,8 @@ type flood struct {
 	began    time.Time
 	count    int
 	replaced time.Time
+	// due is true where the credential is to be replaced, and that failed.
+	due bool
 }
 
 // tellEvery is the shortest time between two denials that are told of one
@@ -167,10 +172,10 @@ func (m *memory) mayTell(instance string, now time.Time) bool {
 	return true
 }
 
-// flood counts one forged request, and is true where they are too many: once,
-// and again only after as long as a token that was taken with the old ones may
-// take to be refused everywhere.
-func (m *memory) flood(pool string, now time.Time, most int) bool {
+// flood counts a forged request, unless it was counted before, and is true where
+// they are too many: once, and again only after as long as a token that was taken
+// with the old ones may take to be refused everywhere, or after notReplaced.
+func (m *memory) flood(pool string, now time.Time, most int, again bool) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.floods == nil {
@@ -184,10 +189,20 @@ func (m *memory) flood(pool string, now time.Time, most int) bool {
 	if now.Sub(f.began) >= tellEvery || now.Before(f.began) {
 		f.began, f.count = now, 0
 	}
-	f.count++
-	if f.count <= most || (!f.replaced.IsZero() && now.Sub(f.replaced) < 2*tellEvery) {
+	if !again {
+		f.count++
+	}
+	if !f.due && (f.count <= most || (!f.replaced.IsZero() && now.Sub(f.replaced) < 2*tellEvery)) {
 		return false
 	}
-	f.replaced = now
+	f.due, f.replaced = false, now
 	return true
+}
+
+// notReplaced says that the replacement failed which flood asked for: the next
+// look at a forged request of the pool tries again.
+func (m *memory) notReplaced(pool string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.floods[pool].due = true
 }

@@ -124,9 +124,11 @@ func (r *read) resetting(i *v1alpha1.Instance) bool {
 }
 
 // NeverRan says whether the creation of an instance failed after all: it
-// vanished before it ran, and its record ends when that is remembered.
+// vanished before it ran, and its record ends when that is remembered. One that
+// was shown running after that is a machine that failed to join.
 func NeverRan(i *v1alpha1.Instance) bool {
-	return i.Status.FailedTime != nil && i.Status.JoinedTime == nil && i.Status.Code == string(fault.NoStock)
+	s := &i.Status
+	return s.FailedTime != nil && s.RunningTime == nil && s.JoinedTime == nil && s.Code == string(fault.NoStock)
 }
 
 // unhealthy says whether the health check is on and finds an instance not
