@@ -20,8 +20,9 @@ type actor struct {
 	wake time.Time
 	// deadline is when the call that it makes now is to be over.
 	deadline time.Time
-	// since is when it began.
-	since              time.Time
+	// since is when it began, and picture when the newest complete list of the
+	// cloud began that it knew then.
+	since, picture     time.Time
 	done, killed, told bool
 	panicked           string
 	finished           func()

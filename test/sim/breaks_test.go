@@ -35,7 +35,6 @@ var broken = map[string]struct {
 	"number and entries in two updates (rule 13)":           {Breaks{Client: func(c client.Client) client.Client { return &apart{c} }}, 25},
 	"approved before its key is written (S1)":               {Breaks{Client: func(c client.Client) client.Client { return &keyLater{Client: c} }}, 5},
 	"what a newer version wrote is written over (I13)":      {Breaks{Client: func(c client.Client) client.Client { return &whole{c} }}, 50},
-	"gone without a look by id (rule 16)":                   {Breaks{Cloud: func(c controller.Provider) controller.Provider { return &noLook{Provider: c} }}, 50},
 }
 
 // Each variant that leaves a rule out is caught within its number of seeds.

@@ -31,8 +31,9 @@ type checker struct {
 	// took ours off.
 	copies   map[string]bool
 	untagged map[string]time.Time
-	// late are machines that joined after they were given up and replaced: they
-	// are welcome, and scaling in takes the excess (decision 0018).
+	// late are machines that joined, or that people protected, after they were
+	// given up and replaced: they are welcome, and scaling in takes the excess
+	// (decision 0018).
 	late map[string]bool
 	// entries are those that tasks wrote into the pool, by task and instance.
 	entries map[string]bool
@@ -41,13 +42,15 @@ type checker struct {
 	// takenOut are instances that were taken out of their group.
 	takenOut map[string]bool
 	joins    joins
+	// thawed are pools of which people said that a freeze is to end.
+	thawed map[string]bool
 	// newer is what the next version wrote, by kind and UID.
 	newer map[string]string
 }
 
 func newChecker(w *world) *checker {
-	c := &checker{world: w, ceiling: map[string]int{}, broughtIn: map[string]int{}, made: map[string]int{}, bodies: map[string]string{}, copies: map[string]bool{}, untagged: map[string]time.Time{}, late: map[string]bool{}, entries: map[string]bool{}, unhooked: map[string]bool{}, takenOut: map[string]bool{}, newer: map[string]string{}}
-	c.joins = joins{c, map[string]time.Time{}, map[string]time.Time{}}
+	c := &checker{world: w, ceiling: map[string]int{}, broughtIn: map[string]int{}, made: map[string]int{}, bodies: map[string]string{}, copies: map[string]bool{}, untagged: map[string]time.Time{}, late: map[string]bool{}, entries: map[string]bool{}, unhooked: map[string]bool{}, takenOut: map[string]bool{}, newer: map[string]string{}, thawed: map[string]bool{}}
+	c.joins = joins{c, map[string]time.Time{}, map[string]time.Time{}, map[string]int{}, map[string]time.Time{}}
 	return c
 }
 
@@ -197,12 +200,13 @@ func (c *checker) releaseCall(call region.Call) {
 func (c *checker) change(e apiserver.Event) {
 	c.stays(e)
 	c.newerStays(e)
+	c.joins.costs(e)
 	switch o := e.New.(type) {
 	case *api.Instance:
 		old, _ := e.Old.(*api.Instance)
 		c.leaves(o, old == nil)
 		c.joins.recordChanges(old, o, e.Deleted)
-		if old != nil && old.Spec.Release != nil && old.Spec.Release.NotBeforeTime != nil && o.Spec.Release == nil {
+		if old != nil && old.Spec.Release != nil && o.Spec.Release == nil && (old.Spec.Release.NotBeforeTime != nil || o.Spec.Protected && o.Status.FailedTime != nil) {
 			c.late[o.Name] = true
 		}
 		if old != nil {
@@ -266,6 +270,7 @@ func (c *checker) releaseBegins(i *api.Instance) {
 		c.violate("I4", "%s is about to be released and was to be taken out only", i.Name)
 	}
 	c.letGo(i)
+	c.frozen(i)
 	if m.Drain == api.DrainRequired && i.Status.JoinedTime != nil && i.Status.NodeState == api.NodeReady && !m.Emptying {
 		for _, o := range c.api.Objects(apiserver.Pod) {
 			if pod, ok := o.(*corev1.Pod); ok && pod.Spec.NodeName == i.Name && c.nodeReady(i.Name) {

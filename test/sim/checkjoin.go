@@ -15,6 +15,10 @@ type joins struct {
 	// left is since when an instance may not join: it is marked to go, removed,
 	// given up or not recorded. words is when a person last let one join again.
 	left, words map[string]time.Time
+	// forged counts the forged requests that were filed, by pool, and replaced is
+	// when its join Secret was deleted last.
+	forged   map[string]int
+	replaced map[string]time.Time
 }
 
 // asOf is when the work that makes a change now began: what has changed since it

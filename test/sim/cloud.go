@@ -90,6 +90,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if f.kind.loses() {
 		return nil, errLost
 	}
+	t.p.sight.looked(w.now, c, status, answer)
 	return &http.Response{StatusCode: status, Status: http.StatusText(status), Header: http.Header{"Content-Type": []string{"application/json"}},
 		Body: io.NopCloser(bytes.NewReader(answer)), ContentLength: int64(len(answer)), Request: req}, nil
 }
@@ -222,7 +223,7 @@ func (w *world) mutated(c region.Call, before map[string]bool) {
 		}
 		w.note(true, "cloud: %s makes %s", describe(c), strings.Join(made, " "))
 		for _, id := range made {
-			w.kubelet(id).pool = tagsOf(c.Params)[cloud.TagPool]
+			w.kubelet(id).pool, w.kubelet(id).secret = tagsOf(c.Params)[cloud.TagPool], w.userDataSecret(id)
 		}
 		w.check.created(c, made)
 	case "DeleteInstances":

@@ -104,6 +104,9 @@ func (c *checker) unwell(i *api.Instance) string {
 		if n := slices.IndexFunc(i.Status.Hooks, func(h api.HookStatus) bool { return h.Result == "" }); n >= 0 {
 			return " is held by hook " + i.Status.Hooks[n].Name
 		}
+		if m, _ := c.region.Metadata(s.ID); m.Values["instance/spot/termination-time"] != "" {
+			return " is being taken back by the cloud"
+		}
 		if s.Status != "Running" {
 			return " is " + s.Status
 		}

@@ -44,6 +44,10 @@ var directed = map[string]struct {
 	"a request is approved with somebody else's proof (S1)":            {forged, Breaks{Client: func(c client.Client) client.Client { return &anybodysProof{c, map[string][]byte{}} }}, "S1"},
 	"a key that stands is believed of the cache (S1)":                  {approvedLate, Breaks{Client: func(c client.Client) client.Client { return &keyStands{c} }}, "S1"},
 	"a key is written under no version (S1)":                           {keyTooLate, Breaks{Client: func(c client.Client) client.Client { return &anyVersion{c} }}, "S1"},
+	"gone without a look by id (rule 16)":                              {hidden, Breaks{Cloud: func(c controller.Provider) controller.Provider { return &noLook{Provider: c} }}, "I5"},
+	"most Nodes that are not Ready freeze nothing (I6)":                {mostDark, Breaks{Client: func(c client.Client) client.Client { return &listsChanged{c, noneDark} }}, "I6"},
+	"a misused join credential is not replaced (S3)":                   {flooded, Breaks{Client: func(c client.Client) client.Client { return &neverReplaced{c} }}, "S3"},
+	"a forged request is answered (S3)":                                {flooded, Breaks{Client: func(c client.Client) client.Client { return &deniesForged{c} }}, "S3"},
 	"clocks are left no margin (rule 20)":                              {clockJumps, Breaks{NoMargin: true}, "I5"},
 	"what has no record is collected (rule 18)":                        {tagsCopied, collector(), "I4"},
 }

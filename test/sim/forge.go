@@ -19,7 +19,7 @@ var forgeries = []string{"nothing to show", "another's proof", "another's name",
 
 // forge files a request that must not be approved.
 func (p *people) forge() {
-	if i, ok := p.one(); ok {
+	if i, ok := p.one(); ok && p.joinSecret(i.Tags[cloud.TagPool]) != "" {
 		p.forgeAs(forgeries[p.random.IntN(len(forgeries))], i.ID, i.Tags[cloud.TagPool])
 	}
 }
@@ -83,7 +83,7 @@ func (p *people) setUpAnew(id string) {
 }
 
 func (p *people) newDisk(k *kubelet, key *ecdsa.PrivateKey) {
-	k.key, k.papers, k.certified, k.request, k.until = key, nil, false, "", time.Time{}
+	k.key, k.papers, k.certified, k.request, k.until, k.typed = key, nil, false, "", time.Time{}, false
 }
 
 // rejoin says that a machine may join with its new key, and types the command on
@@ -94,7 +94,10 @@ func (p *people) rejoin(id string) {
 		return
 	}
 	p.ask(i.Spec.Pool, api.ClusterTaskSpec{Type: api.TaskRejoin, Instances: []string{id}})
-	p.at(p.now.Add(time.Minute), "", func() { p.joinScript(id, p.power[id]) })
+	p.at(p.now.Add(time.Minute), "", func() {
+		p.kubelet(id).typed = true
+		p.joinScript(id, p.power[id])
+	})
 	p.at(p.now.Add(20*time.Minute), "", func() { p.rejoin(id) })
 }
 

@@ -111,6 +111,20 @@ func blinks(w *world) *stage {
 	}
 }
 
+// Lists miss an instance for minutes; looks by id show it.
+func hidden(w *world) *stage {
+	return &stage{
+		length: 20 * time.Minute,
+		begin:  func() { w.people.create(newPool(2)) },
+		cloud: func(_ *process, c region.Call) cloudFault {
+			if t := w.now.Sub(w.began); !lists(c) || t < 6*time.Minute || t > 10*time.Minute {
+				return cloudFault{}
+			}
+			return cloudFault{kind: badList, spoil: func(good []byte) []byte { return pick(good, func(n int) int { return n - 1 }) }}
+		},
+	}
+}
+
 // Every few seconds the controller has other credentials, of another account or
 // its own, while the number changes.
 func otherAccount(w *world) *stage {

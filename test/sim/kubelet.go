@@ -16,8 +16,11 @@ import (
 // was approved a certificate. What signs approved requests is not modelled.
 type kubelet struct {
 	id string
-	// pool is whose join credential it has; empty: none yet.
+	// pool is whose join credential it has; empty: none yet. Its token dies with
+	// the join Secret of its user data, or is the newest where a person typed it.
 	pool      string
+	secret    types.UID
+	typed     bool
 	key       *ecdsa.PrivateKey
 	papers    *papers
 	certified bool
@@ -77,10 +80,14 @@ func (w *world) lives(id string, life int) bool { return w.power[id] == life && 
 // its record names a pool, for a person brings it.
 func (w *world) fileRequest(k *kubelet, life int) {
 	again := func(d time.Duration) { w.at(w.now.Add(d), "", func() { w.fileRequest(k, life) }) }
-	switch i := w.record(k.id); {
+	i := w.record(k.id)
+	if i != nil && i.Spec.CreationType == api.CreatedAttached {
+		k.pool, k.typed = i.Spec.Pool, true
+	}
+	switch {
 	case !w.lives(k.id, life) || k.life != life || k.certified || k.request != "":
 		return
-	case k.pool == "" && (i == nil || i.Spec.CreationType != api.CreatedAttached):
+	case k.pool == "":
 		k.until = w.now.Add(w.waits.JoinDeadline)
 		again(10 * time.Second)
 		return
@@ -90,8 +97,11 @@ func (w *world) fileRequest(k *kubelet, life int) {
 	case w.now.Before(w.trouble.outage):
 		again(10 * time.Second)
 		return
-	case i != nil && i.Spec.CreationType == api.CreatedAttached:
-		k.pool = i.Spec.Pool
+	case !w.lets(k):
+		w.note(true, "machine %s is not let file: its credential is dead", k.id)
+		again(k.pause)
+		k.pause = min(2*k.pause, retryMax)
+		return
 	}
 	name := w.file(k.of(w), filing{by: k, id: k.id, hash: hashOf(k.key), pool: k.pool})
 	k.request = name
@@ -119,6 +129,8 @@ func (w *world) file(p papers, f filing) string {
 	w.filings[name] = f
 	if f.forged == "" {
 		w.proved[f.hash] = f.id
+	} else {
+		w.check.joins.forged[f.pool]++
 	}
 	if err := w.admin.Create(background, p.file(name, f.pool)); err != nil {
 		w.violate("machine", "%v", err)
@@ -142,6 +154,8 @@ func (w *world) answered(r *certificatesv1.CertificateSigningRequest, deleted bo
 		return
 	}
 	switch {
+	case has(r, certificatesv1.CertificateApproved) && !w.lets(k): // it cannot read the answer
+		w.afterAnswer(k)
 	case has(r, certificatesv1.CertificateApproved):
 		k.certified, k.request, k.until = true, "", time.Time{}
 		life, after := k.life, 2*time.Second+w.trouble.lateJoin()

@@ -83,14 +83,24 @@ func (w *world) addPod(id string) {
 	}
 }
 
-// setReady writes whether a Node is Ready, where it is there.
+// setReady is what a kubelet says of itself.
 func (w *world) setReady(id string, ready bool) {
+	w.ready[id] = ready
+	w.tellReady(id)
+}
+
+// tellReady writes whether a Node is Ready, where it is there: Unknown where its
+// machine is cut off.
+func (w *world) tellReady(id string) {
 	n := &corev1.Node{}
 	if w.admin.Get(context.Background(), types.NamespacedName{Name: id}, n) != nil {
 		return
 	}
 	status := corev1.ConditionFalse
-	if ready {
+	switch {
+	case w.now.Before(w.cut[id]):
+		status = corev1.ConditionUnknown
+	case w.ready[id]:
 		status = corev1.ConditionTrue
 	}
 	n.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: status, Reason: "Kubelet", LastTransitionTime: metav1.NewTime(w.now)}}

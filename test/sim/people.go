@@ -35,7 +35,7 @@ func newPeople(w *world) *people { return &people{world: w, pools: map[string]bo
 
 // mischief is one thing that goes wrong, or is done behind the pool's back.
 func (p *people) mischief() {
-	all := []func(){p.outage, p.stickCache, p.secondLeader, p.pause, p.vanish, p.release, p.takeOut, p.stop, p.deleteNode, p.protect, p.noStock, p.quota, p.balance, p.addresses, p.price, p.price, p.reclaim, p.budget, p.copyTags, p.kill, p.remove, p.remove, p.attach, p.cancel, p.unhook, p.reinstall, p.reinstall, p.otherVersion, p.otherVersion}
+	all := []func(){p.outage, p.stickCache, p.secondLeader, p.pause, p.vanish, p.release, p.takeOut, p.stop, p.deleteNode, p.protect, p.noStock, p.quota, p.balance, p.addresses, p.price, p.price, p.reclaim, p.budget, p.copyTags, p.kill, p.remove, p.remove, p.attach, p.cancel, p.unhook, p.reinstall, p.reinstall, p.otherVersion, p.otherVersion, p.darkness}
 	all[p.random.IntN(len(all))]()
 }
 
@@ -325,6 +325,7 @@ func (p *people) settle() {
 		of.keys.Provider = of.keys.own
 	}
 	clear(p.budgets)
+	p.hearAll()
 	if _, err := p.region.RemoveFault("all"); err != nil {
 		p.violate("people", "%v", err)
 	}

@@ -40,6 +40,10 @@ type process struct {
 	dead   bool
 	// keys sign its calls to the cloud.
 	keys *keys
+	// sight is what it saw of Nodes, and judged when it deleted forged requests,
+	// by pool.
+	sight  sight
+	judged map[string][]time.Time
 }
 
 // runner is one controller of a process: one key at a time.
@@ -56,7 +60,7 @@ var cached = []schema.GroupVersionKind{apiserver.NodePool, apiserver.ScalingGrou
 
 // startProcess begins a new life over what is stored, seen a little late.
 func (w *world) startProcess(name string, skew time.Duration) *process {
-	p := &process{world: w, name: name, skew: skew, stuck: map[schema.GroupVersionKind]time.Time{}}
+	p := &process{world: w, name: name, skew: skew, stuck: map[schema.GroupVersionKind]time.Time{}, judged: map[string][]time.Time{}}
 	wire := &apiserver.Client{Server: w.api, Wire: p.wire}
 	p.cache = apiserver.NewCache(wire, cached...)
 	p.cache.Transform = trim
@@ -74,6 +78,7 @@ func (w *world) startProcess(name string, skew time.Duration) *process {
 	if err := p.cache.Skip(w.random.IntN(3)); err != nil {
 		w.violate("start", "%v", err)
 	}
+	p.see()
 	w.processes = append(w.processes, p)
 	w.note(true, "%s starts", p.name)
 	for _, gvk := range p.cache.Kinds() {
@@ -177,6 +182,7 @@ func (p *process) begin(r *runner) {
 			w.note(false, "%s: %v", name, err)
 		}
 	}, func() { r.busy = false })
+	a.picture = p.swept().Add(-p.skew)
 	w.step(a, true)
 }
 
@@ -198,6 +204,9 @@ func (p *process) deliver(gvk schema.GroupVersionKind) {
 	if err != nil {
 		p.world.violate("cache", "%v", err)
 		return
+	}
+	if gvk == apiserver.Instance {
+		p.see()
 	}
 	p.tell(gvk, watch.Change{Old: e.Old, New: e.New, Deleted: e.Deleted})
 }

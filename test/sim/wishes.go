@@ -85,6 +85,9 @@ func (p *people) begin(until time.Duration) {
 			p.at(p.began.Add(p.trouble.upTo(until)), "", p.forge)
 		}
 	}
+	if p.random.IntN(20) == 0 {
+		p.at(p.began.Add(p.trouble.upTo(until)), "", p.flood)
+	}
 }
 
 // create asks for a pool, and again as long as one of its name is going.
@@ -156,6 +159,7 @@ func (p *people) setNumberOf(name string, n int32) {
 // say has a task of a pool taken up by its annotation.
 func (p *people) say(name, annotation string) {
 	p.count++
+	p.check.thawed[name] = p.check.thawed[name] || annotation == api.AnnotationThawCount
 	p.edit(name, "is told "+annotation, func(pool *api.NodePool) {
 		metav1.SetMetaDataAnnotation(&pool.ObjectMeta, annotation, strconv.Itoa(p.count))
 	})

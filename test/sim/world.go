@@ -55,6 +55,10 @@ type world struct {
 	proved   map[string]string
 	// releasing are instances whose release the cloud has begun.
 	releasing map[string]bool
+	// ready is what the kubelet of a machine says of itself, and cut until when
+	// the cluster does not hear it.
+	ready map[string]bool
+	cut   map[string]time.Time
 	// budgets keep a pod where it is until then.
 	budgets map[string]time.Time
 	// calm is true once the trouble has stopped.
@@ -79,7 +83,7 @@ func newWorld(seed uint64, o Options) *world {
 	began := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	w := &world{options: o, breaks: o.Breaks, random: rand.New(rand.NewPCG(seed, 0)), now: began, began: began, waits: waits(), turn: make(chan struct{}),
 		kubelets: map[string]*kubelet{}, filings: map[string]filing{}, proved: map[string]string{},
-		power: map[string]int{}, releasing: map[string]bool{}, budgets: map[string]time.Time{}}
+		power: map[string]int{}, releasing: map[string]bool{}, ready: map[string]bool{}, cut: map[string]time.Time{}, budgets: map[string]time.Time{}}
 	if w.breaks == nil {
 		w.breaks = &Breaks{}
 	}

@@ -7,11 +7,13 @@ import (
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	certificatesv1 "k8s.io/api/certificates/v1"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 )
@@ -225,7 +227,8 @@ func (p *part) Get(context.Context, client.Object, client.Object, ...client.SubR
 	return notModelled("get " + p.name)
 }
 
-// Create mints a token that says whose it is and when it dies.
+// Create mints a token that says whose it is, which object it dies with, and when
+// it dies at the latest.
 func (p *part) Create(_ context.Context, o, sub client.Object, _ ...client.SubResourceCreateOption) error {
 	t, ok := sub.(*authenticationv1.TokenRequest)
 	if !ok || p.name != "token" {
@@ -235,13 +238,38 @@ func (p *part) Create(_ context.Context, o, sub client.Object, _ ...client.SubRe
 		if _, err := sh.find(o.GetNamespace(), o.GetName()); err != nil {
 			return err
 		}
+		bound, err := p.boundTo(o.GetNamespace(), t.Spec.BoundObjectRef)
+		if err != nil {
+			return err
+		}
 		until := metav1.NewTime(p.Server.Now())
 		if s := t.Spec.ExpirationSeconds; s != nil {
 			until.Time = until.Add(secondsOf(*s))
 		}
-		t.Status.Token, t.Status.ExpirationTimestamp = fmt.Sprintf("token-of-%s-until-%d", o.GetName(), until.Unix()), until
+		t.Status.Token, t.Status.ExpirationTimestamp = fmt.Sprintf("token-of-%s-with-%s-until-%d", o.GetName(), bound, until.Unix()), until
 		return nil
 	})
+}
+
+// boundTo is the UID of the Secret that a token dies with; one that was made anew
+// meanwhile is another.
+func (p *part) boundTo(namespace string, ref *authenticationv1.BoundObjectReference) (types.UID, error) {
+	if ref == nil {
+		return "nothing", nil
+	}
+	sh, err := p.Server.shelfOf(corev1.SchemeGroupVersion.WithKind(ref.Kind))
+	if err != nil {
+		return "", err
+	}
+	there, err := sh.find(namespace, ref.Name)
+	if err != nil {
+		return "", err
+	}
+	if uid := there.object.GetUID(); uid != ref.UID {
+		return "", apierrors.NewConflict(schema.GroupResource{Resource: ref.Kind}, ref.Name,
+			fmt.Errorf("the UID in the bound object reference (%s) does not match the UID in record (%s)", ref.UID, uid))
+	}
+	return ref.UID, nil
 }
 
 // Update stores the status of an object, or whether a certificate request is

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	authenticationv1 "k8s.io/api/authentication/v1"
 	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -158,7 +159,7 @@ func (p *play) tell(what string, err error, facts ...any) {
 
 // script is what is played, part by part; each part begins with objects of its
 // own.
-var script = []func(*play){(*play).names, (*play).versions, (*play).status, (*play).patches, (*play).deletion, (*play).frozen, (*play).lists, (*play).core, (*play).keys, (*play).requests}
+var script = []func(*play){(*play).names, (*play).versions, (*play).status, (*play).patches, (*play).deletion, (*play).frozen, (*play).lists, (*play).core, (*play).keys, (*play).requests, (*play).tokens}
 
 func newInstance(name string) *api.Instance {
 	return &api.Instance{
@@ -416,4 +417,24 @@ func (p *play) requests() {
 	p.tell("take that back", say(r.DeepCopy()))
 	p.tell("deny it instead", say(r.DeepCopy(), certificatesv1.CertificateDenied))
 	p.tell("delete it", p.Delete(p.ctx, r, client.Preconditions{UID: &r.UID}))
+}
+
+// tokens: one is bound to a Secret that is there under the UID that is named.
+func (p *play) tokens() {
+	meta := metav1.ObjectMeta{Namespace: "default", Name: "pool-tokens"}
+	account, secret := &corev1.ServiceAccount{ObjectMeta: meta}, &corev1.Secret{ObjectMeta: meta}
+	p.tell("make an account", p.Create(p.ctx, account))
+	p.tell("make a secret", p.Create(p.ctx, secret))
+	mint := func(uid types.UID) error {
+		return p.SubResource("token").Create(p.ctx, account, &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{
+			BoundObjectRef: &authenticationv1.BoundObjectReference{APIVersion: "v1", Kind: "Secret", Name: secret.Name, UID: uid}}})
+	}
+	first := secret.UID
+	p.tell("mint a token that dies with it", mint(first))
+	p.tell("delete the secret", p.Delete(p.ctx, secret))
+	p.tell("mint another", mint(first))
+	secret = &corev1.Secret{ObjectMeta: meta}
+	p.tell("make it anew", p.Create(p.ctx, secret))
+	p.tell("mint one under its former UID", mint(first))
+	p.tell("mint one under its UID", mint(secret.UID))
 }
