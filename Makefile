@@ -9,7 +9,7 @@ PLANE_FLAGS := -ldflags "-s -w -X $(KV).gitVersion=$(KUBERNETES) -X $(KV).gitMaj
 TOOL := go tool -modfile=hack/go.mod
 TESTS = go test -vet=off -count=1 -timeout=40m -json
 # DRIVING are the tests that only drive programs. Programs wait for one another there, so
-# they run when all others have ended. RACED are the others in which more than one goroutine
+# they run at once when all others have ended. RACED are the others in which more than one goroutine
 # of ours runs; the race detector can find nothing in PLAIN.
 DRIVING = ./test/kill ./test/scenario
 RACED = $$(grep -rlE '\bgo func|\.Go\(|\bsync\.|\batomic\.|t\.Parallel\(' --include='*.go' api cmd config internal | grep -v /archtest/ | xargs dirname | sort -u | sed 's,^,./,')
@@ -43,7 +43,7 @@ test: build verify vet ## all that CI runs: verify, vet, every test; a skip fail
 	@{ $(TESTS) $(PLAIN) || $(BAD); $(TESTS) -race $(RACED) || $(BAD); $(TESTS) -race -run Seed ./test/sim || $(BAD); \
 	  (cd plane && $(TESTS) $(PLANE_FLAGS) ./...) || $(BAD); \
 	  (cd hack && $(TESTS) ./testsum) || $(BAD); (cd hack/ship && $(TESTS) ./...) || $(BAD); \
-	  $(TESTS) -p 1 $(DRIVING) || $(BAD); } | $(SUM) -again $(AGAIN) -never invariants,
+	  $(TESTS) -p 2 $(DRIVING) || $(BAD); } | $(SUM) -again $(AGAIN) -never invariants,
 	@echo "make test: everything passed"
 
 kill: build ## kill controller, local cloud and control plane by seed, at least 50 times each
