@@ -14,6 +14,7 @@ import (
 	"github.com/poolkeeper/poolkeeper/internal/bootstrap"
 	"github.com/poolkeeper/poolkeeper/internal/cloud"
 	"github.com/poolkeeper/poolkeeper/internal/controller/clustertask"
+	"github.com/poolkeeper/poolkeeper/internal/controller/join"
 	"github.com/poolkeeper/poolkeeper/internal/controller/nodepool"
 	"github.com/poolkeeper/poolkeeper/internal/controller/scalinggroup"
 	"github.com/poolkeeper/poolkeeper/internal/fault"
@@ -58,7 +59,7 @@ func (e *encoder) Encode(ctx context.Context, g *api.ScalingGroup, candidates []
 	if err := mayReach(ctx, e.Cloud, g.Spec.SecurityGroups, server); err != nil {
 		return nil, nil, time.Time{}, err
 	}
-	settings, err := e.settings(ctx, &g.Spec, server, ca)
+	settings, _, err := e.settings(ctx, &g.Spec, server, ca)
 	if err != nil {
 		return nil, nil, time.Time{}, err
 	}
@@ -82,7 +83,7 @@ func (e *encoder) offer(ctx context.Context, pool, task string) error {
 	if err != nil {
 		return err
 	}
-	settings, err := e.settings(ctx, &g.Spec, server, ca)
+	settings, token, err := e.settings(ctx, &g.Spec, server, ca)
 	if err != nil {
 		return err
 	}
@@ -90,18 +91,18 @@ func (e *encoder) offer(ctx context.Context, pool, task string) error {
 	if err != nil {
 		return err
 	}
-	return e.credentials.Offer(ctx, pool, task, command, settings.ExpiryTime)
+	return e.credentials.Offer(ctx, pool, task, command, token)
 }
 
 // settings are what machines of a group are told, with a fresh join credential.
-func (e *encoder) settings(ctx context.Context, spec *api.ScalingGroupSpec, server string, ca []byte) (bootstrap.Settings, error) {
+func (e *encoder) settings(ctx context.Context, spec *api.ScalingGroupSpec, server string, ca []byte) (bootstrap.Settings, join.Token, error) {
 	issued := e.Now()
-	token, expiry, err := e.credentials.Mint(ctx, spec.Pool, e.Waits.TokenLife)
+	token, err := e.credentials.Mint(ctx, spec.Pool, e.Waits.TokenLife)
 	if err != nil {
-		return bootstrap.Settings{}, err
+		return bootstrap.Settings{}, join.Token{}, err
 	}
 	settings := bootstrap.Settings{
-		ClusterID: e.ClusterID, Pool: spec.Pool, Region: e.Region, APIServer: server, CA: ca, Token: token, IssuedTime: issued, ExpiryTime: expiry,
+		ClusterID: e.ClusterID, Pool: spec.Pool, Region: e.Region, APIServer: server, CA: ca, Token: token.Text, IssuedTime: issued, ExpiryTime: token.Expiry,
 		Labels: spec.Nodes.Labels, Unschedulable: spec.Nodes.Unschedulable, LeaseDuration: e.NodeLease,
 		BeforeJoin: spec.UserData.BeforeJoin, AfterJoin: spec.UserData.AfterJoin,
 		Waits: bootstrap.Waits{JoinDeadline: scalinggroup.JoinDeadline(spec, e.Waits)},
@@ -109,7 +110,7 @@ func (e *encoder) settings(ctx context.Context, spec *api.ScalingGroupSpec, serv
 	for _, t := range spec.Nodes.Taints {
 		settings.Taints = append(settings.Taints, bootstrap.Taint{Key: t.Key, Value: t.Value, Effect: string(t.Effect)})
 	}
-	return settings, nil
+	return settings, token, nil
 }
 
 // mayReach refuses to create machines that their security groups keep from the

@@ -36,18 +36,27 @@ const shortest = 10 * time.Minute
 // accountName is the name of a pool's service account and of its join Secret.
 func accountName(pool string) string { return api.JoinSecret(pool) }
 
+// Token is a join credential as a machine gets it.
+type Token struct {
+	Text string
+	// Expiry is when it dies by our own clock.
+	Expiry time.Time
+	// Secret is the join Secret that it dies with.
+	Secret types.UID
+}
+
 // Mint returns a fresh token of the pool's join credential that lives as long
-// as asked for, at least 10 minutes, and when it dies by our own clock.
-func (c Credentials) Mint(ctx context.Context, pool string, life time.Duration) (string, time.Time, error) {
+// as asked for, at least 10 minutes.
+func (c Credentials) Mint(ctx context.Context, pool string, life time.Duration) (Token, error) {
 	sa := &corev1.ServiceAccount{ObjectMeta: c.meta(pool)}
 	no := false
 	sa.AutomountServiceAccountToken = &no
 	if err := c.ensure(ctx, sa); err != nil {
-		return "", time.Time{}, err
+		return Token{}, err
 	}
 	secret := &corev1.Secret{ObjectMeta: c.meta(pool), Type: corev1.SecretTypeOpaque}
 	if err := c.ensure(ctx, secret); err != nil {
-		return "", time.Time{}, err
+		return Token{}, err
 	}
 	seconds := int64(max(life, shortest).Seconds())
 	asked := c.Now()
@@ -56,24 +65,28 @@ func (c Credentials) Mint(ctx context.Context, pool string, life time.Duration) 
 		BoundObjectRef:    &authenticationv1.BoundObjectReference{APIVersion: "v1", Kind: "Secret", Name: secret.Name, UID: secret.UID},
 	}}
 	if err := c.Client.SubResource("token").Create(ctx, sa, t); err != nil {
-		return "", time.Time{}, fmt.Errorf("mint join credential of %s: %w", pool, err)
+		return Token{}, fmt.Errorf("mint join credential of %s: %w", pool, err)
 	}
 	if given := t.Spec.ExpirationSeconds; given != nil {
 		seconds = min(seconds, *given)
 	}
-	return t.Status.Token, asked.Add(time.Duration(seconds) * time.Second), nil
+	return Token{Text: t.Status.Token, Expiry: asked.Add(time.Duration(seconds) * time.Second), Secret: secret.UID}, nil
 }
 
 // Offer writes the command with which machines that run already join into the
-// pool's join Secret, where people read it. It dies with the Secret, and says
-// until when it is of use and which task it was made for.
-func (c Credentials) Offer(ctx context.Context, pool, task, command string, until time.Time) error {
+// pool's join Secret, where people read it. It dies with the Secret, as the token
+// in it does: where that was replaced meanwhile nothing is written. It says until
+// when it is of use and which task it was made for.
+func (c Credentials) Offer(ctx context.Context, pool, task, command string, with Token) error {
 	s := &corev1.Secret{}
 	if err := c.Live.Get(ctx, types.NamespacedName{Namespace: Namespace, Name: accountName(pool)}, s); err != nil {
 		return wrap("read", &corev1.Secret{ObjectMeta: c.meta(pool)}, err)
 	}
+	if s.UID != with.Secret {
+		return fmt.Errorf("join credential of %s was replaced while the command for %s was made", pool, task)
+	}
 	metav1.SetMetaDataAnnotation(&s.ObjectMeta, api.AnnotationJoinTask, task)
-	metav1.SetMetaDataAnnotation(&s.ObjectMeta, api.AnnotationJoinUntil, until.UTC().Format(time.RFC3339))
+	metav1.SetMetaDataAnnotation(&s.ObjectMeta, api.AnnotationJoinUntil, with.Expiry.UTC().Format(time.RFC3339))
 	s.Data = map[string][]byte{api.JoinCommandKey: []byte(command)}
 	return wrap("update", s, c.Client.Update(ctx, s))
 }

@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
+	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/controller/nodepool/apitest"
 )
 
@@ -38,23 +39,23 @@ func TestCredentialIsATokenBoundToTheJoinSecret(t *testing.T) {
 		}
 		return s
 	}
-	token, expiry, err := creds.Mint(t.Context(), "web", 2*time.Hour)
-	if err != nil || token != "token of poolkeeper-join/pool-web" || !expiry.Equal(clock.T.Add(2*time.Hour)) {
-		t.Fatalf("got %q, %v, %v", token, expiry, err)
-	}
+	token, err := creds.Mint(t.Context(), "web", 2*time.Hour)
 	first := secret()
-	if ref := asked.BoundObjectRef; first == nil || ref.Kind != "Secret" || ref.UID != first.UID || len(asked.Audiences) != 0 {
+	if want := (Token{"token of poolkeeper-join/pool-web", clock.T.Add(2 * time.Hour), first.UID}); err != nil || token != want {
+		t.Fatalf("got %+v, %v, want %+v", token, err, want)
+	}
+	if ref := asked.BoundObjectRef; ref.Kind != "Secret" || ref.UID != first.UID || len(asked.Audiences) != 0 {
 		t.Fatalf("asked for %+v", asked)
 	}
-	if _, _, err := creds.Mint(t.Context(), "web", 2*time.Hour); err != nil || secret().UID != first.UID {
+	if again, err := creds.Mint(t.Context(), "web", 2*time.Hour); err != nil || again.Secret != first.UID {
 		t.Fatalf("minting again: %v", err)
 	}
-	if _, expiry, _ = creds.Mint(t.Context(), "web", time.Second); !expiry.Equal(clock.T.Add(10 * time.Minute)) {
-		t.Fatalf("a short life: %v", expiry)
+	if short, _ := creds.Mint(t.Context(), "web", time.Second); !short.Expiry.Equal(clock.T.Add(10 * time.Minute)) {
+		t.Fatalf("a short life: %v", short.Expiry)
 	}
 	given = 1200
-	if _, expiry, _ = creds.Mint(t.Context(), "web", 2*time.Hour); !expiry.Equal(clock.T.Add(20 * time.Minute)) {
-		t.Fatalf("the API server gave less: %v", expiry)
+	if less, _ := creds.Mint(t.Context(), "web", 2*time.Hour); !less.Expiry.Equal(clock.T.Add(20 * time.Minute)) {
+		t.Fatalf("the API server gave less: %v", less.Expiry)
 	}
 	if err := creds.Replace(t.Context(), "web"); err != nil || secret() != nil {
 		t.Fatalf("the join Secret stays: %v", err)
@@ -62,8 +63,15 @@ func TestCredentialIsATokenBoundToTheJoinSecret(t *testing.T) {
 	if err := creds.Replace(t.Context(), "web"); err != nil {
 		t.Fatalf("replacing again: %v", err)
 	}
-	if _, _, err := creds.Mint(t.Context(), "web", 2*time.Hour); err != nil || secret().UID == first.UID {
+	next, err := creds.Mint(t.Context(), "web", 2*time.Hour)
+	if err != nil || next.Secret == first.UID {
 		t.Fatalf("after replacing: %v", err)
+	}
+	if err := creds.Offer(t.Context(), "web", "task", "with a dead token", token); err == nil || len(secret().Data) > 0 {
+		t.Fatalf("a command whose token is dead is offered: %v", err)
+	}
+	if err := creds.Offer(t.Context(), "web", "task", "command", next); err != nil || string(secret().Data[api.JoinCommandKey]) != "command" {
+		t.Fatalf("offer a command: %v, %v", err, secret().Data)
 	}
 	for range 2 {
 		if err := creds.Remove(t.Context(), "web"); err != nil {
