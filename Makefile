@@ -9,8 +9,8 @@ PLANE_FLAGS := -ldflags "-s -w -X $(KV).gitVersion=$(KUBERNETES) -X $(KV).gitMaj
 TOOL := go tool -modfile=hack/go.mod
 TESTS = go test -vet=off -count=1 -timeout=40m -json
 # DRIVING are the tests that only drive programs. Programs wait for one another there, so
-# they run at once when all others have ended. RACED are the others in which more than one goroutine
-# of ours runs; the race detector can find nothing in PLAIN.
+# they run beside each other, when all others have ended. RACED are the others in which more
+# than one goroutine of ours runs; the race detector can find nothing in PLAIN.
 DRIVING = ./test/kill ./test/scenario
 RACED = $$(grep -rlE '\bgo func|\.Go\(|\bsync\.|\batomic\.|t\.Parallel\(' --include='*.go' api cmd config internal | grep -v /archtest/ | xargs dirname | sort -u | sed 's,^,./,')
 PLAIN = $$(comm -13 <(go list $(RACED) $(DRIVING) | sort) <(go list ./... | sort))

@@ -209,3 +209,16 @@ func TestRefusalsSpeakByScope(t *testing.T) {
 		}
 	}
 }
+
+// A solution is told part by part, but one that quotes a command is left whole.
+func TestAdviceIsToldPartByPart(t *testing.T) {
+	for solution, want := range map[string]string{
+		"add a zone; or a type": "Help  add a zone\n      or a type\n",
+		"type `a; b`; then c":   "Help  type `a; b`; then c\n",
+		"":                      "",
+	} {
+		if got := Describe([]Field{advice("Help", solution)}, false); got != want {
+			t.Errorf("%q: got %q, want %q", solution, got, want)
+		}
+	}
+}

@@ -19,7 +19,7 @@ import (
 // Most Nodes are not Ready while a number is lowered, and looks by id at more than
 // one are not answered: only then does the freeze last.
 func mostDark(w *world) *stage {
-	during := func() bool { return w.now.Sub(w.began) >= 5*time.Minute && w.now.Sub(w.began) < 15*time.Minute }
+	during := w.between(5*time.Minute, 15*time.Minute)
 	return &stage{
 		length: 30 * time.Minute,
 		begin: func() {
@@ -65,8 +65,9 @@ func flooded(w *world) *stage {
 				w.people.floodOn(poolName, w.joinSecret(poolName), papersFor("i-thief", newKey(), nil, nil), floodMost)
 			})
 			w.after(6*time.Minute+50*time.Second, func() {
-				for id, i := range w.check.records() {
-					if i.Spec.Pool == other && i.Spec.JoinKey == "" {
+				records := w.check.records()
+				for _, id := range sortedKeys(records) {
+					if i := records[id]; i.Spec.Pool == other && i.Spec.JoinKey == "" {
 						w.violate("S3", "%s of %s is held up by the flood of %s", id, other, poolName)
 					}
 				}

@@ -41,6 +41,9 @@ func TestCredentialIsATokenBoundToTheJoinSecret(t *testing.T) {
 	}
 	token, err := creds.Mint(t.Context(), "web", 2*time.Hour)
 	first := secret()
+	if first == nil {
+		t.Fatalf("there is no join Secret: %v", err)
+	}
 	if want := (Token{"token of poolkeeper-join/pool-web", clock.T.Add(2 * time.Hour), first.UID}); err != nil || token != want {
 		t.Fatalf("got %+v, %v, want %+v", token, err, want)
 	}
