@@ -30,11 +30,15 @@ import (
 // joinBound is how long the join of a machine may take, from filing its request
 // to its approval, while others flood with the credential of another pool:
 // docs/security.md states it.
-const joinBound = time.Minute
+const joinBound = 10 * time.Second
 
-// flooders are those who file forged requests as fast as they are let: as many as
-// the API server has seats for all join credentials.
+// flooders are those who file forged requests as fast as they are let: many times
+// as many as the API server has seats for all join credentials.
 const flooders = 60
+
+// floodBefore is how long the flood has lasted when the first machine joins: what
+// falls behind under it has then fallen behind far.
+const floodBefore = 15 * time.Second
 
 // With a stolen credential somebody files forged requests as fast as a real API
 // server takes them, before and while machines of another pool join: each join
@@ -51,9 +55,6 @@ func TestAFloodHoldsUpNoOtherJoinPastTheBound(t *testing.T) {
 	filed := end()
 	t.Logf("slowest of 10 joins: %s without a flood, %s with %d forged requests, %d of which stood undecided at first",
 		calm.Round(time.Millisecond), flooded.Round(time.Millisecond), filed, stood)
-	if stood <= share {
-		t.Errorf("%d forged requests stood undecided: that was no flood", stood)
-	}
 }
 
 // cluster is an API server with our queues and policies, and the controller that
@@ -153,8 +154,8 @@ func (c *cluster) slowest(joins int) time.Duration {
 	return slowest
 }
 
-// floods begins a flood of another pool, and returns when many times the share of
-// a pool were filed. The function ends the flood and returns how many were.
+// floods begins a flood of another pool, and returns when it has lasted a while and
+// many were filed. The function ends the flood and returns how many were.
 func (c *cluster) floods(stranger identities) (end func() int64) {
 	c.Helper()
 	ctx, stop := context.WithCancel(c.Context())
@@ -179,6 +180,7 @@ func (c *cluster) floods(stranger identities) (end func() int64) {
 			}
 		})
 	}
+	<-time.After(floodBefore)
 	configtest.Eventually(c.T, "the flood", func() error {
 		if n := filed.Load(); n < 10*flooders {
 			return fmt.Errorf("%d forged requests were filed", n)
