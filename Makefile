@@ -40,7 +40,7 @@ plane:
 	@for name in etcd kube-apiserver kubectl; do ln -sf poolkeeper-plane $(BIN)/$$name; done
 
 test: build verify vet ## all that CI runs: verify, vet, every test; a skip fails, a transcript has a second try that is told
-	@{ $(TESTS) $(PLAIN) || $(BAD); $(TESTS) -race $(RACED) || $(BAD); $(TESTS) -race -run Seed ./test/sim || $(BAD); \
+	@{ $(TESTS) $(PLAIN) || $(BAD); $(TESTS) -race $(RACED) || $(BAD); $(TESTS) -race -run SeedsKeep ./test/sim || $(BAD); \
 	  (cd plane && $(TESTS) $(PLANE_FLAGS) ./...) || $(BAD); \
 	  (cd hack && $(TESTS) ./testsum) || $(BAD); (cd hack/ship && $(TESTS) ./...) || $(BAD); \
 	  $(TESTS) -p 2 $(DRIVING) || $(BAD); } | $(SUM) -again $(AGAIN) -never invariants,

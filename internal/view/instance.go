@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/instancerecord"
 	"github.com/poolkeeper/poolkeeper/internal/lifecycle"
 )
 
@@ -84,13 +85,10 @@ func ChargeToday(i *v1alpha1.Instance) v1alpha1.ChargeType {
 	return i.Spec.Placement.ChargeType
 }
 
-// BillingOf is how an instance was billed since it was created.
+// BillingOf is how an instance was billed since it was created. One that was
+// never converted was billed all along as the cloud shows it now.
 func BillingOf(i *v1alpha1.Instance) lifecycle.Billing {
-	p := &i.Spec.Placement
-	b := lifecycle.Billing{Created: lifecycle.Terms{Since: i.CreationTimestamp.Time, ChargeType: string(p.ChargeType), Price: p.PricePerHour, Currency: p.Currency}}
-	for _, t := range i.Status.Terms {
-		b.Later = append(b.Later, lifecycle.Terms{Since: t.SinceTime.Time, ChargeType: string(t.ChargeType), Price: t.PricePerHour, Currency: t.Currency, Before: t.SpentBefore})
-	}
+	b := instancerecord.Billing(i)
 	if len(b.Later) == 0 {
 		b.Created.ChargeType = string(ChargeToday(i))
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -12,6 +13,13 @@ import (
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/test/sim/apiserver"
 )
+
+// KeepGarbage collects garbage seldom, as histories are short and their worlds
+// small; what it returns undoes that.
+func KeepGarbage() (undo func()) {
+	percent := debug.SetGCPercent(1600)
+	return func() { debug.SetGCPercent(percent) }
+}
 
 // Options of a history.
 type Options struct {

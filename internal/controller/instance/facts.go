@@ -15,7 +15,7 @@ import (
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/cloud"
-	"github.com/poolkeeper/poolkeeper/internal/fault"
+	"github.com/poolkeeper/poolkeeper/internal/instancerecord"
 	"github.com/poolkeeper/poolkeeper/internal/lifecycle"
 	"github.com/poolkeeper/poolkeeper/internal/node"
 )
@@ -174,7 +174,7 @@ func recordOf(f *lifecycle.Facts, i *api.Instance, s *api.InstanceStatus, create
 		Hooks: hooksOf(s), Protected: i.Spec.Protected, Standby: i.Spec.Standby, HeldBy: i.Spec.HeldBy,
 		DrainFor: s.DrainFor, DrainStart: at(s.DrainStartTime), DrainEnd: at(s.DrainEndTime), ReleaseSent: micro(s.ReleaseSentTime),
 		DrainStopped: meta.IsStatusConditionTrue(s.Conditions, api.ConditionDrainStopped), Disown: i.Spec.Disown,
-		NeverRan: s.FailedTime != nil && s.RunningTime == nil && s.JoinedTime == nil && s.Code == string(fault.NoStock),
+		NeverRan: instancerecord.NeverRan(s),
 		Expiry:   at(s.ExpiryTime), Recalled: s.RecallTime != nil, State: lifecycle.State(s.LifecycleState), NodeState: lifecycle.NodeState(s.NodeState),
 	}
 	if again := at(i.Spec.RejoinTime); i.Spec.CreationType == api.CreatedAttached && again.After(created) {

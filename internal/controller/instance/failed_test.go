@@ -10,6 +10,7 @@ import (
 	"github.com/poolkeeper/poolkeeper/internal/bootstrap"
 	"github.com/poolkeeper/poolkeeper/internal/cloud"
 	"github.com/poolkeeper/poolkeeper/internal/fault"
+	"github.com/poolkeeper/poolkeeper/internal/instancerecord"
 	"github.com/poolkeeper/poolkeeper/internal/view/snapshot"
 )
 
@@ -131,12 +132,12 @@ func TestOneThatRunsAfterItWasGivenUpFailedToJoin(t *testing.T) {
 	for range 6 {
 		b.ok(b.sweep(time.Minute))
 	}
-	if i := b.instance("i-1"); i == nil || !snapshot.NeverRan(i) || snapshot.Failed(i) {
+	if i := b.instance("i-1"); i == nil || !instancerecord.NeverRan(&i.Status) || snapshot.Failed(i) {
 		t.Fatalf("while nothing shows it: %+v", i)
 	}
 	b.cloud.Add(tagged("i-1", cloud.Running))
 	b.settle(2)
-	if i := b.instance("i-1"); i == nil || snapshot.NeverRan(i) || !snapshot.Failed(i) {
+	if i := b.instance("i-1"); i == nil || instancerecord.NeverRan(&i.Status) || !snapshot.Failed(i) {
 		t.Fatalf("when it runs: %+v", i)
 	}
 }

@@ -10,23 +10,14 @@ import (
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/cloud"
 	"github.com/poolkeeper/poolkeeper/internal/fault"
+	"github.com/poolkeeper/poolkeeper/internal/instancerecord"
 	"github.com/poolkeeper/poolkeeper/internal/lifecycle"
 )
-
-// billingOf is how an instance was billed since it was created.
-func billingOf(i *api.Instance) lifecycle.Billing {
-	p := &i.Spec.Placement
-	b := lifecycle.Billing{Created: lifecycle.Terms{Since: i.CreationTimestamp.Time, ChargeType: string(p.ChargeType), Price: p.PricePerHour, Currency: p.Currency}}
-	for _, t := range i.Status.Terms {
-		b.Later = append(b.Later, lifecycle.Terms{Since: t.SinceTime.Time, ChargeType: string(t.ChargeType), Price: t.PricePerHour, Currency: t.Currency, Before: t.SpentBefore})
-	}
-	return b
-}
 
 // converted says whether the cloud bills an instance otherwise than the terms on
 // record say.
 func converted(c *aCase) bool {
-	today := billingOf(c.i).Today().ChargeType
+	today := instancerecord.Billing(c.i).Today().ChargeType
 	return today != "" && c.shown.ChargeType != "" && today != string(c.shown.ChargeType)
 }
 
@@ -92,7 +83,7 @@ func (p *pass) reckon(c *aCase, st *api.InstanceStatus) {
 			next.Price, next.Currency = c.price.Decimal(), c.price.Currency
 		}
 		st.Terms = nil
-		for _, t := range billingOf(c.i).Convert(next) {
+		for _, t := range instancerecord.Billing(c.i).Convert(next) {
 			st.Terms = append(st.Terms, api.BillingTerms{SinceTime: metav1.NewTime(t.Since), ChargeType: api.ChargeType(t.ChargeType),
 				PricePerHour: t.Price, Currency: t.Currency, SpentBefore: t.Before})
 		}
@@ -114,7 +105,7 @@ func (p *pass) convertedAt(c *aCase) time.Time {
 	for n := range c.i.Status.Wishes {
 		r := &c.i.Status.Wishes[n]
 		granted := r.Code == "" || r.Code == string(fault.CloudNoAnswer)
-		if r.Kind == wishConvert && r.ID == w.ID && granted && r.SentTime != nil && r.SentTime.After(billingOf(c.i).Today().Since) {
+		if r.Kind == wishConvert && r.ID == w.ID && granted && r.SentTime != nil && r.SentTime.After(instancerecord.Billing(c.i).Today().Since) {
 			return r.SentTime.Time
 		}
 	}

@@ -12,6 +12,7 @@ import (
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/fault"
+	"github.com/poolkeeper/poolkeeper/internal/instancerecord"
 	"github.com/poolkeeper/poolkeeper/internal/scaling"
 	"github.com/poolkeeper/poolkeeper/internal/view/snapshot"
 )
@@ -129,7 +130,7 @@ func (g *group) ofMachines(list []scaling.Refusal, words map[string]said) []scal
 		if t := snapshot.Served(i); t.After(served) {
 			served = t
 		}
-		if snapshot.Failed(i) || snapshot.NeverRan(i) {
+		if snapshot.Failed(i) || instancerecord.NeverRan(&i.Status) {
 			if names = append(names, i.Name); !known[i.Name] {
 				fresh = append(fresh, i)
 			}
@@ -142,7 +143,7 @@ func (g *group) ofMachines(list []scaling.Refusal, words map[string]said) []scal
 	})
 	tries := g.tries()
 	for _, i := range fresh {
-		if snapshot.NeverRan(i) {
+		if instancerecord.NeverRan(&i.Status) {
 			g.kept.vanish(i.Name)
 			g.kept.refused = g.now
 		}
@@ -179,7 +180,7 @@ func (g *group) ofMachine(list []scaling.Refusal, words map[string]said, i *api.
 	if m.Code == "" {
 		m.Code = fault.FailedJoinCluster
 	}
-	if snapshot.NeverRan(i) {
+	if instancerecord.NeverRan(&i.Status) {
 		m.Burnt = 0 // what never ran is not billed
 	}
 	list = scaling.Remember(list, m, g.Waits.Faults(), scaling.HoldAfter, jitter(i.Name))

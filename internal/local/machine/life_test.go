@@ -13,7 +13,12 @@ func TestGoesOnAfterKill(t *testing.T) {
 	w := newWorld(t)
 	spec := w.spec("i-1", w.userData(w.settings()))
 	w.start(spec)
-	w.until("the node is ready", func() bool { return ready(w.node("i-1")) && w.ended("i-1") })
+	w.until("the node is ready, with a lease", func() bool {
+		w.api.mu.Lock()
+		held := w.api.leases["i-1"] != nil
+		w.api.mu.Unlock()
+		return held && ready(w.node("i-1")) && w.ended("i-1")
+	})
 	uid := w.node("i-1").UID
 	w.restart()
 	w.api.mu.Lock()

@@ -7,6 +7,7 @@ import (
 
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/fault"
+	"github.com/poolkeeper/poolkeeper/internal/instancerecord"
 	"github.com/poolkeeper/poolkeeper/internal/scaling"
 	"github.com/poolkeeper/poolkeeper/internal/view"
 )
@@ -83,7 +84,7 @@ func takenOut(i *v1alpha1.Instance) bool {
 // it join again since.
 func Failed(i *v1alpha1.Instance) bool {
 	at, again := i.Status.FailedTime, i.Spec.RejoinTime
-	return at != nil && (Abandoned(i) || i.Status.JoinedTime == nil && !NeverRan(i) && (again == nil || !at.Before(again)))
+	return at != nil && (Abandoned(i) || i.Status.JoinedTime == nil && !instancerecord.NeverRan(&i.Status) && (again == nil || !at.Before(again)))
 }
 
 // Abandoned says whether a lifecycle hook ended its way in.
@@ -121,14 +122,6 @@ func (r *read) resetting(i *v1alpha1.Instance) bool {
 	generation, known := r.settings[i.Spec.ActivityUID]
 	edited := known && generation < r.g.Spec.SettingsGeneration
 	return !edited && (resumed == nil || resumed.Before(i.Status.FailedTime))
-}
-
-// NeverRan says whether the creation of an instance failed after all: it
-// vanished before it ran, and its record ends when that is remembered. One that
-// was shown running after that is a machine that failed to join.
-func NeverRan(i *v1alpha1.Instance) bool {
-	s := &i.Status
-	return s.FailedTime != nil && s.RunningTime == nil && s.JoinedTime == nil && s.Code == string(fault.NoStock)
 }
 
 // unhealthy says whether the health check is on and finds an instance not

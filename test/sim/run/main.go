@@ -13,7 +13,6 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -27,7 +26,7 @@ func main() {
 	last := flag.Duration("for", 10*time.Minute, "how long to play")
 	record := flag.String("record", "test/sim/record.txt", "where to add what came of it")
 	flag.Parse()
-	debug.SetGCPercent(1600)
+	sim.KeepGarbage()
 	var err error
 	if *seed != "" {
 		err = one(*seed, *all)

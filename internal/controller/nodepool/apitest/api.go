@@ -12,9 +12,11 @@ import (
 	"testing"
 	"time"
 
+	certificatesv1 "k8s.io/api/certificates/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
@@ -34,10 +36,11 @@ func (c *Clock) Now() time.Time { return c.T }
 // Pass lets time pass.
 func (c *Clock) Pass(d time.Duration) { c.T = c.T.Add(d) }
 
-// Scheme knows our kinds and those of Kubernetes.
+// Scheme knows our kinds and those of Kubernetes that controllers read or write:
+// the fake client walks all of its kinds at each write.
 func Scheme(t testing.TB) *runtime.Scheme {
 	s := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{api.AddToScheme, clientgoscheme.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{api.AddToScheme, corev1.AddToScheme, certificatesv1.AddToScheme, coordinationv1.AddToScheme} {
 		if err := add(s); err != nil {
 			t.Fatal(err)
 		}
