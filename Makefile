@@ -7,7 +7,9 @@ KV := k8s.io/component-base/version
 VERSION := $(shell git describe --tags --always --dirty=-modified 2>/dev/null || echo unknown)
 PLANE_FLAGS := -ldflags "-s -w -X $(KV).gitVersion=$(KUBERNETES) -X $(KV).gitMajor=1 -X $(KV).gitMinor=37"
 TOOL := go tool -modfile=hack/go.mod
-TESTS = go test -vet=off -count=1 -timeout=40m -json
+# COMPILE lets the compiler collect garbage seldom: a sixth less time for more memory.
+COMPILE = GOGC=400
+TESTS = $(COMPILE) go test -exec 'env -u GOGC' -ldflags=-w -vet=off -count=1 -timeout=40m -json
 # DRIVING are the tests that only drive programs. Programs wait for one another there, so
 # they run beside each other, when all others have ended. RACED are the others in which more
 # than one goroutine of ours runs; the race detector can find nothing in PLAIN.
@@ -32,11 +34,11 @@ up: build ## build, then start the local region in the foreground
 	@exec $(BIN)/poolkeeper local up
 
 build: plane ## build bin/poolkeeper and bin/poolkeeper-plane (the first time takes minutes)
-	@go build -ldflags "-X main.version=$(VERSION)" -o $(BIN)/poolkeeper ./cmd/poolkeeper
+	@$(COMPILE) go build -ldflags "-X main.version=$(VERSION)" -o $(BIN)/poolkeeper ./cmd/poolkeeper
 	@ln -sf poolkeeper $(BIN)/kubectl-poolkeeper
 
 plane:
-	@hack/build-plane $(BIN)/poolkeeper-plane $(PLANE_FLAGS)
+	@$(COMPILE) hack/build-plane $(BIN)/poolkeeper-plane $(PLANE_FLAGS)
 	@for name in etcd kube-apiserver kubectl; do ln -sf poolkeeper-plane $(BIN)/$$name; done
 
 test: build verify vet ## all that CI runs: verify, vet, every test; a skip fails, a transcript has a second try that is told
@@ -82,7 +84,7 @@ memory: build ## nodes go and come for FOR=1h, NODES=2000: memory must not grow
 	@go run ./test/bench -parts churn -large $(or $(NODES),2000) -for $(or $(FOR),1h) -o ""
 
 verify: ## generate everything again and fail on a difference
-	@hack/verify
+	@$(COMPILE) hack/verify
 
 lint: vet ## go vet and staticcheck, the control plane's module too
 	@$(TOOL) staticcheck ./...
@@ -91,7 +93,7 @@ lint: vet ## go vet and staticcheck, the control plane's module too
 
 vet:
 	@files=$$(gofmt -l .); test -z "$$files" || { echo "not formatted, run gofmt -w:" $$files; exit 1; }
-	@go vet ./...
+	@$(COMPILE) go vet ./...
 	@for module in hack/testsum hack/ship; do go -C $$module vet ./... || exit 1; done
 
 generate: ## write deep copies, CRDs, docs/faults.md and docs/metrics.md

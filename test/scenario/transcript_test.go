@@ -47,7 +47,7 @@ func each(t *testing.T, worlds []*world, check func(*world, *testing.T)) {
 
 // regions is how many regions tell transcripts at a time. One alone leaves two
 // cores idle for two thirds of its time: it waits.
-const regions = 2
+const regions = 3
 
 // tell runs the transcripts that a pattern names in at most so many regions, each
 // of which takes the next one when it is through with its last; a region is
