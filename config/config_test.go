@@ -126,11 +126,12 @@ func TestFlows(t *testing.T) {
 	s := configtest.Shared(t)
 	user, groups := joiner("web")
 	for _, tc := range []struct {
-		schema, user string
-		groups       []string
+		schema, path, user string
+		groups             []string
 	}{
-		{"poolkeeper-join", user, groups},
-		{"poolkeeper-controller", config.ControllerUser, []string{"system:serviceaccounts", "system:serviceaccounts:" + config.Namespace}},
+		{"poolkeeper-join", "/api", user, groups},
+		{"poolkeeper-join-read", "/apis/certificates.k8s.io/v1/certificatesigningrequests?limit=1", user, groups},
+		{"poolkeeper-controller", "/api", config.ControllerUser, []string{"system:serviceaccounts", "system:serviceaccounts:" + config.Namespace}},
 	} {
 		var f flowcontrolv1.FlowSchema
 		if err := s.Client(t).Get(context.Background(), client.ObjectKey{Name: tc.schema}, &f); err != nil {
@@ -143,8 +144,8 @@ func TestFlows(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		configtest.Eventually(t, "request as "+tc.user, func() error {
-			resp, err := httpClient.Get(strings.TrimSuffix(s.Config.Host, "/") + "/api")
+		configtest.Eventually(t, "request as "+tc.user+" for "+tc.path, func() error {
+			resp, err := httpClient.Get(strings.TrimSuffix(s.Config.Host, "/") + tc.path)
 			if err != nil {
 				return err
 			}

@@ -49,7 +49,8 @@ func dial(ctx context.Context, address string, config *tls.Config, token string)
 	return k, nil
 }
 
-// send sends one request and returns when its answer has begun.
+// send sends one request and returns when its answer has begun. Where the API
+// server has no room, it asks again after a second, as any client does.
 func (c *conn) send(method, where, contentType string, body []byte) (*http.Response, error) {
 	req, err := http.NewRequest(method, "https://"+c.host+where, bytes.NewReader(body))
 	if err != nil {
@@ -69,6 +70,14 @@ func (c *conn) send(method, where, contentType string, body []byte) (*http.Respo
 	resp, err := http.ReadResponse(c.reader, req)
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: %w", method, where, err)
+	}
+	if resp.StatusCode == http.StatusTooManyRequests {
+		_, err := io.Copy(io.Discard, resp.Body)
+		if err := errors.Join(err, resp.Body.Close()); err != nil {
+			return nil, fmt.Errorf("%s %s: %w", method, where, err)
+		}
+		<-time.After(time.Second)
+		return c.send(method, where, contentType, body)
 	}
 	if resp.StatusCode >= http.StatusMultipleChoices {
 		text, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
