@@ -7,9 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -27,6 +25,7 @@ import (
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/poolkeeper/poolkeeper/api/v1alpha1"
+	"github.com/poolkeeper/poolkeeper/internal/cli/home"
 )
 
 // Scheme knows the kinds that the command line reads and writes.
@@ -133,47 +132,10 @@ func (a *app) atHome(err error) error {
 	if !errors.As(err, &e) || e.Code != ExitUnreachable {
 		return err
 	}
-	dir, ok := a.localRegion()
+	dir, ok := home.Region(loader(a.flags.kubeconfig, a.flags.context), a.flags.context)
 	if ok && strings.HasPrefix(e.What, "cannot reach") {
-		e.Cause = fmt.Sprintf("%s; the local region in %s is stopped, or its API server is away", e.Cause, dir)
-		e.Next = []string{"`poolkeeper local up`, or where it runs: `poolkeeper local apiserver back`"}
+		cause, next := home.Silent(dir)
+		e.Cause, e.Next = e.Cause+"; "+cause, next
 	}
 	return e
-}
-
-// localRegion says whether the kubeconfig in use belongs to a local region, and
-// where that is kept: its server listens on loopback, and file or context carry
-// our name.
-func (a *app) localRegion() (dir string, ok bool) {
-	l := loader(a.flags.kubeconfig, a.flags.context)
-	cfg, err := l.ClientConfig()
-	if err != nil || !loopback(cfg.Host) {
-		return "", false
-	}
-	file := l.ConfigAccess().GetDefaultFilename()
-	raw, err := l.RawConfig()
-	if err != nil {
-		return "", false
-	}
-	name := raw.CurrentContext
-	if a.flags.context != "" {
-		name = a.flags.context
-	}
-	if !strings.Contains(name, "poolkeeper") && !strings.Contains(file, "poolkeeper") {
-		return "", false
-	}
-	dir = filepath.Dir(file)
-	if home, err := os.UserHomeDir(); err == nil && strings.HasPrefix(dir, home+string(filepath.Separator)) {
-		dir = "~" + strings.TrimPrefix(dir, home)
-	}
-	return dir, true
-}
-
-func loopback(host string) bool {
-	u, err := url.Parse(host)
-	if err != nil {
-		return false
-	}
-	h := u.Hostname()
-	return h == "localhost" || h == "::1" || strings.HasPrefix(h, "127.")
 }
