@@ -97,14 +97,18 @@ func check(t *testing.T, sayings map[string]saying) {
 func TestServerOutOfReach(t *testing.T) {
 	down := closed(t)
 	host := strings.TrimPrefix(down, "http://")
+	region := kubeconfig(t, down, "poolkeeper", "local")
+	if err := os.WriteFile(filepath.Join(filepath.Dir(region), "region.json"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	check(t, map[string]saying{
 		"a stopped local region says how to start it": {
-			file: kubeconfig(t, down, "poolkeeper", "local"), args: []string{"pool", "list"}, wantCode: ExitUnreachable,
-			want: "error: cannot reach the API server at " + host + "\ncause: " + away + "connection refused; the local region in DIR is stopped, or its API server is away (ApiServer.InternalError)\nnext:  `poolkeeper local up`, or where it runs: `poolkeeper local apiserver back`\n",
+			file: region, args: []string{"pool", "list"}, wantCode: ExitUnreachable,
+			want: "error: cannot reach the API server at " + host + "\ncause: " + away + "connection refused; the local region in DIR is stopped, or its API server is away (ApiServer.InternalError)\nnext:  `poolkeeper local up --dir DIR`, or where it runs: `poolkeeper local apiserver back`\n",
 		},
-		"so does one that only its context names": {
+		"so does one whose kubeconfig was copied": {
 			file: kubeconfig(t, down, "plain", "poolkeeper-local"), args: []string{"why", "demo"}, wantCode: ExitUnreachable,
-			want: "error: cannot reach the API server at " + host + "\ncause: " + away + "connection refused; the local region in DIR is stopped, or its API server is away (ApiServer.InternalError)\nnext:  `poolkeeper local up`, or where it runs: `poolkeeper local apiserver back`\n",
+			want: "error: cannot reach the API server at " + host + "\ncause: " + away + "connection refused; the local region is stopped, or its API server is away (ApiServer.InternalError)\nnext:  `poolkeeper local up`, with --dir where it is not kept in the usual place; where it runs: `poolkeeper local apiserver back`\n",
 		},
 		"another cluster is checked by kubectl": {
 			file: kubeconfig(t, down, "plain", "prod"), args: []string{"pool", "scale", "demo", "--expected-nodes", "3"}, wantCode: ExitUnreachable,
