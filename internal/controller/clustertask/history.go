@@ -24,10 +24,17 @@ const (
 // afterwards looks after a task that has ended: it lets go of what it held,
 // tells a success that came later, and ends the task's place in the history.
 func (w *work) afterwards(ctx context.Context) (ctrl.Result, error) {
-	if controllerutil.ContainsFinalizer(w.t, api.Finalizer) {
+	late, err := w.heldLate(ctx)
+	if err != nil {
+		return w.conflict(err)
+	}
+	finalizer := controllerutil.ContainsFinalizer(w.t, api.Finalizer)
+	if finalizer || late {
 		if err := w.unhold(ctx); err != nil {
 			return w.conflict(err)
 		}
+	}
+	if finalizer {
 		before := w.t.DeepCopy()
 		controllerutil.RemoveFinalizer(w.t, api.Finalizer)
 		if err := w.Client.Patch(ctx, w.t, change.Since(before)); err != nil {

@@ -166,6 +166,25 @@ func calledBack(i *api.Instance) bool {
 	return i.Spec.Release != nil && i.Spec.Release.Task != "" && i.Status.ReleaseSentTime == nil
 }
 
+// heldLate is true where the cache shows an instance held by a task that has
+// ended: a leader that was overtaken held it after that, and nothing but this look
+// would ever let it go.
+func (w *work) heldLate(ctx context.Context) (bool, error) {
+	if !w.holds() {
+		return false, nil
+	}
+	for _, r := range w.t.Status.Instances {
+		i, err := w.record(ctx, w.Client, r.Instance)
+		if err != nil {
+			return false, err
+		}
+		if i != nil && i.Spec.HeldBy == string(w.t.UID) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
 // unhold lets everything go that the task holds, once no entry names it.
 func (w *work) unhold(ctx context.Context) error {
 	for _, r := range w.t.Status.Instances {
