@@ -139,7 +139,7 @@ func (f Facts) begins() bool {
 	if m == nil {
 		return r.Running.IsZero() && (r.Origin == AutoCreated || r.Origin == "")
 	}
-	stopped := f.Hold != "" || f.Now.Before(m.NotBefore) || (f.Freeze.Releases && !m.TakeOut)
+	stopped := f.Hold != "" || f.keptToLookAt() || (f.Freeze.Releases && !m.TakeOut)
 	return !stopped && r.ReleaseSent.IsZero() && f.keptByRecord() == ""
 }
 
