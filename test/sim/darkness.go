@@ -29,6 +29,21 @@ func (p *people) darkness() {
 	p.cutOff(ids, d)
 }
 
+// flap cuts one Node off again and again, each time for a short while.
+func (p *people) flap() {
+	i, ok := p.one()
+	if !ok {
+		return
+	}
+	for n := range time.Duration(5) {
+		p.at(p.now.Add(n*2*time.Minute), "", func() {
+			if !p.calm {
+				p.cutOff([]string{i.ID}, p.trouble.upTo(2*time.Minute))
+			}
+		})
+	}
+}
+
 // cutOff lets nobody hear the kubelets of some machines for a while.
 func (p *people) cutOff(ids []string, d time.Duration) {
 	p.note(true, "people: cut %v off for %s", ids, d.Round(time.Second))

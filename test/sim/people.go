@@ -29,13 +29,17 @@ type people struct {
 	life  int
 	// hooked is true once a pool has lifecycle hooks.
 	hooked bool
+	// bad are pools that have settings which the cloud has nothing for.
+	bad map[string]bool
 }
 
-func newPeople(w *world) *people { return &people{world: w, pools: map[string]bool{}} }
+func newPeople(w *world) *people {
+	return &people{world: w, pools: map[string]bool{}, bad: map[string]bool{}}
+}
 
 // mischief is one thing that goes wrong, or is done behind the pool's back.
 func (p *people) mischief() {
-	all := []func(){p.outage, p.stickCache, p.secondLeader, p.pause, p.vanish, p.release, p.takeOut, p.stop, p.deleteNode, p.protect, p.noStock, p.quota, p.balance, p.addresses, p.price, p.price, p.reclaim, p.budget, p.copyTags, p.kill, p.remove, p.remove, p.attach, p.cancel, p.unhook, p.reinstall, p.reinstall, p.otherVersion, p.otherVersion, p.darkness}
+	all := []func(){p.outage, p.stickCache, p.secondLeader, p.pause, p.vanish, p.release, p.takeOut, p.stop, p.deleteNode, p.protect, p.noStock, p.quota, p.balance, p.addresses, p.price, p.price, p.reclaim, p.budget, p.copyTags, p.kill, p.remove, p.remove, p.attach, p.cancel, p.unhook, p.reinstall, p.reinstall, p.otherVersion, p.otherVersion, p.darkness, p.flap, p.badEdit}
 	all[p.random.IntN(len(all))]()
 }
 
@@ -335,6 +339,9 @@ func (p *people) settle() {
 	}
 	p.dropRequests()
 	p.versionKnown()
+	for _, name := range sortedKeys(p.bad) {
+		p.mend(name)
+	}
 	if len(p.processes) == 0 {
 		p.startProcess("last", 0)
 	}

@@ -45,10 +45,43 @@ func (p *people) draw(name string) *api.NodePool {
 	case 4:
 		pool.Spec.ScalingPolicy.Type, pool.Spec.Billing.ChargeType = api.PolicyCostOptimization, api.ChargeSpot
 	}
+	if p.random.IntN(4) == 0 {
+		pool.Spec.HealthCheck = api.HealthCheckECS
+	}
 	if p.random.IntN(3) == 0 {
 		p.drawHooks(pool)
 	}
 	return pool
+}
+
+// badEdit gives a pool settings that the cloud has nothing for, and those from
+// before a while later.
+func (p *people) badEdit() {
+	name := p.anyPool()
+	if name == "" {
+		return
+	}
+	bad := []func(*api.LaunchSettings){
+		func(l *api.LaunchSettings) { l.ImageID = "none.vhd" },
+		func(l *api.LaunchSettings) { l.VSwitches = []string{"vsw-none"} },
+		func(l *api.LaunchSettings) { l.InstanceTypes = []string{"ecs.none.large"} },
+		func(l *api.LaunchSettings) { l.SecurityGroups = []string{"sg-none"} },
+	}[p.random.IntN(4)]
+	p.bad[name] = true
+	p.edit(name, "gets settings that the cloud has nothing for", func(pool *api.NodePool) { bad(&pool.Spec.LaunchSettings) })
+	p.at(p.now.Add(p.trouble.upTo(15*time.Minute)), "", func() { p.mend(name) })
+}
+
+// mend gives a pool good settings again, where it has bad ones.
+func (p *people) mend(name string) {
+	if !p.bad[name] {
+		return
+	}
+	delete(p.bad, name)
+	p.edit(name, "gets good settings again", func(pool *api.NodePool) {
+		l, good := &pool.Spec.LaunchSettings, newPool(0).Spec.LaunchSettings
+		l.ImageID, l.VSwitches, l.InstanceTypes, l.SecurityGroups = good.ImageID, good.VSwitches, good.InstanceTypes, good.SecurityGroups
+	})
 }
 
 // most is the number that people ask of a pool at most.
