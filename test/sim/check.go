@@ -46,10 +46,12 @@ type checker struct {
 	thawed map[string]bool
 	// newer is what the next version wrote, by kind and UID.
 	newer map[string]string
+	// registered are machines whose own Node was there.
+	registered map[string]bool
 }
 
 func newChecker(w *world) *checker {
-	c := &checker{world: w, ceiling: map[string]int{}, broughtIn: map[string]int{}, made: map[string]int{}, bodies: map[string]string{}, copies: map[string]bool{}, untagged: map[string]time.Time{}, late: map[string]bool{}, entries: map[string]bool{}, unhooked: map[string]bool{}, takenOut: map[string]bool{}, newer: map[string]string{}, thawed: map[string]bool{}}
+	c := &checker{world: w, ceiling: map[string]int{}, broughtIn: map[string]int{}, made: map[string]int{}, bodies: map[string]string{}, copies: map[string]bool{}, untagged: map[string]time.Time{}, late: map[string]bool{}, entries: map[string]bool{}, unhooked: map[string]bool{}, takenOut: map[string]bool{}, newer: map[string]string{}, thawed: map[string]bool{}, registered: map[string]bool{}}
 	c.joins = joins{c, map[string]time.Time{}, map[string]time.Time{}, map[string]int{}, map[string]time.Time{}}
 	return c
 }
@@ -205,6 +207,7 @@ func (c *checker) change(e apiserver.Event) {
 	case *api.Instance:
 		old, _ := e.Old.(*api.Instance)
 		c.leaves(o, old == nil)
+		c.joinsItself(old, o)
 		c.joins.recordChanges(old, o, e.Deleted)
 		if old != nil && old.Spec.Release != nil && o.Spec.Release == nil && (old.Spec.Release.NotBeforeTime != nil || o.Spec.Protected && o.Status.FailedTime != nil) {
 			c.late[o.Name] = true
@@ -217,6 +220,8 @@ func (c *checker) change(e apiserver.Event) {
 		} else if o.Status.ReleaseSentTime != nil && (old == nil || old.Status.ReleaseSentTime == nil) {
 			c.releaseBegins(o)
 		}
+	case *corev1.Node:
+		c.nodeChanges(e, o)
 	case *certificatesv1.CertificateSigningRequest:
 		old, _ := e.Old.(*certificatesv1.CertificateSigningRequest)
 		c.joins.requestChanges(old, o)

@@ -51,7 +51,7 @@ func (w *world) register(id string, life int) {
 		w.at(w.now.Add(10*time.Second), "", func() { w.register(id, life) })
 		return
 	}
-	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: id}, Spec: corev1.NodeSpec{ProviderID: w.regionID + "." + id}}
+	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: id}, Spec: corev1.NodeSpec{ProviderID: w.providerOf(id)}}
 	err := w.admin.Create(context.Background(), n)
 	if err == nil {
 		w.note(true, "node %s joins", id)

@@ -31,15 +31,17 @@ type people struct {
 	hooked bool
 	// bad are pools that have settings which the cloud has nothing for.
 	bad map[string]bool
+	// misnamed are machines whose Node is not theirs by name and provider ID.
+	misnamed map[string]bool
 }
 
 func newPeople(w *world) *people {
-	return &people{world: w, pools: map[string]bool{}, bad: map[string]bool{}}
+	return &people{world: w, pools: map[string]bool{}, bad: map[string]bool{}, misnamed: map[string]bool{}}
 }
 
 // mischief is one thing that goes wrong, or is done behind the pool's back.
 func (p *people) mischief() {
-	all := []func(){p.outage, p.stickCache, p.secondLeader, p.pause, p.vanish, p.release, p.takeOut, p.stop, p.deleteNode, p.protect, p.noStock, p.quota, p.balance, p.addresses, p.price, p.price, p.reclaim, p.budget, p.copyTags, p.kill, p.remove, p.remove, p.attach, p.cancel, p.unhook, p.reinstall, p.reinstall, p.otherVersion, p.otherVersion, p.darkness, p.flap, p.badEdit}
+	all := []func(){p.outage, p.stickCache, p.secondLeader, p.pause, p.vanish, p.release, p.takeOut, p.stop, p.deleteNode, p.protect, p.noStock, p.quota, p.balance, p.addresses, p.price, p.price, p.reclaim, p.budget, p.copyTags, p.kill, p.remove, p.remove, p.attach, p.cancel, p.unhook, p.reinstall, p.reinstall, p.otherVersion, p.otherVersion, p.darkness, p.flap, p.badEdit, p.misname}
 	all[p.random.IntN(len(all))]()
 }
 
@@ -336,6 +338,9 @@ func (p *people) settle() {
 	p.plenty()
 	for _, o := range p.api.Objects(apiserver.Instance) {
 		p.setProtected(o.GetName(), false)
+	}
+	for _, id := range sortedKeys(p.misnamed) {
+		p.nameRight(id)
 	}
 	p.dropRequests()
 	p.versionKnown()
