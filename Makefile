@@ -25,7 +25,7 @@ export KUBEBUILDER_ASSETS := $(BIN)
 export GOFLAGS := $(GOFLAGS) -trimpath
 
 .DEFAULT_GOAL := help
-.PHONY: help up test sim fuzz vuln race bench large memory kill soak sbom image verify lint vet build plane generate generated
+.PHONY: help up test sim fuzz vuln race bench large memory kill soak upgrade sbom image verify lint vet build plane generate generated
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ kill: build ## kill controller, local cloud and control plane by seed, at least 
 
 soak: build ## kill, stop, cut off, fill the disk, turn the clock, FOR=1h; prints a table
 	@FOR=$(or $(FOR),1h) go test -v -count=1 -timeout=0 -tags=soak -run TestSoak ./test/kill
+
+upgrade: build ## let a released version (FROM=tag or commit) and this one take each other's place while a pool scales
+	@hack/upgrade $(FROM)
 
 sim: ## simulate seeds that are not on record, FOR=10m on all cores; SEED=n plays one and tells its story
 	@go run ./test/sim/run -for $(or $(FOR),10m) $(if $(SEED),-seed $(SEED))

@@ -1,4 +1,4 @@
-//go:build kill || soak
+//go:build kill || soak || upgrade
 
 package kill
 

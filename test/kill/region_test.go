@@ -58,6 +58,10 @@ type region struct {
 	ca                       []byte
 	// patience is how long the pool may take to be as wished.
 	patience time.Duration
+	// controllerPath is the program of the controller, and apply puts its manifests
+	// into the cluster.
+	controllerPath string
+	apply          func(context.Context) error
 }
 
 // startRegion starts the three processes; before is called when the region has
@@ -69,7 +73,7 @@ func startRegion(t *testing.T, before ...func(*region)) *region {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &region{dir: dir, gate: &gate{}, books: newBooks(), patience: patience}
+	r := &region{dir: dir, gate: &gate{}, books: newBooks(), patience: patience, controllerPath: filepath.Join(bin, "poolkeeper")}
 	t.Cleanup(func() { r.end(t) })
 	for _, f := range before {
 		f(r)
@@ -87,7 +91,7 @@ func startRegion(t *testing.T, before ...func(*region)) *region {
 	r.await(ctx, t, "control plane", r.planeReady)
 	r.await(ctx, t, "local cloud", r.cloudReady)
 	r.prepare(ctx, t)
-	r.startController(t, filepath.Join(bin, "poolkeeper"))
+	r.startController(t)
 	return r
 }
 
@@ -160,7 +164,10 @@ func (r *region) prepare(ctx context.Context, t *testing.T) {
 	}
 	applying, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	if err := (&configtest.Server{Config: cfg}).Apply(applying); err != nil {
+	if r.apply == nil {
+		r.apply = (&configtest.Server{Config: cfg}).Apply
+	}
+	if err := r.apply(applying); err != nil {
 		t.Fatal(err)
 	}
 	token, err := os.ReadFile(r.path("cloud", "control-token"))
@@ -172,7 +179,7 @@ func (r *region) prepare(ctx context.Context, t *testing.T) {
 
 // startController starts the controller under its own identity, with the two
 // proxies in the place of the API server and the cloud.
-func (r *region) startController(t *testing.T, program string) {
+func (r *region) startController(t *testing.T) {
 	t.Helper()
 	var err error
 	if r.toPlane, err = newProxy(r.gate, r.planeURL, r.ca, nil, nil); err != nil {
@@ -193,7 +200,7 @@ func (r *region) startController(t *testing.T, program string) {
 	}
 	r.controller = newProgram(t, r.dir, "controller",
 		[]string{"ALIBABA_CLOUD_ACCESS_KEY_ID=" + key.AccessKeyID, "ALIBABA_CLOUD_ACCESS_KEY_SECRET=" + key.AccessKeySecret},
-		program, "controller", "--kubeconfig", r.kubeconfig(t, server, ca), "--cloud-endpoint", endpoint, "--region", regionID,
+		r.controllerPath, "controller", "--kubeconfig", r.kubeconfig(t, server, ca), "--cloud-endpoint", endpoint, "--region", regionID,
 		"--identity-certificate", r.path("cloud", "identity.crt"), "--node-api-server", r.planeURL, "--node-api-server-ca", r.path("ca.crt"),
 		"--metrics-bind-address", "0", "--health-probe-bind-address", "0", "--node-lease-duration", "52s", "--time-factor", factor, "--clock-offset-file", r.clock(theController))
 }

@@ -35,9 +35,10 @@ const (
 	// trouble is over: an answer that was lost for good is settled by then.
 	soakPatience = 6 * time.Minute
 	// cloudDisk is the size of the local cloud's disk, planeDisk that of etcd's,
-	// which sets 64 MiB aside for each of its logs. Unit: bytes.
+	// which keeps what 10,000 writes need of logs of 64 MiB: with large objects
+	// among them, ten and more. Unit: bytes.
 	cloudDisk = 64 << 20
-	planeDisk = 640 << 20
+	planeDisk = 2 << 30
 	// clockOff is the most that the clock of the controller or of the cloud is
 	// off: a minute, less a little, divided by the factor.
 	clockOff = 2500 * time.Millisecond
