@@ -3,11 +3,7 @@ package controller
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
 	"sort"
-	"strings"
-	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -16,8 +12,6 @@ import (
 
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/cloud"
-	"github.com/poolkeeper/poolkeeper/internal/controller/scalinggroup"
-	"github.com/poolkeeper/poolkeeper/internal/fault"
 	"github.com/poolkeeper/poolkeeper/internal/sweep"
 )
 
@@ -84,47 +78,6 @@ func otherCluster(p *sweep.Picture, ours string, pools map[string]bool) map[stri
 		}
 	}
 	return out
-}
-
-// tags is what the tags in the newest picture say of pools. Others names, by
-// pool, the instances that carry another cluster ID of ours and the name of that
-// pool: machines of a second installation.
-type tags struct {
-	mu     sync.Mutex
-	of     *sweep.Picture
-	ours   map[string][]scalinggroup.Tagged
-	others map[string]string
-}
-
-// ofPool returns what is said of one pool; each picture is looked through once.
-func (t *tags) ofPool(p *sweep.Picture, cluster, pool string) (ours []scalinggroup.Tagged, others string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.of != p {
-		t.read(p, cluster)
-	}
-	return t.ours[pool], t.others[pool]
-}
-
-func (t *tags) read(p *sweep.Picture, cluster string) {
-	t.of, t.ours, t.others = p, map[string][]scalinggroup.Tagged{}, map[string]string{}
-	ids := map[[2]string][]string{}
-	for id, i := range p.Instances {
-		at, ok := cloud.OriginOf(i.Tags)
-		switch {
-		case !ok:
-		case at.ClusterID == cluster:
-			t.ours[at.Pool] = append(t.ours[at.Pool], scalinggroup.Tagged{Name: id, ActivityUID: at.ActivityUID})
-		default:
-			key := [2]string{at.Pool, at.ClusterID}
-			ids[key] = append(ids[key], id)
-		}
-	}
-	for _, key := range slices.SortedFunc(maps.Keys(ids), func(a, b [2]string) int { return slices.Compare(a[:], b[:]) }) {
-		slices.Sort(ids[key])
-		text := fmt.Sprintf("%s: of another installation, with the cluster ID %s; not counted, never released, and left to that", fault.List(ids[key]), key[1])
-		t.others[key[0]] = strings.TrimPrefix(t.others[key[0]]+"; "+text, "; ")
-	}
 }
 
 // anotherLife says why a group may neither create nor release while no cluster

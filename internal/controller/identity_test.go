@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -85,5 +86,36 @@ func TestWithNothingLeftOfAnotherLifeTheIDIsWrittenDown(t *testing.T) {
 	}
 	if id, written, err := w.start(t, "", false); id != "new" || !written || err != nil {
 		t.Fatalf("starts again as %s, written %v: %v", id, written, err)
+	}
+}
+
+// Machines of a second installation come and go while nothing of ours changes.
+func TestGroupsAreToldOfASecondInstallation(t *testing.T) {
+	c := cloudtest.NewFake(cloudtest.Options{})
+	w := &Assembly{Parts: Parts{Settings: Settings{ClusterID: "new"}}}
+	w.Sweeper = sweep.New(sweep.Options{Cloud: c, ClusterID: "new", Waits: wait.Defaults(), Now: time.Now})
+	add := func(id, cluster, pool string) {
+		c.Add(cloud.Instance{ID: id, Tags: cloud.Origin{ClusterID: cluster, Pool: pool, GroupUID: "g", Piece: -1}.Tags()})
+	}
+	for _, step := range []struct {
+		name string
+		do   func()
+		want []string
+	}{
+		{"nothing there", func() {}, nil},
+		{"ours come", func() { add("i-1", "new", "web") }, nil},
+		{"another's come", func() { add("i-2", "other", "web"); add("i-3", "other", "db") }, []string{"db", "web"}},
+		{"as before", func() {}, nil},
+		{"one more, after a group has read the picture", func() { add("i-4", "other", "web") }, []string{"web"}},
+		{"all of a pool go", func() { c.Vanish("i-3") }, []string{"db"}},
+	} {
+		step.do()
+		if err := w.Sweeper.Sweep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		w.tags.ofPool(w.Sweeper.Latest(), w.ClusterID, "web")
+		if got := w.OthersChanged(); !slices.Equal(got, step.want) {
+			t.Errorf("%s: %v, want %v", step.name, got, step.want)
+		}
 	}
 }

@@ -104,6 +104,11 @@ func Run(ctx context.Context, s Settings) error {
 			return fmt.Errorf("set up controllers: %w", err)
 		}
 	}
+	a.Sweeper.OnSweep(func() {
+		for _, group := range a.OthersChanged() {
+			a.Groups.Poke(group)
+		}
+	})
 	server.changed = a.Tasks.Poke
 	if err := errors.Join(mgr.Add(a.Sweeper), mgr.Add(server.watch), serveHealth(mgr, s.HealthAddress, func() error {
 		return errors.Join(server.away(), unread(a.Sweeper))

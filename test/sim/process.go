@@ -125,6 +125,9 @@ func (p *process) wireUp() {
 			instances.queue.Add(r)
 		}
 		adopt.queue.Add(instance.Region)
+		for _, group := range a.OthersChanged() {
+			groups.queue.Add(named(group))
+		}
 	})
 	activities.queue.Add(activity.Tidy)
 	sweeps.queue.Add(named("cloud"))
