@@ -61,16 +61,20 @@ func (r Record) cameBack() bool { return r.Origin == Attached && r.Mark == nil &
 // gone ends the record of one that two complete sweeps in a row missed and a
 // look by its id does not find (rules 12 and 16). That of a creation which
 // failed for lack of stock stays until its group remembers that, so that the
-// same resource pool is not asked again at once.
+// same resource pool is not asked again at once. As long as a new one may be
+// invisible, one that ran is not believed gone, and no record goes (decision 0024).
 func gone(f Facts) (Step, bool) {
 	if f.Sweep.Present || f.Sweep.Began.IsZero() {
 		return pass()
 	}
-	if at, ok := f.visible(); !ok && f.Now.Before(at) {
+	at, ok := f.visible()
+	if !ok {
 		return pass()
 	}
+	// Until then one part of the cloud may show it and another not yet.
+	young := f.Now.Before(at) && f.Record.ReleaseSent.IsZero() && f.Record.Origin != Attached
 	empty := f.Sweep.Empty > 0 && f.Sweep.Empty < emptyEnough && f.Sweep.Recorded > 1 && f.Record.ReleaseSent.IsZero()
-	few := f.Sweep.Missed < 2 || empty
+	few := f.Sweep.Missed < 2 || empty || young && f.Record.ran()
 	guarded := f.Freeze.Replacements && f.Record.Mark == nil && !f.Record.Running.IsZero()
 	if few || guarded || f.Hold != "" {
 		if f.Sweep.Missed > 0 && f.Record.ReleaseSent.IsZero() {
@@ -80,6 +84,9 @@ func gone(f Facts) (Step, bool) {
 	}
 	if f.Record.NeverRan && !f.Remembered {
 		return until(f.Now.Add(f.Waits.Retry))
+	}
+	if f.Record.NeverRan && young {
+		return until(at)
 	}
 	if s, ok := f.lookFirst(); ok {
 		return s, true
@@ -108,7 +115,7 @@ func (f Facts) whyGone() Gone {
 	switch {
 	case !r.ReleaseSent.IsZero():
 		return GoneReleased
-	case r.NeverRan, r.Running.IsZero() && r.Joined.IsZero() && r.Origin != Attached && f.Now.Sub(r.Created) <= f.Waits.StartDeadline:
+	case r.NeverRan, !r.ran() && r.Origin != Attached && f.Now.Sub(r.Created) <= f.Waits.StartDeadline:
 		return GoneNoStock
 	case !r.Expiry.IsZero() && !f.Now.Before(r.Expiry):
 		return GoneExpired
@@ -253,6 +260,8 @@ func (f Facts) notJoined() fault.Code {
 
 // failed says whether its join was given up, and no person let it join again.
 func (r Record) failed() bool { return !r.Failed.IsZero() && !r.Failed.Before(r.Rejoin) }
+
+func (r Record) ran() bool { return !r.Running.IsZero() || !r.Joined.IsZero() }
 
 func (r Record) waitsToJoin() bool {
 	return r.Mark == nil && r.Joined.IsZero() && !r.failed() && (r.Origin == AutoCreated || r.Origin == "")
