@@ -107,6 +107,9 @@ func gone(f Facts) (Step, bool) {
 // created is by another clock than ours, which may be ahead by the margin.
 func (f Facts) visible() (time.Time, bool) {
 	at := f.Record.Created.Add(f.Waits.Visibility + f.Waits.ClockMargin)
+	if seen := f.Record.Seen.Add(f.Waits.Visibility + 2*f.Waits.ClockMargin); !f.Record.Seen.IsZero() && seen.Before(at) {
+		at = seen // written by an earlier process, whose clock may be off the other way
+	}
 	return at, !f.Record.Seen.IsZero() || !f.Now.Before(at)
 }
 

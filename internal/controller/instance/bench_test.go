@@ -200,6 +200,7 @@ func recorded(id string, change ...func(*api.Instance)) *api.Instance {
 func serving(i *api.Instance) {
 	t := metav1.NewTime(time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC))
 	seen := metav1.NewMicroTime(t.Time)
+	i.CreationTimestamp = t
 	i.Status = api.InstanceStatus{LifecycleState: api.InstanceInService, NodeState: api.NodeReady, CloudStatus: "Running", ChargeType: api.ChargePayAsYouGo,
 		PrivateIP: "10.0.0.7", SeenTime: &seen, RunningTime: &t, JoinedTime: &t}
 }

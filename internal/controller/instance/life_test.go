@@ -121,6 +121,7 @@ func TestASpotInstanceThatTheCloudTakesBackIsToldSo(t *testing.T) {
 		t.Fatalf("the notice was withdrawn: %+v", i.Status)
 	}
 	notice("Recycling")
+	b.now = b.now.Add(5 * time.Minute) // the notice comes so long before
 	b.cloud.Vanish("i-1")
 	b.settle(6)
 	if b.instance("i-1") != nil || b.told("SpotInterrupted") != 1 {
