@@ -122,6 +122,7 @@ func (w *world) exchange(p *process, c region.Call, f cloudFault) (int, []byte) 
 		return 0, nil
 	}
 	status, answer = w.carry(p, c)
+	answer = w.unhidden(c, answer)
 	switch f.kind {
 	case lostAfter:
 		w.tellCall(p, c, "is done, and its answer is lost")
@@ -225,6 +226,7 @@ func (w *world) mutated(c region.Call, before map[string]bool) {
 		for _, id := range made {
 			w.kubelet(id).pool, w.kubelet(id).secret = tagsOf(c.Params)[cloud.TagPool], w.userDataSecret(id)
 		}
+		w.hideLater(made)
 		w.check.created(c, made)
 	case "DeleteInstances":
 		for _, id := range numbered(c.Params, "InstanceId") {

@@ -50,6 +50,7 @@ var directed = map[string]struct {
 	"a forged request is answered (S3)":                                {flooded, Breaks{Client: func(c client.Client) client.Client { return &deniesForged{c} }}, "S3"},
 	"clocks are left no margin (rule 20)":                              {clockJumps, Breaks{NoMargin: true}, "I5"},
 	"a Node is matched by its name alone (I12)":                        {namedAlike, Breaks{Client: func(c client.Client) client.Client { return &byNameAlone{c} }}, "I12"},
+	"one that was shown is never hidden again (rule 16)":               {hiddenAgain, readers(seenLongAgo), "I5"},
 	"what has no record is collected (rule 18)":                        {tagsCopied, collector(), "I4"},
 }
 

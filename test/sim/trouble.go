@@ -20,7 +20,7 @@ import (
 type rates struct {
 	apiLost, apiLate, apiThrottled, apiOvertaken, apiSlow, crash     int
 	cloudLost, cloudDone, cloudLate, cloudTwice, cloudBusy, cloudOff int
-	cloudRefused, badList, cloudSlow                                 int
+	cloudRefused, badList, cloudSlow, hidden                         int
 }
 
 // trouble is all that goes wrong by itself.
@@ -38,9 +38,10 @@ func newTrouble(w *world) *trouble {
 	t := &trouble{world: w, random: w.random}
 	r := &t.rates
 	for _, rate := range []*int{&r.apiLost, &r.apiLate, &r.apiThrottled, &r.apiOvertaken, &r.apiSlow, &r.cloudLost, &r.cloudDone, &r.cloudLate,
-		&r.cloudTwice, &r.cloudBusy, &r.cloudOff, &r.cloudRefused, &r.badList, &r.cloudSlow} {
+		&r.cloudTwice, &r.cloudBusy, &r.cloudOff, &r.cloudRefused, &r.badList, &r.cloudSlow, &r.hidden} {
 		*rate = []int{0, 0, 0, 10, 50, 150}[t.random.IntN(6)]
 	}
+	r.hidden *= 4 // of a thousand new instances, which are far fewer than calls
 	r.crash = []int{0, 0, 2, 10}[t.random.IntN(4)]
 	t.late = t.random.IntN(3) == 0
 	return t

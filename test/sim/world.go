@@ -61,6 +61,8 @@ type world struct {
 	cut   map[string]time.Time
 	// budgets keep a pod where it is until then.
 	budgets map[string]time.Time
+	// hidden are new instances that were shown and are to be hidden again, and when.
+	hidden map[string]span
 	// calm is true once the trouble has stopped.
 	calm bool
 
@@ -83,7 +85,7 @@ func newWorld(seed uint64, o Options) *world {
 	began := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	w := &world{options: o, breaks: o.Breaks, random: rand.New(rand.NewPCG(seed, 0)), now: began, began: began, waits: waits(), turn: make(chan struct{}),
 		kubelets: map[string]*kubelet{}, filings: map[string]filing{}, proved: map[string]string{},
-		power: map[string]int{}, releasing: map[string]bool{}, ready: map[string]bool{}, cut: map[string]time.Time{}, budgets: map[string]time.Time{}}
+		power: map[string]int{}, releasing: map[string]bool{}, ready: map[string]bool{}, cut: map[string]time.Time{}, budgets: map[string]time.Time{}, hidden: map[string]span{}}
 	if w.breaks == nil {
 		w.breaks = &Breaks{}
 	}
