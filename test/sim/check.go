@@ -32,8 +32,9 @@ type checker struct {
 	copies   map[string]bool
 	untagged map[string]time.Time
 	// late are machines that joined, or that people protected, after they were
-	// given up and replaced: they are welcome, and scaling in takes the excess
-	// (decision 0018).
+	// given up and replaced, or whose removal they canceled when there was another
+	// in their place: they are welcome, and scaling in takes the excess (decisions
+	// 0018 and 0005).
 	late map[string]bool
 	// entries are those that tasks wrote into the pool, by task and instance.
 	entries map[string]bool
@@ -209,7 +210,7 @@ func (c *checker) change(e apiserver.Event) {
 		c.leaves(o, old == nil)
 		c.joinsItself(old, o)
 		c.joins.recordChanges(old, o, e.Deleted)
-		if old != nil && old.Spec.Release != nil && o.Spec.Release == nil && (old.Spec.Release.NotBeforeTime != nil || o.Spec.Protected && o.Status.FailedTime != nil) {
+		if old != nil && old.Spec.Release != nil && o.Spec.Release == nil && (old.Spec.Release.NotBeforeTime != nil || o.Spec.Protected && o.Status.FailedTime != nil || c.keptNumber(old.Spec.Release.Task)) {
 			c.late[o.Name] = true
 		}
 		if old != nil {

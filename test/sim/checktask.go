@@ -7,6 +7,16 @@ import (
 	"github.com/poolkeeper/poolkeeper/test/sim/apiserver"
 )
 
+// keptNumber says whether a task by its UID takes out without lowering the number.
+func (c *checker) keptNumber(uid string) bool {
+	for _, o := range c.api.Objects(apiserver.ClusterTask) {
+		if t, ok := o.(*api.ClusterTask); ok && uid != "" && string(t.UID) == uid {
+			return t.Spec.KeepExpected
+		}
+	}
+	return false
+}
+
 // taskChanges checks what a task changes in a pool: entries and number in one
 // update, each entry once, none for an instance that goes anyhow, and none taken
 // back without its share of the number (I8).
