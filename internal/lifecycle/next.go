@@ -236,6 +236,9 @@ func backAgain(f Facts) (Step, bool) {
 // gives up at the deadline or when the machine itself says that it failed.
 func joins(f Facts) (Step, bool) {
 	r := f.Record
+	if r.NeverRan && f.Sweep.Present && r.Mark == nil {
+		return Step{Kind: MarkFailed, Code: fault.StartInstanceFailed, Reason: "it came back after it had vanished, and does not run"}, true
+	}
 	if !r.waitsToJoin() {
 		return pass()
 	}

@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -33,10 +34,29 @@ func (c Cluster) Find(ctx context.Context, name, providerID string) (Node, bool,
 	if err != nil {
 		return Node{}, false, fmt.Errorf("find node %s: %w", name, err)
 	}
-	if providerID != "" && n.Spec.ProviderID != providerID {
-		return Node{}, false, fmt.Errorf("find node %s: its provider ID is %q, not %q: %w", name, bounded(n.Spec.ProviderID, 128), providerID, ErrForeign)
+	return known(&n, providerID)
+}
+
+// Look returns the Node of an instance from the API server. It lists by name,
+// for which the right that the cache needs is enough.
+func (c Cluster) Look(ctx context.Context, name, providerID string) (Node, bool, error) {
+	list, err := c.Clients.CoreV1().Nodes().List(ctx, metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector("metadata.name", name).String()})
+	if err != nil {
+		return Node{}, false, fmt.Errorf("look at node %s: %w", name, err)
 	}
-	return From(&n), true, nil
+	for i := range list.Items {
+		if n := &list.Items[i]; n.Name == name {
+			return known(n, providerID)
+		}
+	}
+	return Node{}, false, nil
+}
+
+func known(n *corev1.Node, providerID string) (Node, bool, error) {
+	if providerID != "" && n.Spec.ProviderID != providerID {
+		return Node{}, false, fmt.Errorf("find node %s: its provider ID is %q, not %q: %w", n.Name, bounded(n.Spec.ProviderID, 128), providerID, ErrForeign)
+	}
+	return From(n), true, nil
 }
 
 // From returns what poolkeeper knows of a Node object.

@@ -293,3 +293,26 @@ func TestTrimKeepsWhatFindNeeds(t *testing.T) {
 		t.Fatalf("not trimmed: %+v", slim)
 	}
 }
+
+// Look asks the API server, whatever the cache shows.
+func TestLookDoesNotAskTheCache(t *testing.T) {
+	c, set := cluster(aNode("i-1", nil), aNode("i-2", func(n *corev1.Node) { n.Spec.ProviderID = "cn-local.i-9" }))
+	c.Cache = reader{fake.NewClientset()}
+	if _, there, err := c.Find(t.Context(), "i-1", "cn-local.i-1"); there || err != nil {
+		t.Fatalf("the cache shows it: %v, %v", there, err)
+	}
+	if n, there, err := c.Look(t.Context(), "i-1", "cn-local.i-1"); !there || err != nil || n.UID != "uid-1" {
+		t.Fatalf("not found: %+v, %v", n, err)
+	}
+	if _, there, err := c.Look(t.Context(), "i-2", "cn-local.i-2"); there || !errors.Is(err, node.ErrForeign) {
+		t.Fatalf("another machine's: %v, %v", there, err)
+	}
+	if _, there, err := c.Look(t.Context(), "i-3", "cn-local.i-3"); there || err != nil {
+		t.Fatalf("one that is not there: %v, %v", there, err)
+	}
+	for _, a := range set.Actions() {
+		if l, ok := a.(clientgo.ListAction); !ok || l.GetListRestrictions().Fields.Empty() {
+			t.Errorf("%s asks for more than one node", a.GetVerb())
+		}
+	}
+}

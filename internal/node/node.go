@@ -21,6 +21,9 @@ type Nodes interface {
 	// Find returns the Node of an instance, by its name and provider ID. False
 	// where there is none; ErrForeign where it is another machine's.
 	Find(ctx context.Context, name, providerID string) (Node, bool, error)
+	// Look is Find on the API server itself, for one that Find does not show:
+	// what finds Nodes may be behind.
+	Look(ctx context.Context, name, providerID string) (Node, bool, error)
 	// Cordon keeps new pods away from a Node and remembers that it was us.
 	Cordon(ctx context.Context, name string) error
 	// Uncordon takes a cordon of ours back; one that a person set stays.

@@ -161,6 +161,11 @@ func (c *checker) somethingLeft(pools map[string]bool) string {
 			return "records are left"
 		}
 	}
+	for _, o := range c.api.Objects(apiserver.Node) {
+		if id := o.GetName(); !c.region.Has(id) && c.untagged[id].IsZero() {
+			return "Node " + id + " is left of a machine that is gone"
+		}
+	}
 	for _, o := range c.api.Objects(apiserver.ScalingGroup) {
 		if g, ok := o.(*api.ScalingGroup); ok && !pools[g.Spec.Pool] {
 			return "group " + g.Name + " is left"

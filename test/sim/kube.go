@@ -45,6 +45,16 @@ type nodes struct {
 	p *process
 }
 
+// List lists the one Node that the options name.
+func (n nodes) List(ctx context.Context, opts metav1.ListOptions) (*corev1.NodeList, error) {
+	out, one := &corev1.NodeList{}, &corev1.Node{}
+	err := n.p.client().Get(ctx, types.NamespacedName{Name: strings.TrimPrefix(opts.FieldSelector, "metadata.name=")}, one)
+	if err == nil {
+		out.Items = append(out.Items, *one)
+	}
+	return out, client.IgnoreNotFound(err)
+}
+
 // Patch patches a Node.
 func (n nodes) Patch(ctx context.Context, name string, kind types.PatchType, data []byte, _ metav1.PatchOptions, _ ...string) (*corev1.Node, error) {
 	out := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}}

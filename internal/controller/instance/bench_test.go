@@ -59,6 +59,20 @@ type bench struct {
 type nodes struct {
 	nodetest.Fake
 	b *bench
+	// unseen are Nodes that the cache does not show yet.
+	unseen map[string]bool
+}
+
+func (n *nodes) Find(ctx context.Context, name, provider string) (node.Node, bool, error) {
+	if n.unseen[name] {
+		return node.Node{}, false, nil
+	}
+	return n.Fake.Find(ctx, name, provider)
+}
+
+func (n *nodes) Look(ctx context.Context, name, provider string) (o node.Node, ok bool, err error) {
+	err = n.b.call("node look "+name, func() error { o, ok, err = n.Fake.Find(ctx, name, provider); return err })
+	return o, ok, err
 }
 
 func (n *nodes) Cordon(ctx context.Context, name string) error {

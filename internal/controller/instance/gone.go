@@ -2,6 +2,7 @@ package instance
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -17,12 +18,18 @@ import (
 	api "github.com/poolkeeper/poolkeeper/api/v1alpha1"
 	"github.com/poolkeeper/poolkeeper/internal/lifecycle"
 	"github.com/poolkeeper/poolkeeper/internal/metrics"
+	"github.com/poolkeeper/poolkeeper/internal/node"
 )
 
 // end ends the record of an instance, and says of one that nobody of ours
 // released what became of it.
 func (p *pass) end(ctx context.Context, c *aCase, s lifecycle.Step) error {
 	c.over = true
+	if s.Gone != lifecycle.GoneTakenOut {
+		if err := p.lastNode(ctx, c); err != nil {
+			return err
+		}
+	}
 	if err := p.dropRecord(ctx, c.i); err != nil {
 		return err
 	}
@@ -30,6 +37,23 @@ func (p *pass) end(ctx context.Context, c *aCase, s lifecycle.Step) error {
 	metrics.RecordsEnded.WithLabelValues(c.i.Spec.Pool, string(s.Gone)).Inc()
 	p.tellGone(c.i, s.Gone)
 	return nil
+}
+
+// lastNode deletes the Node of an instance that is gone where the cache does not
+// show it: one that had a key may have registered while the cache was behind, and
+// with the record the last that knows of it would go (I3).
+func (p *pass) lastNode(ctx context.Context, c *aCase) error {
+	if c.m.gone != "" || c.facts.Node.Foreign || c.i.Spec.JoinKey == "" && c.i.Status.JoinedTime == nil {
+		return nil
+	}
+	n, there, err := p.Nodes.Look(ctx, c.i.Name, c.m.provider)
+	if errors.Is(err, node.ErrForeign) || err == nil && !there {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return p.Nodes.Delete(ctx, n)
 }
 
 // tellGone says of an instance that left by nobody of ours what became of it:

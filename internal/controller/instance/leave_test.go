@@ -256,6 +256,19 @@ func TestANodeOfARemovedOneThatComesBackIsDeletedAgain(t *testing.T) {
 	}
 }
 
+// The cache of Nodes may be behind for minutes: the Node of one that joined
+// meanwhile goes with its record.
+func TestANodeThatTheCacheDoesNotShowGoes(t *testing.T) {
+	b := newBench(t)
+	b.has(func(i *api.Instance) { i.Spec.JoinKey = "key" }, "i-1")
+	b.nodes.unseen = map[string]bool{"i-1": true}
+	b.change("i-1", marked(api.ReleaseMark{Drain: api.DrainOff}))
+	b.settle(6)
+	if left := b.nodes.Names(); b.instance("i-1") != nil || len(left) > 0 {
+		t.Fatalf("record %v, nodes %v", b.instance("i-1"), left)
+	}
+}
+
 func TestARecordInTerminatingWorksOn(t *testing.T) {
 	b := newBench(t)
 	b.has(nil, "i-1")

@@ -73,6 +73,11 @@ func (f *Fake) Find(_ context.Context, name, providerID string) (node.Node, bool
 	return n, ok, nil
 }
 
+// Look is Find.
+func (f *Fake) Look(ctx context.Context, name, providerID string) (node.Node, bool, error) {
+	return f.Find(ctx, name, providerID)
+}
+
 // Cordon cordons a Node that is not cordoned.
 func (f *Fake) Cordon(_ context.Context, name string) error {
 	return f.change(name, func(n *node.Node) {
