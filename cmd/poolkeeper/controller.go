@@ -16,7 +16,6 @@ import (
 	"github.com/poolkeeper/poolkeeper/internal/cloud/alicloud"
 	"github.com/poolkeeper/poolkeeper/internal/controller"
 	"github.com/poolkeeper/poolkeeper/internal/metrics"
-	"github.com/poolkeeper/poolkeeper/internal/wait"
 )
 
 // controllerFlags are what the flags hold beside Settings.
@@ -88,7 +87,7 @@ func (f *controllerFlags) open(version string) (err error) {
 	}
 	o := alicloud.Options{Region: f.Region, Endpoint: f.endpoint, Version: version,
 		AccessKeyID: os.Getenv("ALIBABA_CLOUD_ACCESS_KEY_ID"), AccessKeySecret: os.Getenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET"),
-		SecurityToken: os.Getenv("ALIBABA_CLOUD_SECURITY_TOKEN"), ThrottleWindow: wait.Defaults().Divided(f.Factor).Throttled,
+		SecurityToken: os.Getenv("ALIBABA_CLOUD_SECURITY_TOKEN"),
 		Observe: func(operation string, _ time.Duration, code string) {
 			metrics.CloudCalls.WithLabelValues(operation, code).Inc()
 		}, Audit: audit}

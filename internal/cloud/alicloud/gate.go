@@ -24,8 +24,7 @@ var defaultLimits = map[string]RateLimit{
 var otherLimit = RateLimit{10, 20}
 
 // gate lets the calls of one operation through at its rate. After a throttled
-// answer it lets one call a second through until the window ends, or one a
-// window where that is shorter.
+// answer it lets one call a second through until the window ends.
 type gate struct {
 	now func() time.Time
 
@@ -94,6 +93,6 @@ func (g *gate) throttled(now time.Time, window time.Duration) {
 		return
 	}
 	g.slowEnd = now.Truncate(window).Add(window)
-	g.slow = rate.NewLimiter(rate.Every(min(time.Second, window)), 1)
+	g.slow = rate.NewLimiter(rate.Every(window/60), 1)
 	g.slow.AllowN(now, 1)
 }
